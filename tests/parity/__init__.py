@@ -1,0 +1,1 @@
+"""Numerical equality with the official networks and utilities, golden by golden."""
