@@ -1,0 +1,191 @@
+"""The geometry adapter: VGGT tokens of a video to a latent of the size of the video VAE's, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from gen3r.models.adapter.blocks import CausalConv3d, Downsample, FrameConv, Middle, ResidualBlock, RMSNorm, Upsample
+from gen3r.models.adapter.cache import TemporalCache
+from gen3r.models.adapter.config import AdapterConfig
+from gen3r.models.posterior import Posterior
+
+# B batch, C token channels (5D), F frames, f latent frames, gh gw token grid, h w latent cells, z latent channels
+
+
+class Stage(nn.Module):
+    """Residual blocks, with the resampling layer that follows (encoder) if any."""
+
+    def __init__(self, channels: int, out: int, blocks: int, resample: nn.Module | None) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList(ResidualBlock(channels if i == 0 else out, out) for i in range(blocks))
+        self.resample = resample
+
+    def forward(self, x: Float[Tensor, "B C T h w"], cache: TemporalCache | None = None) -> Float[Tensor, "B D T2 h w"]:
+        for block in self.blocks:
+            x = block(x, cache)
+        return x if self.resample is None else self.resample(x, cache)
+
+
+class Encoder(nn.Module):
+    """Tokens to 2z moments. All frames at once, or in order with a cache (the first call starts at frame 0)."""
+
+    def __init__(self, config: AdapterConfig) -> None:
+        super().__init__()
+        self.config = config
+        widths = [config.hidden * m for m in (config.multipliers[0], *config.multipliers)]
+        kernel = config.io_kernel
+        self.entry = FrameConv(config.token_channels, config.resampled_channels, kernel, padding=kernel // 2)
+        self.widen = CausalConv3d(config.resampled_channels, widths[0], (3, 3, 3))
+        self.stages = nn.ModuleList(
+            Stage(widths[i], widths[i + 1], config.res_blocks, Downsample(widths[i + 1], temporal=temporal))
+            for i, temporal in enumerate(config.temporal)
+        )
+        self.stages.append(Stage(widths[-2], widths[-1], config.res_blocks, None))
+        self.middle = Middle(widths[-1])
+        self.head_norm = RMSNorm(widths[-1], 3)
+        self.head = CausalConv3d(widths[-1], 2 * config.latent_channels, (3, 3, 3))
+        self.gradient_checkpointing = False
+
+    def forward(
+        self, tokens: Float[Tensor, "B C F gh gw"], cache: TemporalCache | None = None
+    ) -> Float[Tensor, "B z2 f h w"]:
+        size = self.config.latent_size((tokens.shape[-2], tokens.shape[-1]))
+        step = self.config.time_factor  # the widest maps exist for a few frames at a time
+        parts = [self._enter(part, size) for part in tokens.split(step, dim=2)]
+        x = self.widen(parts[0] if len(parts) == 1 else torch.cat(parts, dim=2), cache)
+        for stage in (*self.stages, self.middle):
+            x = _run(stage, x, cache, self.gradient_checkpointing)
+        return self.head(F.silu(self.head_norm(x)), cache)
+
+    def _enter(self, tokens: Tensor, size: tuple[int, int]) -> Tensor:
+        if self.config.io_kernel == 1:  # point-wise: the same before or after the resize, and cheaper before
+            return _nearest(self.entry(tokens), size)
+        return self.entry(_nearest(tokens, size))
+
+
+class Decoder(nn.Module):
+    """Raw latents to tokens. All latent frames at once, or in order with a cache (the first call starts at latent 0)."""
+
+    def __init__(self, config: AdapterConfig) -> None:
+        super().__init__()
+        self.config = config
+        widths = [config.hidden * m for m in (config.multipliers[-1], *reversed(config.multipliers))]
+        self.widen = CausalConv3d(config.latent_channels, widths[0], (3, 3, 3))
+        self.middle = Middle(widths[0])
+        blocks = config.res_blocks + 1
+        upsamples = [
+            Upsample(widths[i + 1], temporal=temporal) for i, temporal in enumerate(reversed(config.temporal))
+        ]
+        self.stages = nn.ModuleList(
+            Stage(widths[i] if i == 0 else widths[i] // 2, widths[i + 1], blocks, upsample)
+            for i, upsample in enumerate([*upsamples, None])
+        )
+        self.head_norm = RMSNorm(widths[-1], 3)
+        self.head = CausalConv3d(widths[-1], config.resampled_channels, (3, 3, 3))
+        self.exit = FrameConv(config.resampled_channels, config.token_channels, max(config.io_kernel, 2), stride=2)
+        self.gradient_checkpointing = False
+
+    def forward(
+        self, latents: Float[Tensor, "B z f h w"], grid: tuple[int, int], cache: TemporalCache | None = None
+    ) -> Float[Tensor, "B C F gh gw"]:
+        x = self.widen(latents, cache)
+        for stage in (self.middle, *self.stages):
+            x = _run(stage, x, cache, self.gradient_checkpointing)
+        x = self.head(F.silu(self.head_norm(x)), cache)
+        x = _nearest(x, (2 * grid[0], 2 * grid[1]))
+        border = self.config.io_kernel // 2  # zeros at the right and the bottom only
+        return self.exit(F.pad(x, (0, border, 0, border)))
+
+
+class GeometryAdapter(nn.Module):
+    """A causal autoencoder between geometry tokens and a latent that sits beside the video latent.
+
+    4k + 1 frames become k + 1 latent frames; any prefix of the frames gives a prefix of the latents, and back.
+    """
+
+    def __init__(self, config: AdapterConfig | None = None) -> None:
+        super().__init__()
+        self.config = config or AdapterConfig()
+        channels = self.config.latent_channels
+        self.encoder = Encoder(self.config)
+        self.moments = nn.Conv3d(2 * channels, 2 * channels, 1)
+        self.unmoments = nn.Conv3d(channels, channels, 1)
+        self.decoder = Decoder(self.config)
+
+    def set_gradient_checkpointing(self, enabled: bool) -> None:
+        """Recompute stage activations in the backward pass: less memory, about a third more time."""
+        self.encoder.gradient_checkpointing = enabled
+        self.decoder.gradient_checkpointing = enabled
+
+    def encode(self, tokens: Float[Tensor, "B C F gh gw"]) -> Posterior:
+        """Posterior of the latent [B, 16, f, h, w]: the mean is normalised, the log-variance is not (as released).
+
+        `tokens` are [B, 5D, F, gh, gw] with F = 4k + 1 and gh, gw multiples of 4; ValueError otherwise.
+        """
+        self._check_frames(tokens.shape[2])
+        return self._posterior(self.encoder(tokens))
+
+    def stream_encode(self, chunks: Iterable[Float[Tensor, "B C T gh gw"]]) -> Posterior:
+        """The same from consecutive chunks of frames (1, then multiples of 4), held one at a time."""
+        cache = TemporalCache()
+        moments, frames = [], 0
+        for tokens in chunks:
+            frames += tokens.shape[2]
+            self._check_frames(frames)
+            moments.append(self.encoder(tokens, cache))
+        return self._posterior(torch.cat(moments, dim=2))
+
+    def decode(
+        self, latents: Float[Tensor, "B z f h w"], grid: tuple[int, int] | None = None
+    ) -> Float[Tensor, "B C F gh gw"]:
+        """Tokens [B, 5D, F, gh, gw], F = 1 + 4(f - 1), from normalised latents; `grid` (gh, gw) defaults to theirs."""
+        return self.decoder(self._denormalised(latents), self._grid(latents, grid))
+
+    def stream_decode(
+        self, latents: Float[Tensor, "B z f h w"], grid: tuple[int, int] | None = None
+    ) -> Iterator[Float[Tensor, "B C T gh gw"]]:
+        """The same tokens as consecutive chunks of 1, 4, 4, ... frames, in memory that does not grow with the frames."""
+        grid, cache = self._grid(latents, grid), TemporalCache()
+        for latent in latents.split(1, dim=2):
+            yield self.decoder(self._denormalised(latent), grid, cache)
+
+    def _posterior(self, encoded: Tensor) -> Posterior:
+        mean, logvar = self.moments(encoded).chunk(2, dim=1)
+        offset, scale = self._statistics(mean)
+        return Posterior(mean=(mean - offset) / scale, logvar=logvar)
+
+    def _denormalised(self, latents: Tensor) -> Tensor:
+        offset, scale = self._statistics(latents)
+        return self.unmoments(latents * scale + offset)
+
+    def _statistics(self, like: Tensor) -> tuple[Tensor, Tensor]:
+        shape = (1, -1, 1, 1, 1)
+        mean, std = like.new_tensor(self.config.latents_mean), like.new_tensor(self.config.latents_std)
+        return mean.view(shape), std.view(shape)
+
+    def _check_frames(self, frames: int) -> None:
+        factor = self.config.time_factor
+        if (frames - 1) % factor:
+            low = (frames - 1) // factor * factor + 1
+            raise ValueError(
+                f"frames must be {factor}k+1 to fold into whole latent frames, got {frames}; use {low} or {low + factor}."
+            )
+
+    def _grid(self, latents: Tensor, grid: tuple[int, int] | None) -> tuple[int, int]:
+        return grid or self.config.token_grid((latents.shape[-2], latents.shape[-1]))
+
+
+def _nearest(x: Tensor, size: tuple[int, int]) -> Tensor:
+    return F.interpolate(x, size=(x.shape[2], *size), mode="nearest-exact")
+
+
+def _run(stage: nn.Module, x: Tensor, cache: TemporalCache | None, recompute: bool) -> Tensor:
+    if recompute and cache is None and torch.is_grad_enabled():
+        return checkpoint(stage, x, None, use_reentrant=False)
+    return stage(x, cache)
