@@ -39,9 +39,7 @@ class CameraAdapter(nn.Module):
         self.conv = nn.Conv2d(channels, config.dim, kernel_size=spatial_patch, stride=spatial_patch)
         self.residual_block = CameraResidualBlock(config.dim, config.camera_residual_kernel)
 
-    def forward(
-        self, camera: Float[Tensor, "B C f H W"], latent_size: tuple[int, int]
-    ) -> Float[Tensor, "B D f r c"]:
+    def forward(self, camera: Float[Tensor, "B C f H W"], latent_size: tuple[int, int]) -> Float[Tensor, "B D f r c"]:
         """Embed ``camera`` for a joint latent of ``latent_size`` (h, 2w) cells.
 
         Raises:

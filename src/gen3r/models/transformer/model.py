@@ -221,7 +221,9 @@ class JointTransformer(WanTransformer3DModel):
             static.camera_tokens, static.context = camera_tokens, context
             static.text = static.camera = static.image = None
         if static.latent_size != size:
-            raise ValueError(f"this static condition is for latents {static.latent_size}, got {size}; prepare a new one.")
+            raise ValueError(
+                f"this static condition is for latents {static.latent_size}, got {size}; prepare a new one."
+            )
         assert static.rotary is not None and static.context is not None
         return static.rotary, static.camera_tokens, static.context
 

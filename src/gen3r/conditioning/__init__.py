@@ -1,0 +1,1 @@
+"""What the user knows, made into what the transformer reads; the same code for training and sampling."""

@@ -1,0 +1,54 @@
+"""Prompts to text features."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+from transformers import PreTrainedTokenizerBase
+
+
+class TextEncoder(nn.Module):
+    """A tokenizer and a T5-class encoder (transformers' ``UMT5EncoderModel``).
+
+    Args:
+        tokenizer: adds the end-of-sequence token and pads on the right.
+        encoder: ``encoder(input_ids, attention_mask)`` with ``last_hidden_state``.
+        length: rows of the result; longer prompts are cut. The transformer's ``text_length``.
+    """
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, encoder: nn.Module, length: int = 512) -> None:
+        super().__init__()
+        self.tokenizer = tokenizer
+        self.encoder = encoder
+        self.length = length
+
+    def encode(self, prompts: Sequence[str]) -> Float[Tensor, "B L Dt"]:
+        """Features of each prompt, zeros in the rows after its end. The empty prompt is one row.
+
+        Differentiable, for encoders trained with the transformer; wrap in ``torch.no_grad()`` otherwise.
+        """
+        batch = self.tokenizer(
+            list(prompts),
+            padding="max_length",
+            max_length=self.length,
+            truncation=True,
+            add_special_tokens=True,
+            return_attention_mask=True,
+            return_tensors="pt",
+        )
+        return self.encode_ids(batch["input_ids"], batch["attention_mask"])
+
+    def encode_ids(self, input_ids: Tensor, attention_mask: Tensor) -> Float[Tensor, "B L Dt"]:
+        """Same from token ids ``[B, L]``, 1 in the mask where a token is real."""
+        device = next(self.encoder.parameters()).device
+        input_ids, attention_mask = input_ids.to(device), attention_mask.to(device)
+        features = self.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
+        return features.where(attention_mask[:, :, None] > 0, torch.zeros_like(features))
+
+
+def drop_prompts(prompts: Sequence[str], dropped: Bool[Tensor, " B"]) -> list[str]:
+    """The empty prompt where ``dropped``; for encoders that run in the training step."""
+    return ["" if drop else prompt for prompt, drop in zip(prompts, dropped.tolist(), strict=True)]

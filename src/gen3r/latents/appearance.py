@@ -1,0 +1,62 @@
+"""Videos to normalised appearance latents and back, whatever VAE stands behind."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from gen3r.models.posterior import Posterior
+
+
+class AppearanceCodec(nn.Module):
+    """A video VAE with its pixel range and latent normalisation.
+
+    Args:
+        vae: diffusers' ``AutoencoderKLWan``, or any module with ``encode(video[B,3,F,H,W] in -1..1)`` returning an
+            object with raw ``mean`` and ``logvar`` and ``decode(z) -> video`` (clamped or not).
+        mean: raw latent mean of each channel.
+        std: raw latent standard deviation of each channel.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, vae: nn.Module, mean: Sequence[float], std: Sequence[float]) -> None:
+        super().__init__()
+        if len(mean) != len(std) or any(value <= 0 for value in std):
+            raise ValueError(
+                f"need one mean and one positive std per channel, got {len(mean)} means and std {list(std)}."
+            )
+        self.vae = vae
+        self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32), persistent=False)
+        self.register_buffer("std", torch.tensor(std, dtype=torch.float32), persistent=False)
+
+    def encode(self, video: Float[Tensor, "B F 3 H W"]) -> Posterior:
+        """Posterior ``[B, 16, f, h, w]`` of videos in [0, 1] with 4k+1 frames.
+
+        The mean is normalised (zero mean, unit deviation over data). The log-variance stays raw, as in the official
+        code, whose samples are therefore noisier than the VAE meant; take ``.mode()`` where that matters.
+        """
+        pixels = (video.transpose(1, 2) * 2 - 1).clamp(-1, 1)
+        encoded = self.vae.encode(pixels.to(_dtype(self.vae)))
+        posterior = getattr(encoded, "latent_dist", encoded)
+        mean = (posterior.mean.float() - _per_channel(self.mean)) / _per_channel(self.std)
+        return Posterior(mean=mean, logvar=posterior.logvar.float())
+
+    def decode(self, latents: Float[Tensor, "B C f h w"]) -> Float[Tensor, "B F 3 H W"]:
+        """Videos in [0, 1] from normalised latents."""
+        raw = latents.float() * _per_channel(self.std) + _per_channel(self.mean)
+        decoded = self.vae.decode(raw.to(_dtype(self.vae)))
+        video = decoded if isinstance(decoded, Tensor) else decoded.sample
+        return (video.float() / 2 + 0.5).clamp(0, 1).transpose(1, 2)
+
+
+def _per_channel(values: Tensor) -> Tensor:
+    return values.float().view(-1, 1, 1, 1)
+
+
+def _dtype(module: nn.Module) -> torch.dtype:
+    return next((parameter.dtype for parameter in module.parameters()), torch.float32)
