@@ -50,6 +50,6 @@ def camera_rays_packed(
     return both(fold_frames(rays))
 
 
-def free_cameras(grid: LatentGrid, size: tuple[int, int], like: Float[Tensor, "B *s"]) -> Float[Tensor, "B 24 f H W2"]:
+def free_cameras(grid: LatentGrid, size: tuple[int, int], like: Tensor) -> Float[Tensor, "B 24 f H W2"]:
     """The packed rays of nobody knows where: zeros, for as many samples as ``like`` has, on its device."""
     return like.new_zeros(like.shape[0], 24, grid.latent_frames, size[0], 2 * size[1])

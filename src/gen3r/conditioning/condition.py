@@ -192,7 +192,7 @@ class Conditioner:
         cameras: Cameras | None,
         grid: LatentGrid,
         *,
-        like: Float[Tensor, "B *s"],
+        like: Tensor,
         known: Bool[Tensor, "B F"] | None = None,
         scale: Float[Tensor, " B"] | None = None,
     ) -> Float[Tensor, "B 24 f rows columns"]:

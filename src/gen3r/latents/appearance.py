@@ -27,9 +27,7 @@ class AppearanceCodec(nn.Module):
     def __init__(self, vae: nn.Module, mean: Sequence[float], std: Sequence[float]) -> None:
         super().__init__()
         if len(mean) != len(std) or any(value <= 0 for value in std):
-            raise ValueError(
-                f"need one mean and one positive std per channel, got {len(mean)} means and std {list(std)}."
-            )
+            raise ValueError(f"need a mean and a positive std for each channel, got {list(mean)} and {list(std)}.")
         self.vae = vae
         self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32), persistent=False)
         self.register_buffer("std", torch.tensor(std, dtype=torch.float32), persistent=False)

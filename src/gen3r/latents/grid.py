@@ -60,8 +60,8 @@ class LatentGrid:
         for name, side in (("height", self.height), ("width", self.width)):
             if side < 1 or side % side_multiple(self.patch):
                 raise ValueError(
-                    f"{name} must be a multiple of {side_multiple(self.patch)} (whole {self.patch}-pixel patches and an "
-                    f"even number of latent cells), got {side}; use {_either(nearest_side(side, self.patch))}."
+                    f"{name} must be a multiple of {side_multiple(self.patch)} (whole {self.patch}-pixel patches, "
+                    f"an even number of latent cells), got {side}; use {_either(nearest_side(side, self.patch))}."
                 )
 
     @classmethod

@@ -14,7 +14,7 @@ B batch, f latent frames, h w latent cells of one half, W = 2w, N tokens, D widt
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from diffusers import WanTransformer3DModel
@@ -42,9 +42,9 @@ class JointTransformer(WanTransformer3DModel):
         config: sizes and options; the defaults are the full-size model.
     """
 
-    _skip_layerwise_casting_patterns = ["patch_embedding", "condition_embedder", "camera_adapter", "norm"]
-    _keep_in_fp32_modules = ["time_embedder", "time_proj", "scale_shift_table", "norm1", "norm2", "norm3"]
-    _cp_plan = {
+    _skip_layerwise_casting_patterns: ClassVar = ["patch_embedding", "condition_embedder", "camera_adapter", "norm"]
+    _keep_in_fp32_modules: ClassVar = ["time_embedder", "time_proj", "scale_shift_table", "norm1", "norm2", "norm3"]
+    _cp_plan: ClassVar = {
         "rope": {
             0: ContextParallelInput(split_dim=1, expected_dims=4, split_output=True),
             1: ContextParallelInput(split_dim=1, expected_dims=4, split_output=True),
@@ -224,7 +224,8 @@ class JointTransformer(WanTransformer3DModel):
             raise ValueError(
                 f"this static condition is for latents {static.latent_size}, got {size}; prepare a new one."
             )
-        assert static.rotary is not None and static.context is not None
+        assert static.rotary is not None
+        assert static.context is not None
         return static.rotary, static.camera_tokens, static.context
 
     def _unpatchify(self, tokens: Tensor, size: tuple[int, int, int]) -> Tensor:

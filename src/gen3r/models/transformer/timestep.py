@@ -35,7 +35,7 @@ class Float32Linear(nn.Linear):
         layer.weight, layer.bias = linear.weight, linear.bias
         return layer
 
-    def forward(self, input: Float[Tensor, "*b n"]) -> Float[Tensor, "*b m"]:  # noqa: A002 (torch's name)
+    def forward(self, input: Float[Tensor, "*b n"]) -> Float[Tensor, "*b m"]:
         with torch.autocast(device_type=input.device.type, enabled=False):
             bias = None if self.bias is None else self.bias.float()
             return F.linear(input.float(), self.weight.float(), bias)

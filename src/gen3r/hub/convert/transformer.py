@@ -1,0 +1,108 @@
+"""Names of the released joint transformer (a VideoX-Fun Wan with camera adapter) and ours, which are diffusers'."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gen3r.hub.convert import KeyTable
+from gen3r.models.transformer.config import TransformerConfig
+
+_OUTSIDE = (
+    ("text_embedding.0", "condition_embedder.text_embedder.linear_1"),
+    ("text_embedding.2", "condition_embedder.text_embedder.linear_2"),
+    ("time_embedding.0", "condition_embedder.time_embedder.linear_1"),
+    ("time_embedding.2", "condition_embedder.time_embedder.linear_2"),
+    ("time_projection.1", "condition_embedder.time_proj"),
+    ("img_emb.proj.0", "condition_embedder.image_embedder.norm1"),
+    ("img_emb.proj.1", "condition_embedder.image_embedder.ff.net.0.proj"),
+    ("img_emb.proj.3", "condition_embedder.image_embedder.ff.net.2"),
+    ("img_emb.proj.4", "condition_embedder.image_embedder.norm2"),
+    ("head.head", "proj_out"),
+    ("head.modulation", "scale_shift_table"),
+    ("control_adapter.conv", "camera_adapter.conv"),
+    ("control_adapter.residual_blocks.0", "camera_adapter.residual_block"),
+)
+
+_IN_BLOCK = (
+    ("modulation", "scale_shift_table"),
+    ("norm3", "norm2"),  # the affine norm before cross-attention
+    ("self_attn.q", "attn1.to_q"),
+    ("self_attn.k", "attn1.to_k"),
+    ("self_attn.v", "attn1.to_v"),
+    ("self_attn.o", "attn1.to_out.0"),
+    ("self_attn.norm_q", "attn1.norm_q"),
+    ("self_attn.norm_k", "attn1.norm_k"),
+    ("cross_attn.q", "attn2.to_q"),
+    ("cross_attn.k", "attn2.to_k"),
+    ("cross_attn.v", "attn2.to_v"),
+    ("cross_attn.o", "attn2.to_out.0"),
+    ("cross_attn.norm_q", "attn2.norm_q"),
+    ("cross_attn.norm_k", "attn2.norm_k"),
+    ("cross_attn.k_img", "attn2.add_k_proj"),
+    ("cross_attn.v_img", "attn2.add_v_proj"),
+    ("cross_attn.norm_k_img", "attn2.norm_added_k"),
+    ("ffn.0", "ffn.net.0.proj"),
+    ("ffn.2", "ffn.net.2"),
+)
+
+
+def transformer_keys(num_layers: int) -> KeyTable:
+    """The table for a transformer of ``num_layers`` blocks."""
+    blocks = tuple(
+        (f"blocks.{layer}.{official}", f"blocks.{layer}.{ours}")
+        for layer in range(num_layers)
+        for official, ours in _IN_BLOCK
+    )
+    return KeyTable(pairs=_OUTSIDE + blocks)
+
+
+def transformer_config(official: Mapping[str, Any]) -> TransformerConfig:
+    """Our config from the official ``config.json`` or constructor arguments.
+
+    ``in_channels`` and ``hidden_size`` of the released file are leftovers of the base model and are not read.
+
+    Raises:
+        ValueError: if the file describes another kind of network.
+    """
+    fixed = {"model_type": "i2v", "qk_norm": True, "add_control_adapter": True, "window_size": [-1, -1]}
+    for name, expected in fixed.items():
+        value = official.get(name, expected)
+        if (list(value) if isinstance(value, tuple) else value) != expected:
+            raise ValueError(f"not a Gen3R transformer: {name} must be {expected}, got {value}.")
+    return TransformerConfig(
+        patch_size=tuple(official["patch_size"]),
+        num_attention_heads=official["num_heads"],
+        attention_head_dim=official["dim"] // official["num_heads"],
+        num_layers=official["num_layers"],
+        ffn_dim=official["ffn_dim"],
+        in_channels=official["in_dim"],
+        out_channels=official["out_dim"],
+        text_dim=official["text_dim"],
+        text_length=official["text_len"],
+        freq_dim=official["freq_dim"],
+        camera_channels=official["in_dim_control_adapter"],
+        cross_attn_norm=official["cross_attn_norm"],
+        eps=official["eps"],
+    )
+
+
+def widen_base_model(official: Mapping[str, Tensor], in_channels: int = 36) -> dict[str, Tensor]:
+    """Official weights of the base model with its patch kernel widened by zeros to ``in_channels``.
+
+    The base model (Wan2.1-Fun Control-Camera) reads 32 channels, noisy and control latents; Gen3R appends the mask and
+    starts its training with that part of the kernel at zero. Everything else is taken as it is.
+
+    Raises:
+        ValueError: if the kernel is already wider.
+    """
+    name = "patch_embedding.weight"
+    kernel = official[name]
+    extra = in_channels - kernel.shape[1]
+    if extra < 0:
+        raise ValueError(f"{name} reads {kernel.shape[1]} channels, more than the {in_channels} asked for.")
+    zeros = kernel.new_zeros(kernel.shape[0], extra, *kernel.shape[2:])
+    return {**official, name: torch.cat([kernel, zeros], dim=1)}
