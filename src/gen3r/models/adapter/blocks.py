@@ -76,7 +76,8 @@ class FrameAttention(nn.Module):
 
     def forward(self, x: Float[Tensor, "B C T h w"]) -> Float[Tensor, "B C T h w"]:
         frames = x.transpose(1, 2).flatten(0, 1)
-        q, k, v = self.qkv(self.norm(frames)).flatten(2).transpose(1, 2).unsqueeze(1).chunk(3, dim=-1)
+        tokens = self.qkv(self.norm(frames)).flatten(2).transpose(1, 2).contiguous()
+        q, k, v = tokens.unsqueeze(1).chunk(3, dim=-1)
         out = F.scaled_dot_product_attention(q, k, v).squeeze(1).transpose(1, 2)
         out = self.proj(out.unflatten(2, x.shape[-2:]))
         return x + out.unflatten(0, (x.shape[0], x.shape[2])).transpose(1, 2)

@@ -64,6 +64,7 @@ class Encoder(nn.Module):
         return self.head(F.silu(self.head_norm(x)), cache)
 
     def _enter(self, tokens: Tensor, size: tuple[int, int]) -> Tensor:
+        tokens = tokens.to(self.entry.weight.dtype)
         if self.config.io_kernel == 1:  # point-wise: the same before or after the resize, and cheaper before
             return _nearest(self.entry(tokens), size)
         return self.entry(_nearest(tokens, size))
@@ -148,21 +149,29 @@ class GeometryAdapter(nn.Module):
         return self.decoder(self._denormalised(latents), self._grid(latents, grid))
 
     def stream_decode(
-        self, latents: Float[Tensor, "B z f h w"], grid: tuple[int, int] | None = None
+        self,
+        latents: Float[Tensor, "B z f h w"],
+        grid: tuple[int, int] | None = None,
+        cache: TemporalCache | None = None,
     ) -> Iterator[Float[Tensor, "B C T gh gw"]]:
-        """The same tokens as consecutive chunks of 1, 4, 4, ... frames, in memory that does not grow with the frames."""
-        grid, cache = self._grid(latents, grid), TemporalCache()
+        """The same tokens as consecutive chunks of 1, 4, 4, ... frames, in memory that does not grow with the frames.
+
+        Pass the `cache` of an earlier call to go on where it ended.
+        """
+        grid = self._grid(latents, grid)
+        cache = TemporalCache() if cache is None else cache
         for latent in latents.split(1, dim=2):
             yield self.decoder(self._denormalised(latent), grid, cache)
 
     def _posterior(self, encoded: Tensor) -> Posterior:
-        mean, logvar = self.moments(encoded).chunk(2, dim=1)
+        moments = self.moments(encoded)
+        mean, logvar = moments.to(torch.promote_types(moments.dtype, torch.float32)).chunk(2, dim=1)
         offset, scale = self._statistics(mean)
         return Posterior(mean=(mean - offset) / scale, logvar=logvar)
 
     def _denormalised(self, latents: Tensor) -> Tensor:
         offset, scale = self._statistics(latents)
-        return self.unmoments(latents * scale + offset)
+        return self.unmoments((latents * scale + offset).to(self.unmoments.weight.dtype))
 
     def _statistics(self, like: Tensor) -> tuple[Tensor, Tensor]:
         shape = (1, -1, 1, 1, 1)
