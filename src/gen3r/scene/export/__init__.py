@@ -1,0 +1,1 @@
+"""Writing a scene for the world: one module per file format, listed in `registry`, driven by `folder`."""

@@ -1,0 +1,17 @@
+"""depth.mp4: colour-mapped depth with one colour range for the whole clip."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from gen3r.scene.colormap import depth_colors, depth_range
+from gen3r.scene.export.source import ExportSource
+from gen3r.scene.export.video import write_h264
+
+
+def write(source: ExportSource, folder: Path) -> None:
+    """Encode depth; bright is near, grey is no surface."""
+    scene = source.scene
+    near_far = depth_range(scene.depth, scene.mask)
+    frames = (depth_colors(depth, mask, near_far) for depth, mask in zip(scene.depth, scene.mask, strict=True))
+    write_h264(folder / "depth.mp4", frames)

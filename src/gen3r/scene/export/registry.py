@@ -1,0 +1,71 @@
+"""The export formats: their names, files and writers. Imports no torch until a writer is used."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, cast
+
+if TYPE_CHECKING:
+    from gen3r.scene.export.source import ExportSource
+
+
+class Writer(Protocol):
+    """Writes the files of one format into an existing folder."""
+
+    def __call__(self, source: ExportSource, folder: Path) -> None: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportFormat:
+    """One way to write a scene."""
+
+    name: str
+    """What the command line calls it."""
+    files: tuple[str, ...]
+    """Files or folders it makes; the first is always made."""
+    summary: str
+    """One line for help and documentation."""
+    module: str
+    """Module of this package whose `write` is the `Writer`."""
+
+    def writer(self) -> Writer:
+        """Import the writer."""
+        return cast(Writer, import_module(f"{__package__}.{self.module}").write)
+
+
+EXPORT_FORMATS = (
+    ExportFormat(
+        name="scene",
+        files=("scene.safetensors", "scene.json", "views"),
+        summary="every array of the scene, exact, and where it came from",
+        module="arrays",
+    ),
+    ExportFormat(name="rgb", files=("rgb.mp4",), summary="the frames as H.264 video", module="rgb_video"),
+    ExportFormat(
+        name="depth-video", files=("depth.mp4",), summary="colour-mapped depth as H.264 video", module="depth_video"
+    ),
+    ExportFormat(name="depth", files=("depth",), summary="depth as 16-bit PNG, one per frame", module="depth_png"),
+    ExportFormat(name="ply", files=("points.ply",), summary="filtered coloured point cloud", module="ply"),
+    ExportFormat(name="glb", files=("scene.glb",), summary="point cloud and cameras as glTF 2.0 binary", module="glb"),
+    ExportFormat(name="cameras", files=("cameras.json",), summary="poses and intrinsics", module="cameras_json"),
+    ExportFormat(
+        name="preview", files=("preview.png",), summary="the whole scene in one picture", module="preview_png"
+    ),
+)
+
+
+def find_formats(names: Sequence[str]) -> tuple[ExportFormat, ...]:
+    """Formats by name (`ply`) or by the file they make (`points.ply`), without repeats.
+
+    Raises `ValueError` listing the known formats for a name that is none, and for no name at all.
+    """
+    known = {name: item for item in EXPORT_FORMATS for name in (*item.files, item.name)}
+    unknown = [name for name in names if name not in known]
+    if unknown or not names:
+        lines = "".join(f"\n  {item.name:<12} {item.summary} ({', '.join(item.files)})" for item in EXPORT_FORMATS)
+        problem = f"unknown export format {', '.join(map(repr, unknown))}" if unknown else "no export format given"
+        raise ValueError(f"{problem}; the formats are:{lines}")
+    return tuple(dict.fromkeys(known[name] for name in names))

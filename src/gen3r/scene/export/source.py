@@ -1,0 +1,23 @@
+"""What every writer is given."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from gen3r.scene.input_views import InputViews
+from gen3r.scene.point_cloud import PointCloud, point_cloud
+from gen3r.scene.scene import Scene
+
+
+@dataclass(frozen=True)
+class ExportSource:
+    """A scene, the views it was made from, and the point cloud that several formats share."""
+
+    scene: Scene
+    views: InputViews | None = None
+
+    @cached_property
+    def cloud(self) -> PointCloud:
+        """The filtered cloud, computed once."""
+        return point_cloud(self.scene)

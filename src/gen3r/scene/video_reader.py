@@ -1,0 +1,65 @@
+"""Reading video files frame by frame with PyAV (the FFmpeg libraries)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import av
+import numpy as np
+from av.container import InputContainer
+from av.video.stream import VideoStream
+
+from gen3r.scene.limits import check_picture_size, evenly_spread
+
+VIDEO_SUFFIXES = (".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi")
+
+# Reading a local file must never make FFmpeg follow a playlist or reference to somewhere else.
+_OPEN_OPTIONS = {"protocol_whitelist": "file", "enable_drefs": "0"}
+
+
+def read_video_frames(path: Path, *, max_frames: int | None = None) -> Iterator[tuple[int, np.ndarray]]:
+    """Yield (frame index, uint8 RGB [H, W, 3]) upright, at most `max_frames` evenly spread over the video.
+
+    Only one decoded frame is held at a time. Raises `ValueError` for a file that holds no video, is
+    truncated or damaged, or has pictures above 100 million pixels.
+    """
+    wanted: set[int] | None = None
+    if max_frames is not None:
+        wanted = set(evenly_spread(sum(1 for _ in _decode(path)), max_frames))
+    for index, frame in enumerate(_decode(path)):
+        if wanted is None or index in wanted:
+            yield index, _upright(frame)
+
+
+def _decode(path: Path) -> Iterator[av.VideoFrame]:
+    try:
+        # Through a Python file object FFmpeg sees bytes, not a name it could read as a protocol or pattern.
+        with path.open("rb") as file, av.open(file, mode="r", options=_OPEN_OPTIONS) as container:
+            stream = _video_stream(path, container)
+            count = 0
+            for frame in container.decode(stream):
+                check_picture_size(str(path), frame.height, frame.width)
+                if frame.is_corrupt:
+                    raise ValueError(f"{path} is truncated or damaged at frame {count}; get a fresh copy.")
+                yield frame
+                count += 1
+    except av.FFmpegError as error:
+        raise ValueError(f"{path} is not a readable video, or truncated ({error}); get a fresh copy.") from error
+    if count == 0:
+        raise ValueError(f"{path} holds no video frames.")
+
+
+def _video_stream(path: Path, container: InputContainer) -> VideoStream:
+    if not container.streams.video:
+        raise ValueError(f"{path} holds no video stream.")
+    stream = container.streams.video[0]
+    check_picture_size(str(path), stream.codec_context.height, stream.codec_context.width)
+    stream.thread_type = "AUTO"
+    return stream
+
+
+def _upright(frame: av.VideoFrame) -> np.ndarray:
+    """RGB with the rotation that phones record instead of turning the pixels."""
+    pixels = frame.to_ndarray(format="rgb24")
+    return np.ascontiguousarray(np.rot90(pixels, round(frame.rotation / 90)))
