@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from gen3r.cameras.convention import homogeneous, invert_se3
+from gen3r.cameras.convention import exact_matmul, homogeneous, invert_se3
 
 ROTATION_TOLERANCE = 1e-3
 """Largest accepted entry of ``R^T R - 1``: looser than float32 rounding, tighter than any real mistake."""
@@ -163,7 +163,7 @@ class Cameras:
         if not self.shape:
             raise ValueError("a single camera has no frames to rebase on; add a frame axis first.")
         base = self.world_from_camera[..., frame, :, :].unsqueeze(-3)
-        extrinsics = (self.extrinsics @ base).clone()
+        extrinsics = exact_matmul(self.extrinsics, base)
         extrinsics[..., frame, :, :] = torch.eye(4, dtype=extrinsics.dtype, device=extrinsics.device)
         return replace(self, extrinsics=extrinsics)
 

@@ -36,11 +36,24 @@ def rigid(rotation: Float[Tensor, "*b 3 3"], translation: Float[Tensor, "*b 3"])
     return homogeneous(torch.cat([rotation, translation[..., None]], dim=-1))
 
 
+def exact_matmul(a: Float[Tensor, "*#b I K"], b: Float[Tensor, "*#b K J"]) -> Float[Tensor, "..."]:
+    """Matrix product for small K by multiplying and adding: autocast and TF32 do not make it coarse."""
+    total = a[..., :, 0, None] * b[..., None, 0, :]
+    for k in range(1, a.shape[-1]):
+        total = total + a[..., :, k, None] * b[..., None, k, :]
+    return total
+
+
+def rotate(rotation: Float[Tensor, "*#b 3 3"], vectors: Float[Tensor, "*#b 3"]) -> Float[Tensor, "*b 3"]:
+    """``rotation @ vector`` for matching batches of both."""
+    return exact_matmul(rotation, vectors[..., None])[..., 0]
+
+
 def invert_se3(matrix: Float[Tensor, "*b rows 4"]) -> Float[Tensor, "*b 4 4"]:
     """Inverse of rigid transforms (3x4 or 4x4): ``[R^T | -R^T t]``, exact and cheaper than a general inverse."""
     rotation_inverse = matrix[..., :3, :3].transpose(-1, -2)
     translation = matrix[..., :3, 3]
-    return rigid(rotation_inverse, -(rotation_inverse @ translation[..., None])[..., 0])
+    return rigid(rotation_inverse, -rotate(rotation_inverse, translation))
 
 
 def _flip_y_and_z(camera_columns: Float[Tensor, "*b 4 4"]) -> Float[Tensor, "*b 4 4"]:
@@ -62,6 +75,6 @@ def extrinsics_from_opengl(world_from_camera: Float[Tensor, "*b rows 4"]) -> Flo
 
 def relative_to_first(world_from_camera: Float[Tensor, "*b F 4 4"]) -> Float[Tensor, "*b F 4 4"]:
     """Poses seen from frame 0: ``inverse(T_0) T_i``, with frame 0 set to the exact identity."""
-    relative = invert_se3(world_from_camera[..., :1, :, :]) @ world_from_camera
+    relative = exact_matmul(invert_se3(world_from_camera[..., :1, :, :]), world_from_camera)
     identity = torch.eye(4, dtype=relative.dtype, device=relative.device).expand_as(relative[..., :1, :, :])
     return torch.cat([identity, relative[..., 1:, :, :]], dim=-3)
