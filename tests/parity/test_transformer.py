@@ -1,28 +1,19 @@
 """The joint transformer against the official one."""
 
-from typing import Any
-
 import pytest
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from gen3r.hub.convert.transformer import transformer_config, transformer_keys
+from gen3r.hub.convert.transformer import transformer_keys
 from gen3r.models.transformer import JointTransformer, TransformerConfig
 from gen3r.models.transformer.rotary import JointRotaryPosEmbed
 from parity._goldens import Golden, goldens, manifest
+from parity._networks import transformer
 
 FORWARD = goldens("wan_transformer_forward")
 TRAIN = goldens("train_step")
 OFFICIAL_PARAMETERS = 1_616_337_728
-
-
-def build(golden: Golden, **changes: Any) -> JointTransformer:
-    """Our transformer with the official weights of ``golden``."""
-    config = transformer_config(golden.hyperparameters)
-    model = JointTransformer(TransformerConfig(**{**config.__dict__, **changes})).eval()
-    transformer_keys(config.num_layers).load(model, golden.weights())
-    return model
 
 
 def text_of(golden: Golden) -> Tensor:
@@ -33,7 +24,7 @@ def text_of(golden: Golden) -> Tensor:
 @pytest.mark.parametrize("golden", FORWARD, ids=str)
 @torch.no_grad()
 def test_forward(golden: Golden) -> None:
-    model = build(golden)
+    model = transformer(golden)
     inputs = (golden["x"], golden["t"], golden["y"], text_of(golden))
     camera, image = golden["y_camera"].float(), golden["clip_fea"].float()
     golden.check("out_camera", model(*inputs, camera, image))
@@ -44,7 +35,7 @@ def test_forward(golden: Golden) -> None:
 @pytest.mark.parametrize("golden", FORWARD, ids=str)
 @torch.no_grad()
 def test_forward_with_kept_conditions(golden: Golden) -> None:
-    model = build(golden)
+    model = transformer(golden)
     static = model.prepare(text_of(golden), golden["y_camera"].float(), golden["clip_fea"].float())
     for _ in range(2):
         golden.check("out_camera", model(golden["x"], golden["t"], golden["y"], static=static))
@@ -53,7 +44,7 @@ def test_forward_with_kept_conditions(golden: Golden) -> None:
 @pytest.mark.parametrize("golden", FORWARD, ids=str)
 @torch.no_grad()
 def test_square_grid_uses_ordinary_positions(golden: Golden) -> None:
-    model = build(golden, shared_rope=False)
+    model = transformer(golden, shared_rope=False)
     output = model(
         golden["x_square"],
         golden["t"][:1],
@@ -68,7 +59,7 @@ def test_square_grid_uses_ordinary_positions(golden: Golden) -> None:
 @pytest.mark.parametrize("golden", FORWARD, ids=str)
 @torch.no_grad()
 def test_intermediate_values(golden: Golden) -> None:
-    model = build(golden)
+    model = transformer(golden)
     taps: dict[str, Tensor] = {}
 
     def keep(name: str, module: torch.nn.Module) -> None:
@@ -101,7 +92,7 @@ def test_rotary_positions(golden: Golden, key: str, shared: bool) -> None:
 
 @pytest.mark.parametrize("golden", TRAIN, ids=str)
 def test_training_step(golden: Golden) -> None:
-    model = build(golden.used("transformer"))
+    model = transformer(golden.used("transformer"))
     sigma = golden["sigmas"]
     noisy = (1 - sigma) * golden["x0"] + sigma * golden["noise"]
     golden.check("noisy", noisy)

@@ -36,7 +36,7 @@ def relative_cameras(cameras: Cameras, scale: Float[Tensor, " B"] | None = None)
 
 def camera_rays_packed(
     cameras: Cameras, size: tuple[int, int], known: Bool[Tensor, "B F"] | None = None
-) -> Float[Tensor, "B 24 f H W2"]:
+) -> Float[Tensor, "B 24 f rows columns"]:
     """Plücker rays (moment, direction) of cameras ``[B, F]`` at ``size``, folded in time, doubled in width.
 
     Args:
@@ -50,6 +50,6 @@ def camera_rays_packed(
     return both(fold_frames(rays))
 
 
-def free_cameras(grid: LatentGrid, size: tuple[int, int], like: Tensor) -> Float[Tensor, "B 24 f H W2"]:
+def free_cameras(grid: LatentGrid, size: tuple[int, int], like: Tensor) -> Float[Tensor, "B 24 f rows columns"]:
     """The packed rays of nobody knows where: zeros, for as many samples as ``like`` has, on its device."""
     return like.new_zeros(like.shape[0], 24, grid.latent_frames, size[0], 2 * size[1])

@@ -63,7 +63,7 @@ class DropRates:
 class Condition:
     """What the transformer reads besides noisy latents and time. Fields are named like its arguments."""
 
-    control: Float[Tensor, "B 20 f h W"]
+    control: Float[Tensor, "B 20 f h joint"]
     """Control latents (16) and mask (4)."""
     text: Float[Tensor, "B L Dt"]
     """Text features."""
@@ -174,7 +174,7 @@ class Conditioner:
         video: Float[Tensor, "B F 3 H W"],
         given: Bool[Tensor, "B F"],
         generator: torch.Generator | Sequence[torch.Generator] | None = None,
-    ) -> Float[Tensor, "B 20 f h W"]:
+    ) -> Float[Tensor, "B 20 f h joint"]:
         """Control latents and mask."""
         masked = control_video(video, given)
         appearance_posterior = self.appearance.encode(masked)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from transformers import PreTrainedTokenizerBase
 
@@ -39,14 +39,17 @@ class TextEncoder(nn.Module):
             return_attention_mask=True,
             return_tensors="pt",
         )
-        return self.encode_ids(batch["input_ids"], batch["attention_mask"])
+        return encode_ids(self.encoder, batch["input_ids"], batch["attention_mask"])
 
-    def encode_ids(self, input_ids: Tensor, attention_mask: Tensor) -> Float[Tensor, "B L Dt"]:
-        """Same from token ids ``[B, L]``, 1 in the mask where a token is real."""
-        device = next(self.encoder.parameters()).device
-        input_ids, attention_mask = input_ids.to(device), attention_mask.to(device)
-        features = self.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
-        return features.where(attention_mask[:, :, None] > 0, torch.zeros_like(features))
+
+def encode_ids(
+    encoder: nn.Module, input_ids: Int[Tensor, "B L"], attention_mask: Int[Tensor, "B L"]
+) -> Float[Tensor, "B L Dt"]:
+    """Features of token ids, zeros where the mask is 0."""
+    device = next(encoder.parameters()).device
+    mask = attention_mask.to(device)
+    features = encoder(input_ids=input_ids.to(device), attention_mask=mask).last_hidden_state
+    return features.where(mask[:, :, None] > 0, torch.zeros_like(features))
 
 
 def drop_prompts(prompts: Sequence[str], dropped: Bool[Tensor, " B"]) -> list[str]:

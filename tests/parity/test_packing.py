@@ -1,0 +1,129 @@
+"""What the transformer is told, and whole denoising runs, against the official pipeline and training code."""
+
+import pytest
+import torch
+from diffusers import FlowMatchEulerDiscreteScheduler
+from torch import Tensor
+
+from gen3r.cameras import Cameras
+from gen3r.conditioning.condition import Conditioner, ConditioningConfig
+from gen3r.conditioning.temporal import fold_frames
+from gen3r.conditioning.views import official_view_frames
+from gen3r.latents.grid import LatentGrid
+from gen3r.latents.joint import both, pair, split
+from gen3r.models.posterior import Posterior
+from parity._goldens import Golden, goldens
+from parity._networks import StoredNoise, appearance_codec, image_encoder, text_encoder, text_features, transformer
+
+OFFICIAL = ConditioningConfig(normalize_scale=False)
+
+
+def tasks_of(golden: Golden) -> list[str]:
+    """Names of the tasks in a golden: 1view, 2view, allview."""
+    return [key.removesuffix("_control") for key in golden.tensors if key.endswith("view_control")]
+
+
+def given_frames(task: str, frames: int) -> Tensor:
+    """[1, F]: which frames a task shows."""
+    views = {"1view": 1, "2view": 2, "allview": frames}[task]
+    given = torch.zeros(1, frames, dtype=torch.bool)
+    given[0, official_view_frames(views, frames)] = True
+    return given
+
+
+class StoredGeometry:
+    """Stands in for VGGT and adapter: returns the stored latents and remembers which frames were not black."""
+
+    def __init__(self, latents: Tensor) -> None:
+        self.latents = latents
+        self.frames_seen = torch.empty(0)
+
+    def encode(self, images: Tensor, /) -> Posterior:
+        self.frames_seen = images.flatten(2).abs().amax(-1)[0] > 0
+        return Posterior(mean=self.latents, logvar=torch.zeros_like(self.latents))
+
+
+@pytest.mark.parametrize("golden", goldens("pipeline_packing"), ids=str)
+@torch.no_grad()
+def test_control_and_cameras(golden: Golden) -> None:
+    video = golden["images_u8"][None] / 255
+    codec = appearance_codec(golden.used("vae"))
+    conditioner = Conditioner(StoredNoise(codec, golden["eps"]), OFFICIAL)
+    tasks = tasks_of(golden)
+    assert len(tasks) == 3
+    for task in tasks:
+        given = given_frames(task, video.shape[1])
+        golden.check(f"{task}_control", conditioner.control(video, given))
+        masked = video * given[:, :, None, None, None]
+        golden.check(f"{task}_posterior_mean", codec.encode(masked).mean)
+    packed = both(fold_frames(golden["plucker"]))
+    golden.check("y_camera", packed)
+    assert torch.equal(packed, golden["y_camera"])
+    encoder = text_encoder(golden.used("t5"))
+    for ids, features in (("negative_ids", "context_uncond"), ("prompt_ids", "context_cond")):
+        golden.check(features, text_features(encoder, golden[ids])[0])
+
+
+@pytest.mark.parametrize("golden", goldens("train_control"), ids=str)
+@torch.no_grad()
+def test_training_control_encodes_geometry(golden: Golden) -> None:
+    video = golden["pixel_values_u8"][None] / 255
+    codec = appearance_codec(golden.used("vae"))
+    geometry = StoredGeometry(golden["geometry_latents"])
+    config = ConditioningConfig(control_geometry="encoded")
+    conditioner = Conditioner(StoredNoise(codec, golden["eps"]), config, geometry=geometry)
+    tasks = tasks_of(golden)
+    assert len(tasks) == 3
+    for task in tasks:
+        golden.check(f"{task}_control", conditioner.control(video, given_frames(task, video.shape[1])))
+        golden.check(f"{task}_frames_seen", geometry.frames_seen)
+    clean = StoredNoise(codec, golden["eps_latents"]).encode(video).mode()
+    golden.check("combined_latents", pair(clean, golden["geometry_latents"]))
+
+
+def runs_of(golden: Golden) -> list[str]:
+    """Names of the denoising runs in a golden, such as 1view_camera or allview_free."""
+    keys = [key for key in golden.entry["tensors"] if key.endswith("_latents") and not key.endswith("_step_latents")]
+    return [key.removesuffix("_latents") for key in keys]
+
+
+RUNS = [
+    pytest.param(golden, run, id=f"{golden}-{run}") for golden in goldens("pipeline_e2e") for run in runs_of(golden)
+]
+
+
+@pytest.mark.parametrize(("golden", "run"), RUNS)
+@torch.no_grad()
+def test_denoising_run(golden: Golden, run: str) -> None:
+    task, cameras = run.split("_")
+    call = golden.entry["call"]
+    grid = LatentGrid(call["num_frames"], call["height"], call["width"])
+    codec = appearance_codec(golden.used("vae"))
+    model = transformer(golden.used("transformer"))
+    conditioner = Conditioner(StoredNoise(codec, golden["eps"]), OFFICIAL, image=image_encoder(golden.used("clip")))
+    poses = Cameras.from_world_from_camera(golden["c2w"][None], golden["K"][None], *grid.size)
+    video = golden["images_u8"][None] / 255
+    prompts = text_features(text_encoder(golden.used("t5")), golden["negative_ids"], golden["prompt_ids"])
+    condition = conditioner(
+        video, given_frames(task, grid.frames), prompts[1:], poses if cameras == "camera" else None, grid=grid
+    )
+    golden.check(f"{task}_control", condition.control)
+    head = golden["clip_fea_head"]
+    assert condition.image is not None
+    golden.check("clip_fea_head", condition.image[:, : head.shape[1]])
+
+    statics = [model.prepare(text[None], condition.camera, condition.image) for text in prompts]
+    scheduler = FlowMatchEulerDiscreteScheduler(shift=2.0)
+    scheduler.set_timesteps(call["num_inference_steps"])
+    latents, velocities, steps = golden["noise"], [], []
+    for time in scheduler.timesteps:
+        negative, positive = (model(latents, time.expand(1), condition.control, static=static) for static in statics)
+        velocities.append(torch.cat([negative, positive]))
+        guided = negative + call["guidance_scale"] * (positive - negative)
+        latents = scheduler.step(guided, time, latents).prev_sample
+        steps.append(latents)
+    golden.check(f"{run}_noise_pred", torch.stack([velocities[0], velocities[-1]]))
+    golden.check(f"{run}_step_latents", torch.stack(steps[:-1]))
+    golden.check(f"{run}_latents", latents)
+    if f"{run}_rgb" in golden.tensors:
+        golden.check(f"{run}_rgb", codec.decode(split(latents)[0]).transpose(1, 2))
