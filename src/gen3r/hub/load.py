@@ -1,0 +1,146 @@
+"""A whole model folder: ``pipeline.json`` and one folder per network, read strictly, written as one."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import shutil
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from torch import nn
+from transformers import PreTrainedTokenizerFast, UMT5Config, UMT5EncoderModel
+
+from gen3r.conditioning.text import TextEncoder
+from gen3r.hub.folder import (
+    CONFIG_FILE,
+    WEIGHTS_FILE,
+    ModelFolderError,
+    config_from_dict,
+    load_network,
+    load_weights,
+    read_json,
+    save_network,
+    write_json,
+)
+from gen3r.hub.registry import PIPELINE_FILE
+from gen3r.latents.appearance import AppearanceCodec
+from gen3r.latents.geometry import GeometryCodec
+from gen3r.models.adapter import AdapterConfig, GeometryAdapter
+from gen3r.models.transformer import JointTransformer, TransformerConfig
+from gen3r.models.vae import LinearShortcutVAE, VAEConfig
+from gen3r.models.vggt import VGGT, VGGTConfig
+
+VAE, VGGT_FOLDER, ADAPTER, TRANSFORMER = "vae", "vggt", "geometry_adapter", "transformer"
+TEXT_ENCODER, TOKENIZER = "text_encoder", "tokenizer"
+PipelineSettings = TypeVar("PipelineSettings")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Networks:
+    """The networks of a pipeline."""
+
+    appearance: AppearanceCodec
+    """The video VAE with its normalisation."""
+    geometry: GeometryCodec
+    """VGGT and the geometry adapter."""
+    transformer: JointTransformer
+    """The denoiser."""
+    text: TextEncoder
+    """Tokenizer and text encoder."""
+
+    def modules(self) -> list[nn.Module]:
+        """All networks as modules."""
+        return [self.appearance, self.geometry, self.transformer, self.text]
+
+
+def load_networks(folder: Path, settings_class: type[PipelineSettings]) -> tuple[Networks, PipelineSettings]:
+    """Read a model folder written by ``save_networks``; on the CPU in float32.
+
+    Raises:
+        ModelFolderError: naming what is missing, unexpected or misshapen.
+    """
+    origin = folder / PIPELINE_FILE
+    settings = config_from_dict(settings_class, read_json(origin), str(origin))
+    vae = load_vae(folder / VAE)
+    networks = Networks(
+        appearance=AppearanceCodec(vae, vae.config.latents_mean, vae.config.latents_std),
+        geometry=GeometryCodec(
+            load_network(VGGT, VGGTConfig, folder / VGGT_FOLDER),
+            load_network(GeometryAdapter, AdapterConfig, folder / ADAPTER),
+        ),
+        transformer=load_network(JointTransformer, TransformerConfig, folder / TRANSFORMER),
+        text=load_text(folder, settings.text_length),  # type: ignore[attr-defined]
+    )
+    return networks, settings
+
+
+def load_vae(folder: Path) -> LinearShortcutVAE:
+    """The video VAE of a model folder."""
+    return load_network(LinearShortcutVAE, VAEConfig, folder)
+
+
+def load_text(folder: Path, length: int) -> TextEncoder:
+    """Tokenizer and umT5-class encoder from the two folders below ``folder``, without touching the network."""
+    encoder_folder, tokenizer_file = folder / TEXT_ENCODER, folder / TOKENIZER / "tokenizer.json"
+    if not tokenizer_file.is_file():
+        raise ModelFolderError(f"expected a tokenizer at {tokenizer_file}, found none; is the model folder complete?")
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(folder / TOKENIZER, local_files_only=True)
+    encoder = UMT5EncoderModel(UMT5Config.from_dict(read_json(encoder_folder / CONFIG_FILE)))
+    load_encoder_weights(encoder, encoder_folder / WEIGHTS_FILE)
+    return TextEncoder(tokenizer, encoder, length)
+
+
+def load_encoder_weights(encoder: UMT5EncoderModel, path: Path) -> None:
+    """Fill a text encoder strictly; its tied embedding is stored once under the name transformers gives it."""
+    load_weights(encoder, path)
+
+
+def save_networks(networks: Networks, settings: object, folder: Path) -> None:
+    """Write a model folder under a temporary name, then put it in place of ``folder``.
+
+    Raises:
+        ValueError: if ``folder`` exists and is not a model folder.
+    """
+    if folder.exists() and not (folder / PIPELINE_FILE).is_file():
+        raise ValueError(f"expected a new folder or an old model folder to replace, got {folder}; choose another one.")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    temporary = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}")
+    temporary.mkdir()
+    try:
+        _write(networks, settings, temporary)
+        if folder.exists():
+            shutil.rmtree(folder)
+        os.replace(temporary, folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _write(networks: Networks, settings: object, folder: Path) -> None:
+    vae = networks.appearance.vae
+    if not isinstance(vae, LinearShortcutVAE):
+        raise ValueError(f"expected a LinearShortcutVAE to save, got {type(vae).__name__}.")
+    save_network(vae, vae.config, folder / VAE)
+    save_network(networks.geometry.vggt, networks.geometry.vggt.config, folder / VGGT_FOLDER)
+    save_network(networks.geometry.adapter, networks.geometry.adapter.config, folder / ADAPTER)
+    save_network(networks.transformer, networks.transformer.settings, folder / TRANSFORMER)
+    save_text(networks.text, folder)
+    write_json(folder / PIPELINE_FILE, dataclasses.asdict(settings))  # type: ignore[call-overload]
+
+
+def save_text(text: TextEncoder, folder: Path) -> None:
+    """Write the two folders that ``load_text`` reads."""
+    from safetensors.torch import save_file
+
+    encoder = text.encoder
+    assert isinstance(encoder, UMT5EncoderModel)
+    target = folder / TEXT_ENCODER
+    target.mkdir(parents=True, exist_ok=True)
+    encoder.config.save_pretrained(target)
+    tensors = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in encoder.state_dict().items()}
+    save_file(tensors, target / WEIGHTS_FILE)
+    text.tokenizer.save_pretrained(folder / TOKENIZER)
+
+

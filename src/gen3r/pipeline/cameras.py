@@ -1,0 +1,123 @@
+"""The camera path of a request in the unit the model was trained in: the mean depth of the first view."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from gen3r.cameras import Cameras
+from gen3r.cameras.pose_encoding import decode_pose
+from gen3r.cameras.trajectories import trajectory
+from gen3r.conditioning.cameras import scene_scale
+from gen3r.latents.grid import LatentGrid
+from gen3r.models.vggt import VGGT
+from gen3r.pipeline.config import PipelineConfig
+from gen3r.pipeline.request import FREE, PlacedViews, SceneRequest
+
+STATIC_BASELINE = 1e-3
+"""Distance between views below which their baseline says nothing about scale."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CameraPath:
+    """Cameras the transformer is asked to follow."""
+
+    cameras: Cameras | None
+    """``[F]``, first camera at the origin, translations in mean depths of the first view; None = free."""
+    scale: float
+    """Length of one such unit in the unit of the user's cameras (1 if the user gave none)."""
+    source: str
+    """Where the path and its scale came from, for provenance."""
+
+
+def camera_path(request: SceneRequest, placed: PlacedViews, grid: LatentGrid, vggt: VGGT, config: PipelineConfig) -> CameraPath:
+    """Resolve what the request says about cameras.
+
+    A named trajectory takes its field of view and its size (the official 0.8 median depths) from VGGT's reading of the
+    views, and goes only part of the way if that is farther than the model has seen. User cameras are re-based
+    on frame 0 and divided by the scene scale: ``request.camera_scale`` if given; else, with two or more views, the ratio
+    between the distances of the user's cameras at those frames and of VGGT's; else 1, unless the path travels farther
+    than the model has ever seen, which shrinks it to that.
+
+    Raises:
+        ValueError: unknown trajectory name (listing the known ones).
+    """
+    if request.cameras is None or request.cameras == FREE:
+        return CameraPath(cameras=None, scale=1.0, source=FREE)
+    if isinstance(request.cameras, str):
+        return _named_path(request.cameras, placed, grid, vggt, config)
+    cameras = request.cameras.to(dtype=torch.float32).cover_crop(*grid.size).rebased()
+    if request.camera_scale is not None:
+        scale, source = float(request.camera_scale), "camera_scale as given"
+    else:
+        scale, source = _estimated_scale(cameras, placed, vggt, config)
+    return CameraPath(cameras=cameras.scaled(1.0 / scale), scale=scale, source=f"user cameras, {source}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Reading:
+    """What VGGT sees in the given views, in its own unit."""
+
+    cameras: Cameras
+    depth: Float[Tensor, "V H W"]
+
+
+@torch.no_grad()
+def _read_views(placed: PlacedViews, vggt: VGGT) -> _Reading:
+    device = next(vggt.parameters()).device
+    output = vggt(placed.pictures[None].to(device))
+    height, width = placed.video.shape[-2:]
+    return _Reading(cameras=decode_pose(output.pose_encoding[0].cpu(), height, width), depth=output.depth[0].cpu())
+
+
+def _named_path(name: str, placed: PlacedViews, grid: LatentGrid, vggt: VGGT, config: PipelineConfig) -> CameraPath:
+    if not placed.at:
+        poses = _sized(name, grid.frames, 1.0, config)
+        fov = torch.tensor(math.radians(config.fov_degrees))
+        cameras = Cameras.from_fov(torch.eye(4)[None], fov, grid.height, grid.width)
+        source = f"trajectory {name}, field of view {config.fov_degrees:g} degrees"
+        intrinsics = cameras.intrinsics
+    else:
+        reading = _read_views(placed, vggt)
+        unit = float(scene_scale(_near(reading.depth[:1], config))[0])
+        size = float(_near(reading.depth, config).flatten().median()) / unit
+        poses = _sized(name, grid.frames, 0.8 * size, config)
+        intrinsics = reading.cameras.intrinsics[:1]
+        source = f"trajectory {name}, sized by VGGT"
+    return CameraPath(
+        cameras=Cameras.from_world_from_camera(poses.float(), intrinsics, grid.height, grid.width),
+        scale=1.0,
+        source=source,
+    )
+
+
+def _sized(name: str, frames: int, scale: float, config: PipelineConfig) -> Float[Tensor, "F 4 4"]:
+    poses = trajectory(name, frames, scale)
+    travel = float(poses[:, :3, 3].norm(dim=-1).max())
+    if config.max_travel is None or travel <= config.max_travel:
+        return poses
+    return trajectory(name, frames, scale, amount=config.max_travel / travel)
+
+
+def _near(depth: Tensor, config: PipelineConfig) -> Tensor:
+    """Depth with what counts as sky set to 0."""
+    return torch.where(depth < config.far, depth, torch.zeros_like(depth))
+
+
+def _estimated_scale(cameras: Cameras, placed: PlacedViews, vggt: VGGT, config: PipelineConfig) -> tuple[float, str]:
+    if len(placed.at) > 1:
+        reading = _read_views(placed, vggt)
+        unit = float(scene_scale(_near(reading.depth[:1], config))[0])
+        seen = (reading.cameras.centers - reading.cameras.centers[:1]).norm(dim=-1).sum() / unit
+        asked_centers = cameras.centers[list(placed.at)]
+        asked = (asked_centers - asked_centers[:1]).norm(dim=-1).sum()
+        if seen > STATIC_BASELINE and asked > 0:
+            return float(asked / seen), "scale from the baselines VGGT sees between the views"
+    travel = float(cameras.centers.norm(dim=-1).max())
+    if config.max_travel is not None and travel > config.max_travel:
+        return travel / config.max_travel, f"path shrunk to the {config.max_travel:g} mean depths known from training"
+    return 1.0, "numbers taken as mean depths of the first view"

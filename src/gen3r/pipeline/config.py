@@ -1,0 +1,55 @@
+"""What a trained model needs to be sampled as it was trained."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gen3r.conditioning.condition import ConditioningConfig
+
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class PipelineConfig:
+    """``pipeline.json`` of a model folder."""
+
+    name: str
+    """Name of the model, for provenance."""
+    revision: str = "unreleased"
+    """Which training of that name, for provenance."""
+    format_version: int = FORMAT_VERSION
+    """Version of the folder layout."""
+    frames: int = 49
+    """Clip length the weights were trained for (4k+1)."""
+    height: int = 560
+    """Image rows the weights were trained for."""
+    width: int = 560
+    """Image columns the weights were trained for."""
+    steps: int = 50
+    """Default denoising steps."""
+    guidance: float = 5.0
+    """Default text guidance; 1 turns it off and halves the cost."""
+    negative_prompt: str = ""
+    """Default prompt of the other guidance branch."""
+    shift: float = 2.0
+    """Shift of the flow-matching schedule: larger spends more steps on strong noise."""
+    text_length: int = 512
+    """Rows of text features."""
+    fov_degrees: float = 60.0
+    """Vertical field of view of named trajectories when there is no view to estimate it from."""
+    far: float = 20.0
+    """Depth beyond which a pixel counts as sky, in mean depths of the first view."""
+    max_travel: float | None = None
+    """Farthest camera displacement known from training, in mean depths of the first view; longer paths of unknown unit
+    and named trajectories are shortened to it. None = any."""
+    conditioning: ConditioningConfig = ConditioningConfig()
+    """How conditions were made in training."""
+
+    def __post_init__(self) -> None:
+        if self.format_version != FORMAT_VERSION:
+            raise ValueError(
+                f"this gen3r reads model folders of format {FORMAT_VERSION}, got {self.format_version}; "
+                "upgrade gen3r or export the model again."
+            )
+        if self.steps < 1 or self.shift <= 0:
+            raise ValueError(f"expected steps >= 1 and shift > 0, got steps={self.steps}, shift={self.shift}.")

@@ -1,0 +1,86 @@
+"""Denoised joint latents to scenes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from gen3r.cameras import Cameras
+from gen3r.cameras.pose_encoding import decode_pose
+from gen3r.latents.appearance import AppearanceCodec
+from gen3r.latents.geometry import GeometryCodec
+from gen3r.latents.grid import LatentGrid
+from gen3r.latents.joint import JointLatent
+from gen3r.models.vggt import VGGTOutput
+from gen3r.scene.scene import Scene
+
+MIN_FOV = 0.05
+"""Radians. VGGT's fields of view end in a ReLU: an untrained or lost head says 0, an infinite focal length."""
+
+
+@torch.no_grad()
+def decode_scenes(
+    joint: Float[Tensor, "B C f h W"],
+    grid: LatentGrid,
+    appearance: AppearanceCodec,
+    geometry: GeometryCodec,
+    *,
+    scales: Sequence[float],
+    far: float,
+    provenance: Sequence[Mapping[str, Any]],
+) -> list[Scene]:
+    """Decode both halves and put them together, one scene per batch item.
+
+    Args:
+        joint: normalised joint latents.
+        grid: sizes of the clips.
+        appearance: decodes the left half to frames.
+        geometry: decodes the right half to depth, points and cameras.
+        scales: multiplies the lengths of each scene (see ``CameraPath.scale``).
+        far: depth that counts as no surface, before scaling.
+        provenance: JSON-able record of each scene.
+    """
+    latent = JointLatent.from_tensor(joint)
+    frames = appearance.decode(latent.appearance)
+    output = geometry.decode(latent.geometry, grid.token_grid, grid.size)
+    return scenes_from_output(frames, output, scales=scales, far=far, provenance=provenance)
+
+
+def scenes_from_output(
+    frames: Float[Tensor, "B F 3 H W"],
+    output: VGGTOutput,
+    *,
+    scales: Sequence[float],
+    far: float,
+    provenance: Sequence[Mapping[str, Any]],
+) -> list[Scene]:
+    """Scenes from frames in [0, 1] and VGGT's predictions; the world is the first camera."""
+    rgb = (frames.permute(0, 1, 3, 4, 2).float() * 255).round().clamp(0, 255).to(torch.uint8)
+    scenes = []
+    for index, scale in enumerate(scales):
+        depth = output.depth[index].float()
+        points = output.points[index].float()
+        mask = torch.isfinite(depth) & (depth > 0) & (depth < far) & torch.isfinite(points).all(dim=-1)
+        scenes.append(
+            Scene(
+                rgb=rgb[index],
+                depth=depth.nan_to_num(0.0, posinf=0.0) * scale,
+                confidence=output.depth_confidence[index].float().nan_to_num(0.0, posinf=0.0),
+                points=points.nan_to_num(0.0, posinf=0.0, neginf=0.0) * scale,
+                mask=mask,
+                cameras=predicted_cameras(output.pose_encoding[index], rgb.shape[2], rgb.shape[3]).scaled(scale),
+                provenance=dict(provenance[index]),
+            )
+        )
+    return scenes
+
+
+def predicted_cameras(encoding: Float[Tensor, "F 9"], height: int, width: int) -> Cameras:
+    """Cameras of VGGT's pose encodings, re-based so that the first one is the world."""
+    encoding = encoding.detach().float().cpu()
+    encoding = torch.cat([encoding[:, :7], encoding[:, 7:].clamp_min(MIN_FOV)], dim=-1)
+    return decode_pose(encoding, height, width).rebased()

@@ -1,0 +1,290 @@
+"""Gen3RPipeline: text, any views and optional cameras to scenes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers import FlowMatchEulerDiscreteScheduler
+from jaxtyping import Float
+from torch import Tensor
+
+from gen3r.cameras import Cameras
+from gen3r.conditioning.condition import Condition, Conditioner
+from gen3r.conditioning.text import TextEncoder
+from gen3r.hub.load import Networks, load_networks, save_networks
+from gen3r.hub.registry import resolve_model
+from gen3r.latents.appearance import AppearanceCodec
+from gen3r.latents.geometry import GeometryCodec
+from gen3r.latents.grid import LatentGrid
+from gen3r.models.transformer import JointTransformer
+from gen3r.pipeline.cameras import CameraPath, camera_path
+from gen3r.pipeline.config import PipelineConfig
+from gen3r.pipeline.decode import decode_scenes, scenes_from_output
+from gen3r.pipeline.provenance import record
+from gen3r.pipeline.request import PlacedViews, SceneRequest, Views, noise_generator, place_request
+from gen3r.scene.scene import Scene
+from gen3r.scene.crop import cover_crop
+
+StepCallback = Callable[[int, int], None]
+"""Called after each denoising step with the number of finished steps and their total. May raise to cancel."""
+
+
+class Gen3RPipeline:
+    """Generates scenes with a joint appearance-geometry diffusion transformer (Gen3R, arXiv 2601.04090).
+
+    Args:
+        networks: the five networks; latents, guidance and all geometry stay in float32 whatever the networks' type.
+        config: how the weights were trained.
+    """
+
+    def __init__(self, networks: Networks, config: PipelineConfig) -> None:
+        self.config = config
+        self.appearance: AppearanceCodec = networks.appearance
+        self.geometry: GeometryCodec = networks.geometry
+        self.transformer: JointTransformer = networks.transformer
+        self.text: TextEncoder = networks.text
+        self.conditioner = Conditioner(self.appearance, config.conditioning, geometry=self.geometry, text=self.text)
+        for network in networks.modules():
+            network.eval().requires_grad_(False)
+
+    @classmethod
+    def from_pretrained(
+        cls, model: str | Path, *, device: torch.device | str = "cpu", dtype: torch.dtype | None = None
+    ) -> Gen3RPipeline:
+        """Load a model by name or from its folder.
+
+        Args:
+            model: a shipped model's name, or a folder written by ``save_pretrained``.
+            device: where the networks run.
+            dtype: type of the transformer, the VAE and the text encoder, e.g. ``torch.bfloat16``. Geometry stays float32.
+
+        Raises:
+            ValueError: unknown name, incomplete folder, or tensors that do not fit (named).
+        """
+        networks, config = load_networks(resolve_model(model), PipelineConfig)
+        return cls(networks, config).to(device, dtype)
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Write a model folder that ``from_pretrained`` reads: ``pipeline.json`` and one folder per network."""
+        save_networks(self.networks, self.config, Path(folder))
+
+    @property
+    def networks(self) -> Networks:
+        """The networks as one bundle."""
+        return Networks(
+            appearance=self.appearance, geometry=self.geometry, transformer=self.transformer, text=self.text
+        )
+
+    @property
+    def device(self) -> torch.device:
+        """Where the transformer runs."""
+        return next(self.transformer.parameters()).device
+
+    def to(self, device: torch.device | str, dtype: torch.dtype | None = None) -> Gen3RPipeline:
+        """Move the networks; ``dtype`` leaves VGGT and the adapter in float32."""
+        for network in self.networks.modules():
+            network.to(device)
+        if dtype is not None:
+            for network in (self.transformer, self.appearance.vae, self.text):
+                network.to(dtype)
+        return self
+
+    def grid(self, frames: int | None = None, size: tuple[int, int] | None = None) -> LatentGrid:
+        """Sizes of a clip; left out, those the weights were trained for.
+
+        Raises:
+            ValueError: with the nearest valid number, for sizes off the grid.
+        """
+        height, width = size or (self.config.height, self.config.width)
+        frames = self.config.frames if frames is None else frames
+        return LatentGrid(frames, height, width, self.geometry.vggt.config.patch_size)
+
+    # generation -----------------------------------------------------------------------------------------------
+
+    def __call__(
+        self,
+        views: Views | None = None,
+        prompt: str = "",
+        *,
+        at: Sequence[int] | None = None,
+        cameras: Cameras | str | None = None,
+        camera_scale: float | None = None,
+        frames: int | None = None,
+        size: tuple[int, int] | None = None,
+        steps: int | None = None,
+        guidance: float | None = None,
+        generator: torch.Generator | int | None = None,
+        callback: StepCallback | None = None,
+    ) -> Scene:
+        """One scene from text, any views and optional cameras.
+
+        Args:
+            views: RGB pictures in [0, 1], ``[V, 3, H, W]`` or a list of different sizes; None = text only.
+            prompt: what to see.
+            at: frame index (0..F-1) of each view; left out: one view is the first frame, two are the ends, F are all.
+            cameras: ``[F]`` cameras of the uncropped views, a trajectory name, or None / "free" to let the model choose.
+            camera_scale: mean depth of the first view in the unit of ``cameras``; None estimates it.
+            frames: clip length, 4k+1.
+            size: (height, width) in pixels.
+            steps: denoising steps.
+            guidance: text guidance; 1 is off.
+            generator: a CPU generator or a seed; the same one gives the same scene in any batch.
+            callback: called after each step with (finished, total).
+
+        Raises:
+            ValueError: for anything in the request that does not fit, before any network runs.
+        """
+        request = SceneRequest(
+            views=views, prompt=prompt, at=at, cameras=cameras, camera_scale=camera_scale, generator=generator
+        )
+        return self.generate_batch(
+            [request], frames=frames, size=size, steps=steps, guidance=guidance, callback=callback
+        )[0]
+
+    @torch.no_grad()
+    def generate_batch(
+        self,
+        requests: Sequence[SceneRequest],
+        *,
+        frames: int | None = None,
+        size: tuple[int, int] | None = None,
+        steps: int | None = None,
+        guidance: float | None = None,
+        callback: StepCallback | None = None,
+    ) -> list[Scene]:
+        """Several scenes of one size in one batch; see ``__call__`` for the arguments."""
+        if not requests:
+            raise ValueError("expected at least one scene request, got none.")
+        grid = self.grid(frames, size)
+        steps = self.config.steps if steps is None else steps
+        guidance = self.config.guidance if guidance is None else guidance
+        if steps < 1:
+            raise ValueError(f"expected at least one denoising step, got {steps}.")
+        placed = [place_request(request, grid) for request in requests]
+        generators, seeds = zip(*(noise_generator(request.generator) for request in requests), strict=True)
+
+        started = time.perf_counter()
+        paths = [
+            camera_path(request, views, grid, self.geometry.vggt, self.config)
+            for request, views in zip(requests, placed, strict=True)
+        ]
+        condition = self.encode_conditions(requests, placed, paths, grid)
+        noise = torch.stack([torch.randn(grid.joint_shape, generator=generator) for generator in generators])
+        encoded = time.perf_counter()
+        latents = self.denoise(noise.to(self.device), condition, steps=steps, guidance=guidance, callback=callback)
+        denoised = time.perf_counter()
+        settings = {"frames": grid.frames, "size": list(grid.size), "steps": steps, "guidance": guidance}
+        timings = {"encode_seconds": encoded - started, "denoise_seconds": denoised - encoded}
+        return decode_scenes(
+            latents,
+            grid,
+            self.appearance,
+            self.geometry,
+            scales=[path.scale for path in paths],
+            far=self.config.far,
+            provenance=[
+                record(
+                    self.config,
+                    kind="generated",
+                    settings=settings
+                    | {"prompt": request.prompt, "seed": seed, "views_at": list(views.at), "cameras": path.source},
+                    timings=timings,
+                )
+                for request, views, path, seed in zip(requests, placed, paths, seeds, strict=True)
+            ],
+        )
+
+    def encode_conditions(
+        self,
+        requests: Sequence[SceneRequest],
+        placed: Sequence[PlacedViews],
+        paths: Sequence[CameraPath],
+        grid: LatentGrid,
+    ) -> Condition:
+        """What the transformer reads besides noise and time, for the positive branch of guidance."""
+        identity = Cameras.from_fov(torch.eye(4).expand(grid.frames, 4, 4), 1.0, grid.height, grid.width)
+        cameras = Cameras.stack([path.cameras or identity for path in paths]).to(self.device)
+        follows = torch.tensor([path.cameras is not None for path in paths], device=self.device)
+        return self.conditioner(
+            torch.stack([views.video for views in placed]).to(self.device),
+            torch.stack([views.given for views in placed]).to(self.device),
+            [request.prompt for request in requests],
+            cameras,
+            grid=grid,
+            known=follows[:, None].expand(-1, grid.frames),
+        )
+
+    def denoise(
+        self,
+        noise: Float[Tensor, "B C f h W"],
+        condition: Condition,
+        *,
+        steps: int,
+        guidance: float,
+        callback: StepCallback | None = None,
+    ) -> Float[Tensor, "B C f h W"]:
+        """Euler steps of the flow from noise to clean joint latents, in float32.
+
+        With guidance w != 1 the velocity is v_negative + w (v_positive - v_negative); the two branches run one after the
+        other, so that memory does not double.
+        """
+        scheduler = FlowMatchEulerDiscreteScheduler(shift=self.config.shift)
+        scheduler.set_timesteps(steps, device=noise.device)
+        branches = [self._branch(condition)]
+        if guidance != 1.0:
+            negative = self.conditioner.text_features([self.config.negative_prompt]).expand_as(condition.text)
+            branches.append(self._branch(condition.with_text(negative)))
+        latents = noise.float()
+        for finished, timestep in enumerate(scheduler.timesteps, start=1):
+            time_of_batch = timestep.float().expand(len(latents))
+            velocity, *others = (
+                self.transformer(latents, time_of_batch, condition.control, static=static).float()
+                for static in branches
+            )
+            for negative_velocity in others:
+                velocity = negative_velocity + guidance * (velocity - negative_velocity)
+            latents = scheduler.step(velocity, timestep, latents, return_dict=False)[0]
+            if callback is not None:
+                callback(finished, steps)
+        return latents
+
+    def _branch(self, condition: Condition) -> Any:
+        return self.transformer.prepare(condition.text, condition.camera, condition.image)
+
+    # reconstruction -------------------------------------------------------------------------------------------
+
+    @torch.no_grad()
+    def reconstruct(self, images: Views, *, size: tuple[int, int] | None = None) -> Scene:
+        """Depth, points and cameras of given pictures by VGGT alone, without diffusion; any number of pictures.
+
+        Args:
+            images: RGB pictures in [0, 1], in order; resized to cover ``size`` and cropped at the centre.
+            size: (height, width); left out, the size the weights were trained for.
+        """
+        grid = self.grid(1, size)
+        pictures = list(images)
+        if not pictures:
+            raise ValueError("expected at least one picture to reconstruct, got none.")
+        video = torch.stack(
+            [cover_crop(p.shape[1], p.shape[2], grid.height, grid.width).apply(p.float()) for p in pictures]
+        )
+        started = time.perf_counter()
+        output = self.geometry.vggt(video[None].to(self.device))
+        return scenes_from_output(
+            video[None],
+            output,
+            scales=[1.0],
+            far=self.config.far,
+            provenance=[
+                record(
+                    self.config,
+                    kind="reconstructed",
+                    settings={"frames": len(pictures), "size": list(grid.size)},
+                    timings={"vggt_seconds": time.perf_counter() - started},
+                )
+            ],
+        )[0]
