@@ -1,0 +1,28 @@
+"""The word after ``--device``."""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
+
+AUTO = "auto"
+
+
+def resolve_device(name: str) -> "torch.device":
+    """``auto`` takes the first CUDA device if there is one, else the CPU; any other word is torch's own name of a device.
+
+    Raises:
+        ValueError: if the name is unknown or the device is not here.
+    """
+    import torch
+
+    if name == AUTO:
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.zeros((), device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        cuda = [f"cuda:{index}" for index in range(torch.cuda.device_count())]
+        reason = str(error).splitlines()[0]
+        raise ValueError(f"--device expects one of {', '.join([AUTO, 'cpu', *cuda])}, got {name!r} ({reason}).") from None
+    return device

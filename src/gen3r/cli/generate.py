@@ -1,0 +1,143 @@
+"""``gen3r generate``: views, words and cameras to a scene folder."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import tyro
+
+from gen3r.cli.sizes import parse_size
+from gen3r.cli.terminal import progress_bar, say, working
+from gen3r.cli.views import check_paths, read_pictures
+from gen3r.hub.registry import DEFAULT_MODEL, resolve_model
+from gen3r.scene.export.output_folder import check_output_folder
+
+if TYPE_CHECKING:
+    from gen3r.cameras.cameras import Cameras
+
+FREE = "free"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Generate:
+    """Turn any number of views, a text, or both into a scene: video, depth, cameras and a point cloud.
+
+    One view becomes the first frame, two become the first and the last, as many as there are frames become all
+    of them; --at places any other number. A video or a folder stands for its frames, evenly spread over the clip.
+    """
+
+    views: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="VIEW")] = ()
+    """Pictures (PNG, JPEG, WebP), or one video or folder. None at all needs --prompt."""
+    out: Annotated[Path, tyro.conf.arg(metavar="DIR")]
+    """New folder for the results. Look at preview.png in it first."""
+    at: Annotated[tuple[int, ...], tyro.conf.arg(metavar="FRAME")] = ()
+    """Frame index of each view, counted from 0."""
+    prompt: str = ""
+    """What to see, in words."""
+    cameras: Annotated[str, tyro.conf.arg(metavar="FILE|TRAJECTORY|free")] = FREE
+    """cameras.json with a pose per frame, the name of a trajectory such as orbit_right or dolly_in (an unknown name
+    lists them all), or free to let the model choose."""
+    camera_scale: Annotated[float | None, tyro.conf.arg(metavar="LENGTH")] = None
+    """Mean depth of the first view in the unit of the camera file. Left out, it is estimated."""
+    frames: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
+    """Length of the clip: 1, 5, 9, ... (4k+1). Left out, what the model was trained for."""
+    size: Annotated[str | None, tyro.conf.arg(metavar="HxW")] = None
+    """Height and width in pixels, such as 224x224. Left out, what the model was trained for."""
+    steps: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
+    """Denoising steps; time grows with it. Left out, the model's own."""
+    guidance: Annotated[float | None, tyro.conf.arg(metavar="W")] = None
+    """Weight of the text; 1 turns guidance off and halves the time. Left out, the model's own."""
+    seed: int = 0
+    """Same seed, same scene."""
+    model: Annotated[str, tyro.conf.arg(metavar="NAME|DIR")] = DEFAULT_MODEL
+    """Name of an installed model (gen3r doctor lists them) or a model folder."""
+    device: str = "auto"
+    """auto, cpu, cuda or cuda:1; auto takes a GPU if there is one."""
+
+    def run(self) -> None:
+        """Check everything cheap first, then load, generate and write.
+
+        Raises:
+            ValueError: for whatever cannot be used; nothing has been written then.
+        """
+        started = time.perf_counter()
+        check_output_folder(self.out)
+        size = parse_size(self.size)
+        check_paths(self.views)
+        if not self.views and not self.prompt:
+            raise ValueError("expected at least one VIEW or a --prompt, got neither; name a picture or say what to see.")
+        if self.at and len(self.at) != len(self.views):
+            raise ValueError(f"--at expects one frame index per view: {len(self.views)}, got {len(self.at)}.")
+        if self.seed < 0:
+            raise ValueError(f"--seed expects a number of at least 0, got {self.seed}.")
+        folder = resolve_model(self.model)
+
+        from gen3r.cli.device import resolve_device
+        from gen3r.pipeline import Gen3RPipeline
+        from gen3r.scene.export.folder import write_scene_folder
+
+        device = resolve_device(self.device)
+        with working("Loading the model"):
+            pipeline = Gen3RPipeline.from_pretrained(folder, device=device)
+        grid = pipeline.grid(self.frames, size)
+        inputs = read_pictures(self.views, max_frames=grid.frames)
+        at = list(self.at) or None
+        cameras = self._cameras(grid.frames, inputs.size)
+        loaded = time.perf_counter()
+        with progress_bar("Generating") as advance:
+            scene = pipeline(
+                list(inputs.pictures) or None,
+                self.prompt,
+                at=at,
+                cameras=cameras,
+                camera_scale=self.camera_scale,
+                frames=grid.frames,
+                size=grid.size,
+                steps=self.steps,
+                guidance=self.guidance,
+                generator=self.seed,
+                callback=advance,
+            )
+        generated = time.perf_counter()
+        with working("Writing the files"):
+            write_scene_folder(
+                scene,
+                self.out,
+                views=inputs.pictures or None,
+                view_frames=at or scene.provenance["settings"]["views_at"],
+            )
+        written = time.perf_counter()
+        say(f"{scene.frames} frames of {scene.height}x{scene.width} in {self.out}")
+        say(
+            f"{written - started:.1f} s: loading {loaded - started:.1f}, generating {generated - loaded:.1f}, "
+            f"writing {written - generated:.1f}"
+        )
+        say(f"Look first at {self.out / 'preview.png'}")
+
+    def _cameras(self, frames: int, view_size: tuple[int, int] | None) -> Cameras | str:
+        """The cameras to follow: from a file (a longer path is sampled evenly), or a name."""
+        from gen3r.cameras.trajectories import TRAJECTORIES
+
+        if self.cameras == FREE or self.cameras in TRAJECTORIES:
+            return self.cameras
+        if not Path(self.cameras).is_file():
+            raise ValueError(
+                f"--cameras expects a cameras.json, free, or a trajectory, but {self.cameras!r} is neither a file nor "
+                f"a trajectory; the trajectories are {', '.join(sorted(TRAJECTORIES))}."
+            )
+        from gen3r.scene.camera_files import OFFICIAL_SIZE, read_cameras
+        from gen3r.scene.limits import evenly_spread
+
+        path = read_cameras(self.cameras, size=view_size or OFFICIAL_SIZE)
+        poses = path.shape[0]
+        if poses < frames:
+            low = max(1, (poses - 1) // 4 * 4 + 1)
+            raise ValueError(
+                f"{self.cameras} holds {poses} cameras for {frames} frames; give one per frame or use --frames {low}."
+            )
+        if poses > frames:
+            say(f"{self.cameras} holds {poses} cameras: {frames} of them, evenly spread, are used.")
+        return path[evenly_spread(poses, frames)]

@@ -1,0 +1,39 @@
+"""The ``gen3r`` command line. Imports here stay light: ``--help`` answers before any network library is loaded."""
+
+from collections.abc import Sequence
+from typing import Annotated
+
+import tyro
+
+from gen3r.cli.doctor import Doctor
+from gen3r.cli.errors import report_user_errors
+from gen3r.cli.evaluate import Eval
+from gen3r.cli.export import Export
+from gen3r.cli.generate import Generate
+from gen3r.cli.reconstruct import Reconstruct
+from gen3r.cli.synth import Synth
+from gen3r.cli.train import Train
+
+Command = (
+    Annotated[Generate, tyro.conf.subcommand("generate")]
+    | Annotated[Reconstruct, tyro.conf.subcommand("reconstruct")]
+    | Annotated[Synth, tyro.conf.subcommand("synth")]
+    | Annotated[Train, tyro.conf.subcommand("train")]
+    | Annotated[Eval, tyro.conf.subcommand("eval")]
+    | Annotated[Export, tyro.conf.subcommand("export")]
+    | Annotated[Doctor, tyro.conf.subcommand("doctor")]
+)
+
+MARKERS = (tyro.conf.OmitArgPrefixes, tyro.conf.OmitSubcommandPrefixes, tyro.conf.FlagCreatePairsOff)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run one command and exit: 0 done, 1 a defect (with its traceback), 2 something the user can mend (one line)."""
+    command = tyro.cli(
+        Command,
+        prog="gen3r",
+        description="From photos, videos or words to 3D scenes: video, depth, cameras and a point cloud.",
+        args=arguments,
+        config=MARKERS,
+    )
+    raise SystemExit(report_user_errors(command.run))

@@ -1,0 +1,1 @@
+"""What a model has to beat: predictions that need no learning."""

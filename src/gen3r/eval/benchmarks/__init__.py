@@ -1,0 +1,1 @@
+"""Benchmarks: a data set, a model, and a table of numbers with intervals."""

@@ -1,0 +1,1 @@
+"""Clips of the synthetic benchmark, by seed."""

@@ -1,0 +1,115 @@
+"""What the synthetic benchmark asks of a model: each stage is one kind of prediction, scored clip by clip."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from gen3r.cameras.pose_encoding import decode_pose
+from gen3r.eval.benchmarks.scores import (
+    Scores,
+    depth_of,
+    mean_psnr,
+    one_view_scores,
+    reconstruction_scores,
+    round_trip_scores,
+    two_view_scores,
+)
+from gen3r.eval.benchmarks.truth import Truth
+from gen3r.models.vggt import VGGTOutput
+from gen3r.pipeline import Gen3RPipeline, SceneRequest
+from gen3r.scene.scene import Scene
+
+TRUE_SCALE = 1.0
+"""Cameras are handed over in the unit the model works in: mean depths of the first view."""
+
+
+@torch.no_grad()
+def autoencode(pipeline: Gen3RPipeline, truth: Truth) -> Scores:
+    """Video -> mode of the appearance posterior -> video."""
+    latents = pipeline.appearance.encode(truth.video[None]).mode()
+    video = pipeline.appearance.decode(latents)[0]
+    return {"vae_psnr": mean_psnr(video, truth, range(truth.frames))}
+
+
+@torch.no_grad()
+def reconstruct(pipeline: Gen3RPipeline, truth: Truth) -> Scores:
+    """VGGT on all true frames."""
+    output = pipeline.geometry.vggt(truth.video[None])
+    return reconstruction_scores(output.depth[0], extrinsics_of(output, truth), truth)
+
+
+@torch.no_grad()
+def round_trip(pipeline: Gen3RPipeline, truth: Truth) -> Scores:
+    """VGGT's tokens -> mode of the geometry posterior -> tokens -> heads."""
+    latents = pipeline.geometry.encode(truth.video[None]).mode()
+    grid = pipeline.grid(truth.frames, tuple(truth.video.shape[-2:]))
+    output = pipeline.geometry.decode(latents, grid.token_grid, grid.size)
+    return round_trip_scores(output.depth[0], extrinsics_of(output, truth), truth)
+
+
+def extrinsics_of(output: VGGTOutput, truth: Truth) -> Float[Tensor, "F 4 4"]:
+    """World-to-camera extrinsics of the first item of a batch."""
+    return decode_pose(output.pose_encoding[0], *truth.video.shape[-2:]).extrinsics
+
+
+def generate(
+    pipeline: Gen3RPipeline,
+    truths: Sequence[Truth],
+    at: Sequence[int],
+    *,
+    noise_seed: int,
+    steps: int | None,
+    guidance: float | None,
+) -> list[Scene]:
+    """Scenes from the frames ``at``, the captions and the true cameras; the noise depends on the clip's seed alone."""
+    requests = [
+        SceneRequest(
+            views=truth.video[list(at)].cpu(),
+            at=tuple(at),
+            prompt=truth.caption,
+            cameras=truth.cameras.to("cpu"),
+            camera_scale=TRUE_SCALE,
+            generator=noise_seed + truth.seed,
+        )
+        for truth in truths
+    ]
+    size = tuple(truths[0].video.shape[-2:])
+    return pipeline.generate_batch(requests, frames=truths[0].frames, size=size, steps=steps, guidance=guidance)
+
+
+def frames_of(scene: Scene) -> Float[Tensor, "F 3 H W"]:
+    """A scene's RGB in [0, 1]."""
+    return scene.rgb.permute(0, 3, 1, 2).float() / 255
+
+
+@torch.no_grad()
+def reconstruct_generated(pipeline: Gen3RPipeline, scene: Scene, truth: Truth) -> Scores:
+    """VGGT's depth of generated frames: what two separate models would give."""
+    depth = pipeline.geometry.vggt(frames_of(scene)[None].to(pipeline.device)).depth[0]
+    return {"twostage_absrel": depth_of(depth, truth).absrel}
+
+
+def score_one_view(scene: Scene, truth: Truth) -> Scores:
+    """A scene generated from the first frame."""
+    return one_view_scores(frames_of(scene), scene.depth, scene.cameras.extrinsics, truth)
+
+
+def score_two_views(scene: Scene, truth: Truth) -> Scores:
+    """A scene generated from the first and the last frame."""
+    return two_view_scores(frames_of(scene), scene.depth, truth)
+
+
+def timed(work: Callable[[], list[Scene]], device: torch.device) -> tuple[list[Scene], float]:
+    """A result and the seconds it took, the device's queue included."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    started = time.perf_counter()
+    result = work()
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return result, time.perf_counter() - started

@@ -1,0 +1,59 @@
+"""Numbers per clip, with failures counted at their worst value."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from math import isfinite
+
+from gen3r.eval.benchmarks.quantities import QUANTITIES
+from gen3r.eval.benchmarks.scores import Scores
+from gen3r.eval.metrics.bootstrap import Interval, bootstrap_mean
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failure:
+    """A clip without a usable result."""
+
+    seed: int
+    """The clip."""
+    stage: str
+    """What was asked of the model."""
+    error: str
+    """Why there is no number."""
+
+
+@dataclass
+class Tally:
+    """Everything measured so far."""
+
+    scores: dict[int, Scores] = field(default_factory=dict)
+    """Clip seed -> quantity -> number."""
+    failures: list[Failure] = field(default_factory=list)
+    """Clips and stages that gave no number, in order."""
+
+    def add(self, seed: int, scores: Scores) -> None:
+        """Note numbers of one clip."""
+        self.scores.setdefault(seed, {}).update(scores)
+
+    def attempt(self, stage: str, seed: int, quantities: Sequence[str], measure: Callable[[], Scores]) -> None:
+        """Measure; an exception or a number that is not finite gives the worst value of every quantity and is noted."""
+        try:
+            scores = measure()
+            lost = [name for name in quantities if not isfinite(scores[name])]
+            if lost:
+                raise ValueError(f"{', '.join(lost)} are not finite.")
+        except Exception as error:  # noqa: BLE001  whatever stops a clip is that clip's failure, and is reported
+            self.failures.append(Failure(seed=seed, stage=stage, error=f"{type(error).__name__}: {error}"))
+            scores = {name: worst_value(name) for name in quantities}
+        self.add(seed, scores)
+
+    def intervals(self) -> dict[str, Interval]:
+        """Mean and bootstrap interval of every quantity over all clips; a quantity that a clip lacks is a KeyError."""
+        return {name: bootstrap_mean([scores[name] for scores in self.scores.values()]) for name in QUANTITIES}
+
+
+def worst_value(name: str) -> float:
+    """What a failed clip scores."""
+    worst = QUANTITIES[name].worst
+    if worst is None:
+        raise ValueError(f"{name} is measured for failed clips too; it has no worst value.")
+    return worst

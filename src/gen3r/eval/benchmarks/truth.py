@@ -1,0 +1,58 @@
+"""What a clip's prediction is compared with."""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from gen3r.cameras.cameras import Cameras
+from gen3r.conditioning.cameras import relative_cameras, scene_scale
+from gen3r.data.clip import Clip
+
+MIN_BASELINE = 0.01
+"""Pairs of frames nearer to each other than this, in mean depths of the first view, have no direction of translation."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Truth:
+    """One clip in the world and scale a model can know: the first camera, and the mean depth of the first view."""
+
+    video: Float[Tensor, "F 3 H W"]
+    """RGB in [0, 1]."""
+    depth: Float[Tensor, "F H W"]
+    """z-depth in mean depths of the first view; 0 = sky."""
+    valid: Bool[Tensor, "F H W"]
+    """Pixels that see a surface."""
+    cameras: Cameras
+    """[F], relative to the first one, in mean depths of the first view."""
+    caption: str
+    """What the scene shows, in words."""
+    seed: int
+    """The clip's own seed."""
+
+    @classmethod
+    def of(cls, clip: Clip, device: torch.device | str = "cpu") -> "Truth":
+        """Normalise a clip.
+
+        Raises:
+            ValueError: if no pixel of the clip sees a surface; no depth could be judged.
+        """
+        depth = clip.depth.to(device)
+        if not (depth > 0).any():
+            raise ValueError(f"the clip of seed {clip.seed} sees no surface at all; leave it out.")
+        scale = scene_scale(depth[:1])
+        cameras = relative_cameras(clip.cameras.to(device)[None], scale)[0]
+        return cls(
+            video=clip.rgb.to(device).permute(0, 3, 1, 2).float() / 255,
+            depth=depth / scale,
+            valid=depth > 0,
+            cameras=cameras,
+            caption=clip.caption,
+            seed=clip.seed,
+        )
+
+    @property
+    def frames(self) -> int:
+        """Number of frames F."""
+        return len(self.video)

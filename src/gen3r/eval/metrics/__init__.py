@@ -1,0 +1,1 @@
+"""Numbers that compare a prediction with the truth; no models, no files."""
