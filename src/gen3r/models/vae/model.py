@@ -1,0 +1,106 @@
+"""A thin wrapper around diffusers' ``AutoencoderKLWan``: unclamped decoding for training, and the linear path."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from diffusers import AutoencoderKLWan
+from diffusers.models.autoencoders.autoencoder_kl_wan import unpatchify
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from gen3r.models.vae.config import SPATIAL_FACTOR, TEMPORAL_FACTOR, VAEConfig
+from gen3r.models.vae.linear import LinearVideoCode
+
+if TYPE_CHECKING:
+    from gen3r.models.posterior import Posterior
+
+
+class LinearShortcutVAE(nn.Module):
+    """Video in -1..1 <-> raw latents; with ``config.linear`` the network only learns what a linear code leaves over.
+
+    mean = linear(video) + network mean, output = linear(latents) + network output. The network's parts start at zero, so
+    training starts at the quality of the linear code (set by ``fit_linear_shortcut``).
+    """
+
+    def __init__(self, config: VAEConfig) -> None:
+        super().__init__()
+        self.config = config
+        patch_channels = 3 * (config.patch_size or 1) ** 2
+        self.vae = AutoencoderKLWan(
+            base_dim=config.base_dim,
+            decoder_base_dim=config.decoder_base_dim,
+            z_dim=config.z_dim,
+            dim_mult=list(config.dim_mult),
+            num_res_blocks=config.num_res_blocks,
+            temperal_downsample=list(config.temporal_downsample),
+            latents_mean=list(config.latents_mean),
+            latents_std=list(config.latents_std),
+            is_residual=config.is_residual,
+            in_channels=patch_channels,
+            out_channels=patch_channels,
+            patch_size=config.patch_size,
+        )
+        self.linear: LinearVideoCode | None = None
+        if config.linear:
+            self.linear = LinearVideoCode(config.z_dim, config.linear_margin, config.linear_reach)
+            self._silence_network()
+
+    @torch.no_grad()
+    def _silence_network(self) -> None:
+        """Start with no contribution of the network, and a narrow posterior."""
+        for layer in (self.vae.decoder.conv_out, self.vae.quant_conv):
+            layer.weight.zero_()
+            layer.bias.zero_()
+        self.vae.quant_conv.bias[self.config.z_dim :] = self.config.logvar_start
+
+    def moments(
+        self, video: Float[Tensor, "b 3 frames height width"]
+    ) -> tuple[Float[Tensor, "b z f h w"], Float[Tensor, "b z f h w"]]:
+        """Raw mean and log-variance (not clamped) of the posterior.
+
+        Raises:
+            ValueError: if the video has not 4k+1 frames or its size is not a multiple of 8.
+        """
+        frames, height, width = video.shape[2:]
+        if (frames - 1) % TEMPORAL_FACTOR or height % SPATIAL_FACTOR or width % SPATIAL_FACTOR:
+            raise ValueError(
+                f"expected 4k+1 frames of a size that is a multiple of {SPATIAL_FACTOR}, got {frames} frames of "
+                f"{height}x{width}; crop the clip."
+            )
+        mean, logvar = self.vae.encode(video, return_dict=False)[0].parameters.chunk(2, dim=1)
+        return (mean + self.linear.encode(video), logvar) if self.linear is not None else (mean, logvar)
+
+    def encode(self, video: Float[Tensor, "b 3 frames height width"]) -> Posterior:
+        """Posterior over RAW latents [b,z,f,h,w] of a video in -1..1; ``latents_mean`` and ``latents_std`` normalise them."""
+        from gen3r.models.posterior import Posterior
+
+        mean, logvar = self.moments(video)
+        return Posterior(mean=mean, logvar=logvar)
+
+    def decode(self, latents: Float[Tensor, "b z f h w"]) -> Float[Tensor, "b 3 frames height width"]:
+        """Raw latents to video, NOT clamped to -1..1 (diffusers' own ``decode`` clamps, which stops gradients)."""
+        vae = self.vae
+        vae.clear_cache()
+        hidden = vae.post_quant_conv(latents)
+        chunks = []
+        for index in range(hidden.shape[2]):
+            vae._conv_idx = [0]
+            chunks.append(
+                vae.decoder(
+                    hidden[:, :, index : index + 1],
+                    feat_cache=vae._feat_map,
+                    feat_idx=vae._conv_idx,
+                    first_chunk=index == 0,
+                )
+            )
+        vae.clear_cache()
+        video = torch.cat(chunks, dim=2)
+        if self.config.patch_size is not None:
+            video = unpatchify(video, patch_size=self.config.patch_size)
+        return video + self.linear.decode(latents) if self.linear is not None else video
+
+    def forward(self, video: Float[Tensor, "b 3 frames height width"]) -> Float[Tensor, "b 3 frames height width"]:
+        """Reconstruction from the posterior's mean, unclamped."""
+        return self.decode(self.moments(video)[0])

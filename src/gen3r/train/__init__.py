@@ -1,0 +1,1 @@
+"""Training: one loop, four objectives (VGGT, video VAE, geometry adapter, joint flow matching)."""

@@ -1,0 +1,57 @@
+"""Settings of the loop, shared by every objective."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoopConfig:
+    """How a run optimises, logs and saves; what it optimises is the objective's business."""
+
+    steps: int
+    """Optimizer steps of the whole run."""
+    batch_size: int
+    """Items per process and micro-step."""
+    accumulate: int = 1
+    """Micro-steps per optimizer step."""
+    lr: float = 4e-4
+    """Peak learning rate of AdamW."""
+    final_lr: float = 0.05
+    """Learning rate at the end, as a fraction of ``lr`` (cosine)."""
+    warmup: int = 100
+    """Steps of linear warm-up."""
+    betas: tuple[float, float] = (0.9, 0.99)
+    """AdamW's moment decays."""
+    weight_decay: float = 0.01
+    """AdamW's decay, for matrices and kernels only (not for biases, norms, tokens)."""
+    grad_clip: float = 1.0
+    """Limit of the global gradient norm."""
+    ema_decay: float = 0.999
+    """Decay of the exponential moving average of the weights (shorter in the first steps)."""
+    precision: Literal["fp32", "bf16"] = "fp32"
+    """bf16 runs the forward pass under autocast; weights, losses and optimizer stay float32."""
+    seed: int = 0
+    """Seed of initialisation, data order, augmentation and noise."""
+    threads: int | None = None
+    """CPU threads of the process; None leaves PyTorch's default."""
+    log_every: int = 10
+    """Steps between log lines."""
+    checkpoint_every: int = 250
+    """Steps between checkpoints."""
+    keep_checkpoints: int = 2
+    """How many of the latest checkpoints stay on disk."""
+    sample_every: int = 500
+    """Steps between sample pictures; 0 for none."""
+    validate_every: int = 500
+    """Steps between validations; 0 for none."""
+    validation_batches: int = 8
+    """Batches per validation."""
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "batch_size", "accumulate", "log_every", "checkpoint_every", "keep_checkpoints"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"expected {name} >= 1, got {getattr(self, name)}.")
+        if not 0 <= self.ema_decay < 1:
+            raise ValueError(f"expected ema_decay in [0, 1), got {self.ema_decay}.")

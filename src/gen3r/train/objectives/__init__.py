@@ -1,0 +1,1 @@
+"""What is optimised: one file per objective, all with the interface of ``base.Objective``."""

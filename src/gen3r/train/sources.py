@@ -1,0 +1,138 @@
+"""Where training clips come from: packed files held in memory, or procedural scenes generated from their seeds."""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from jaxtyping import Float, UInt8
+from safetensors import safe_open
+from torch import Tensor
+
+ARRAYS = ("rgb", "depth", "extrinsics", "intrinsics")
+
+
+@dataclass(frozen=True)
+class Clips:
+    """Some clips of one size, world frames as generated (not re-based)."""
+
+    rgb: UInt8[Tensor, "n frames height width 3"]
+    """Colours."""
+    depth: Float[Tensor, "n frames height width"]
+    """z-depth in scene units, 0 = sky."""
+    extrinsics: Float[Tensor, "n frames 4 4"]
+    """Camera-from-world."""
+    intrinsics: Float[Tensor, "n frames 3 3"]
+    """Pixels of this size."""
+    captions: tuple[str, ...]
+    """One caption per clip."""
+
+
+class ClipSource(ABC):
+    """Random access to clips of one size."""
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """Number of clips."""
+
+    @abstractmethod
+    def get(self, items: Sequence[int]) -> Clips:
+        """The clips with these numbers."""
+
+
+class PackedClips(ClipSource):
+    """Clips of one or more safetensors packs, held in memory as bytes and half floats.
+
+    A pack has ``rgb`` uint8 [N,F,H,W,3], ``depth`` float16 [N,F,H,W], ``extrinsics`` [N,F,4,4], ``intrinsics`` [N,F,3,3], and its
+    captions as a JSON list in the metadata entry ``captions`` or in a file of the same name with the suffix ``.json``.
+    """
+
+    def __init__(self, files: Sequence[Path], limit: int | None = None) -> None:
+        """Read at most ``limit`` clips.
+
+        Raises:
+            ValueError: for no files, a missing file, or packs of different frame sizes.
+        """
+        if not files:
+            raise ValueError("expected at least one pack of clips, got none; make some with `gen3r synth` or train from seeds.")
+        counts = [_count(Path(file)) for file in files]
+        total = min(sum(counts), limit or sum(counts))
+        self.captions: list[str] = []
+        self.arrays: dict[str, Tensor] = {}
+        filled = 0
+        for file, count in zip(files, counts, strict=True):
+            take = min(count, total - filled)
+            if take <= 0:
+                break
+            with safe_open(str(file), "pt") as pack:
+                for name in ARRAYS:
+                    part = pack.get_slice(name)[:take]
+                    if name not in self.arrays:
+                        self.arrays[name] = torch.empty((total, *part.shape[1:]), dtype=part.dtype)
+                    if self.arrays[name].shape[1:] != part.shape[1:]:
+                        raise ValueError(f"expected packs of one size, {file} has {name} {tuple(part.shape[1:])} instead of {tuple(self.arrays[name].shape[1:])}.")
+                    self.arrays[name][filled : filled + take] = part
+                self.captions += _captions(Path(file), pack.metadata() or {}, count)[:take]
+            filled += take
+
+    def __len__(self) -> int:
+        return len(self.captions)
+
+    def get(self, items: Sequence[int]) -> Clips:
+        """Copies of these clips; depth as float32."""
+        index = torch.as_tensor(items)
+        rgb, depth, extrinsics, intrinsics = (self.arrays[name][index] for name in ARRAYS)
+        return Clips(rgb, depth.float(), extrinsics.float(), intrinsics.float(), tuple(self.captions[item] for item in items))
+
+
+class GeneratedClips(ClipSource):
+    """Procedural clips made when asked for: clip i has the seed ``first_seed + i``."""
+
+    def __init__(self, first_seed: int, count: int, frames: int, height: int, width: int, device: torch.device | str = "cpu") -> None:
+        self.first_seed, self.count = first_seed, count
+        self.frames, self.height, self.width, self.device = frames, height, width, device
+
+    def __len__(self) -> int:
+        return self.count
+
+    def get(self, items: Sequence[int]) -> Clips:
+        """Generate these clips."""
+        from gen3r.data.synthetic import generate_clips
+
+        seeds = [self.first_seed + item for item in items]
+        clips = list(generate_clips(seeds, frames=self.frames, height=self.height, width=self.width, device=self.device))
+        return Clips(
+            torch.stack([clip.rgb for clip in clips]).cpu(),
+            torch.stack([clip.depth for clip in clips]).float().cpu(),
+            torch.stack([clip.cameras.extrinsics for clip in clips]).float().cpu(),
+            torch.stack([clip.cameras.intrinsics for clip in clips]).float().cpu(),
+            tuple(clip.caption for clip in clips),
+        )
+
+
+def _count(file: Path) -> int:
+    if not file.is_file():
+        raise ValueError(f"expected a pack of clips at {file}, found no file.")
+    with safe_open(str(file), "pt") as pack:
+        missing = sorted(set(ARRAYS) - set(pack.keys()))
+        if missing:
+            raise ValueError(f"{file} is not a pack of clips: it lacks {', '.join(missing)}.")
+        return pack.get_slice("rgb").get_shape()[0]
+
+
+def _captions(file: Path, metadata: dict[str, str], count: int) -> list[str]:
+    beside = file.with_suffix(".json")
+    if "captions" in metadata:
+        captions = json.loads(metadata["captions"])
+    elif beside.is_file():
+        content = json.loads(beside.read_text())
+        captions = content["captions"] if isinstance(content, dict) else content
+    else:
+        captions = [""] * count
+    if len(captions) != count:
+        raise ValueError(f"{file} has {count} clips but {len(captions)} captions.")
+    return captions
