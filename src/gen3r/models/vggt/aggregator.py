@@ -51,7 +51,7 @@ class Aggregator(nn.Module):
         layers = self.config.kept_layers if layers is None else layers
         batch, frames, _, height, width = images.shape
         grid = self.config.token_grid(height, width)
-        x = torch.cat([self._special_tokens(batch, frames), self._patches(images)], dim=2)
+        x = torch.cat([self._special_tokens(batch, frames), self.patch_tokens(images)], dim=2)
         count = x.shape[2]
         positions = token_positions(grid, self.config.special_tokens, images.device)
         frame_rope = rotary_table(positions, self.config.embed_dim // self.config.heads, self.config.rope_base)
@@ -65,7 +65,8 @@ class Aggregator(nn.Module):
                 kept[i] = torch.cat([within.reshape(x.shape), x], dim=-1)
         return [kept[i] for i in layers]
 
-    def _patches(self, images: Tensor) -> Tensor:
+    def patch_tokens(self, images: Float[Tensor, "B F 3 H W"]) -> Float[Tensor, "B F n C"]:
+        """Embedded patches of every frame, row-major, before any exchange between frames."""
         mean = images.new_tensor(IMAGE_MEAN)[:, None, None]
         std = images.new_tensor(IMAGE_STD)[:, None, None]
         normalised = ((images - mean) / std).to(self.camera_token.dtype)

@@ -13,7 +13,7 @@ from gen3r.models.vggt.config import VGGTConfig
 
 # N frames, gh gw token grid, c channels
 
-GRID_MARGIN_SCALE = 0.1
+UV_SCALE = 0.1
 
 
 def depth_from_raw(raw: Float[Tensor, "N H W 1"]) -> Float[Tensor, "N H W"]:
@@ -48,7 +48,7 @@ def uv_embedding(
 
     x = features(aspect / diagonal, columns)[:, None, :].expand(-1, rows, -1)
     y = features(1 / diagonal, rows)[:, :, None].expand(-1, -1, columns)
-    return (GRID_MARGIN_SCALE * torch.cat([x, y])[None]).to(like.dtype)
+    return (UV_SCALE * torch.cat([x, y])[None]).to(like.dtype)
 
 
 class ResidualUnit(nn.Module):

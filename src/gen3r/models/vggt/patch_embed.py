@@ -34,7 +34,7 @@ class DinoPatchEmbed(nn.Module):
         dim, side = config.embed_dim, config.image_size // config.patch_size
         self.projection = nn.Conv2d(3, dim, config.patch_size, stride=config.patch_size)
         self.class_token = nn.Parameter(torch.zeros(1, 1, dim))
-        self.register_tokens = nn.Parameter(torch.zeros(1, 4, dim))
+        self.register_tokens = nn.Parameter(torch.zeros(1, config.register_tokens, dim))
         self.positions = nn.Parameter(torch.zeros(1, 1 + side * side, dim))
         self.register_buffer("mask_token", torch.zeros(1, dim))  # in every released checkpoint, never read
         self.blocks = nn.ModuleList(
