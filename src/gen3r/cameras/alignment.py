@@ -144,5 +144,9 @@ def mean_depth(depth: Float[Tensor, "*b H W"]) -> Float[Tensor, "*b"]:
 
 
 def scene_scale(depth: Float[Tensor, "..."], fraction: float = OFFICIAL_SCENE_FRACTION) -> float:
-    """How far built-in trajectories move: a fraction of the (lower) median of all depths, in scene units."""
-    return fraction * float(depth.median())
+    """How far built-in trajectories move, in scene units: a fraction of the (lower) median of all depths.
+
+    Pixels without a surface (not finite, or not above 0) do not count; 1 if there is no other.
+    """
+    surface = depth[depth.isfinite() & (depth > 0)]
+    return fraction * float(surface.median()) if surface.numel() else 1.0
