@@ -27,9 +27,9 @@ from torch.nn import functional as F
 from gen3r.models.transformer.attention import JointCrossAttnProcessor
 from gen3r.models.transformer.camera_adapter import CameraAdapter
 from gen3r.models.transformer.config import TransformerConfig
+from gen3r.models.transformer.precision import Float32Linear, Float64Timesteps, MixedRMSNorm
 from gen3r.models.transformer.rotary import JointRotaryPosEmbed
 from gen3r.models.transformer.static import CrossContext, StaticCondition
-from gen3r.models.transformer.timestep import Float32Linear, Float64Timesteps
 
 
 class JointTransformer(WanTransformer3DModel):
@@ -80,6 +80,10 @@ class JointTransformer(WanTransformer3DModel):
         embedder.time_proj = Float32Linear.from_linear(embedder.time_proj)
         for block in self.blocks:
             block.attn2.set_processor(JointCrossAttnProcessor())
+            for attention in (block.attn1, block.attn2):
+                for name, layer in list(attention.named_children()):
+                    if isinstance(layer, nn.RMSNorm):
+                        setattr(attention, name, MixedRMSNorm.from_norm(layer))
 
     @classmethod
     def from_config(cls, config: dict[str, Any], return_unused_kwargs: bool = False, **kwargs: Any) -> Any:

@@ -1,4 +1,4 @@
-"""The diffusion time, embedded without losing digits."""
+"""Layers that keep the digits that matter under bfloat16 weights and autocast."""
 
 from __future__ import annotations
 
@@ -39,3 +39,20 @@ class Float32Linear(nn.Linear):
         with torch.autocast(device_type=input.device.type, enabled=False):
             bias = None if self.bias is None else self.bias.float()
             return F.linear(input.float(), self.weight.float(), bias)
+
+
+class MixedRMSNorm(nn.RMSNorm):
+    """RMS norm that accepts inputs of another dtype than its weights, as autocast makes them.
+
+    torch's own would warn and leave its fused kernel; this one computes in the dtype of the weights.
+    """
+
+    @classmethod
+    def from_norm(cls, norm: nn.RMSNorm) -> MixedRMSNorm:
+        """Take over the parameters of ``norm`` (same objects, same names)."""
+        layer = cls(norm.normalized_shape, eps=norm.eps, device="meta")
+        layer.weight = norm.weight
+        return layer
+
+    def forward(self, x: Float[Tensor, "*b n"]) -> Float[Tensor, "*b n"]:
+        return super().forward(x.to(self.weight.dtype)).to(x.dtype)
