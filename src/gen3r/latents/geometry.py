@@ -103,4 +103,3 @@ class GeometryCodec(nn.Module):
 
     def _grid(self, images: Tensor) -> tuple[int, int]:
         return self.vggt.config.token_grid(images.shape[-2], images.shape[-1])
-

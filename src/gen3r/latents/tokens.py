@@ -26,7 +26,9 @@ def pack_tokens(
         raise ValueError(f"expected the {LAYERS} kept token layers, got {len(layers)}.")
     batch, frames, count, width = layers[0].shape
     if count != special_tokens + grid[0] * grid[1]:
-        raise ValueError(f"expected {special_tokens} + {grid[0]}x{grid[1]} tokens per frame, got {count}; pass their grid.")
+        raise ValueError(
+            f"expected {special_tokens} + {grid[0]}x{grid[1]} tokens per frame, got {count}; pass their grid."
+        )
     volume = layers[0].new_empty(batch, (LAYERS + 1) * width, frames, *grid)
     for i, layer in enumerate(layers):
         patches = layer[:, :, special_tokens:].unflatten(2, grid)

@@ -24,8 +24,6 @@ class Posterior:
     logvar: Float[Tensor, "B *shape"]
 
     def __post_init__(self) -> None:
-        if self.mean.shape != self.logvar.shape:
-            raise ValueError(f"mean and logvar must have one shape, got {tuple(self.mean.shape)} and {tuple(self.logvar.shape)}.")
         object.__setattr__(self, "logvar", self.logvar.clamp(*LOGVAR_RANGE))
 
     def sample(self, generator: torch.Generator | Sequence[torch.Generator] | None = None) -> Float[Tensor, "B *shape"]:
@@ -51,5 +49,7 @@ def _noise_like(reference: Tensor, generator: torch.Generator | Sequence[torch.G
         noise = torch.randn(reference.shape, generator=generator, device=device, dtype=reference.dtype)
         return noise.to(reference.device)
     if len(generator) != reference.shape[0]:
-        raise ValueError(f"give one generator per batch item: batch {reference.shape[0]}, got {len(generator)} generators.")
+        raise ValueError(
+            f"give one generator per batch item: batch {reference.shape[0]}, got {len(generator)} generators."
+        )
     return torch.cat([_noise_like(reference[i : i + 1], one) for i, one in enumerate(generator)])

@@ -26,7 +26,9 @@ class KeyTable:
         for side in (0, 1):
             names = [pair[side] for pair in self.pairs]
             if len(set(names)) != len(names):
-                raise ValueError(f"a key table must be one to one, repeated: {sorted({n for n in names if names.count(n) > 1})}.")
+                raise ValueError(
+                    f"a key table must be one to one, repeated: {sorted({n for n in names if names.count(n) > 1})}."
+                )
 
     def to_ours(self, name: str) -> str | None:
         """Our name of an official one; None if it is one of the ignored."""
@@ -41,7 +43,13 @@ class KeyTable:
 
     def convert(self, official: Mapping[str, Tensor], model: nn.Module) -> dict[str, Tensor]:
         """A state dict for `model` from an official one; ValueError naming every missing, unexpected or misshapen tensor."""
-        ours = {new: tensor for name, tensor in official.items() if (new := self.to_ours(name)) is not None}
+        ours: dict[str, Tensor] = {}
+        for name, tensor in official.items():
+            new = self.to_ours(name)
+            if new in ours:
+                raise ValueError(f"the checkpoint holds {name} twice, with and without the prefix {self.prefix!r}.")
+            if new is not None:
+                ours[new] = tensor
         expected = model.state_dict()
         problems = [
             *(f"missing {self.to_official(name)}" for name in expected if name not in ours),

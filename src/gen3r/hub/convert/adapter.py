@@ -28,7 +28,13 @@ def adapter_keys(config: AdapterConfig) -> KeyTable:
 
 
 def _residual(official: str, ours: str) -> list[tuple[str, str]]:
-    names = {"residual.0": "norm1", "residual.2": "conv1", "residual.3": "norm2", "residual.6": "conv2", "shortcut": "shortcut"}
+    names = {
+        "residual.0": "norm1",
+        "residual.2": "conv1",
+        "residual.3": "norm2",
+        "residual.6": "conv2",
+        "shortcut": "shortcut",
+    }
     return [(f"{official}.{theirs}", f"{ours}.{our}") for theirs, our in names.items()]
 
 

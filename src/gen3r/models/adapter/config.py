@@ -47,7 +47,9 @@ class AdapterConfig:
                 f"token_channels must be a multiple of resample_scale, got {self.token_channels} and {self.resample_scale}."
             )
         if len(self.temporal) != len(self.multipliers) - 1:
-            raise ValueError(f"temporal needs one flag fewer than multipliers, got {self.temporal} and {self.multipliers}.")
+            raise ValueError(
+                f"temporal needs one flag fewer than multipliers, got {self.temporal} and {self.multipliers}."
+            )
         if not len(self.latents_mean) == len(self.latents_std) == self.latent_channels:
             raise ValueError(
                 f"latents_mean and latents_std must have {self.latent_channels} numbers, "

@@ -80,9 +80,7 @@ class Decoder(nn.Module):
         self.widen = CausalConv3d(config.latent_channels, widths[0], (3, 3, 3))
         self.middle = Middle(widths[0])
         blocks = config.res_blocks + 1
-        upsamples = [
-            Upsample(widths[i + 1], temporal=temporal) for i, temporal in enumerate(reversed(config.temporal))
-        ]
+        upsamples = [Upsample(widths[i + 1], temporal=temporal) for i, temporal in enumerate(reversed(config.temporal))]
         self.stages = nn.ModuleList(
             Stage(widths[i] if i == 0 else widths[i] // 2, widths[i + 1], blocks, upsample)
             for i, upsample in enumerate([*upsamples, None])
@@ -132,8 +130,8 @@ class GeometryAdapter(nn.Module):
         self._check_frames(tokens.shape[2])
         return self._posterior(self.encoder(tokens))
 
-    def stream_encode(self, chunks: Iterable[Float[Tensor, "B C T gh gw"]]) -> Posterior:
-        """The same from consecutive chunks of frames (1, then multiples of 4), held one at a time."""
+    def stream_encode(self, chunks: Iterable[Tensor]) -> Posterior:
+        """The same from consecutive chunks [B, 5D, T, gh, gw] of frames (4k + 1, then multiples of 4), one at a time."""
         cache = TemporalCache()
         moments, frames = [], 0
         for tokens in chunks:

@@ -75,9 +75,7 @@ class Aggregator(nn.Module):
     def _special_tokens(self, batch: int, frames: int) -> Tensor:
         special = torch.cat([self.camera_token, self.register_token], dim=2)
         shape = (batch, -1, -1, -1)
-        return torch.cat(
-            [special[:, :1].expand(shape), special[:, 1:].expand(batch, frames - 1, -1, -1)], dim=1
-        )
+        return torch.cat([special[:, :1].expand(shape), special[:, 1:].expand(batch, frames - 1, -1, -1)], dim=1)
 
     def _run(self, block: nn.Module, x: Tensor, rope: RotaryTable) -> Tensor:
         if self.gradient_checkpointing and torch.is_grad_enabled():

@@ -57,13 +57,19 @@ class VGGTConfig:
 
     def __post_init__(self) -> None:
         if self.image_size % self.patch_size:
-            raise ValueError(f"image_size must be a multiple of patch_size, got {self.image_size} and {self.patch_size}.")
+            raise ValueError(
+                f"image_size must be a multiple of patch_size, got {self.image_size} and {self.patch_size}."
+            )
         if self.embed_dim % (4 * self.heads):
-            raise ValueError(f"embed_dim / heads must be a multiple of 4 for the rotary positions, got {self.embed_dim} / {self.heads}.")
+            raise ValueError(
+                f"embed_dim / heads must be a multiple of 4 for the rotary positions, got {self.embed_dim} / {self.heads}."
+            )
         if self.embed_dim % self.dino_heads and self.patch_embed == "dino":
             raise ValueError(f"embed_dim must be a multiple of dino_heads, got {self.embed_dim} and {self.dino_heads}.")
         if self.token_dim % self.camera_heads:
-            raise ValueError(f"2 * embed_dim must be a multiple of camera_heads, got {self.token_dim} and {self.camera_heads}.")
+            raise ValueError(
+                f"2 * embed_dim must be a multiple of camera_heads, got {self.token_dim} and {self.camera_heads}."
+            )
         kept = self.kept_layers
         if len(kept) != 4 or list(kept) != sorted(set(kept)) or kept[0] < 0 or kept[-1] >= self.depth:
             raise ValueError(f"kept_layers must be four increasing rounds in 0..{self.depth - 1}, got {kept}.")
@@ -92,5 +98,7 @@ class VGGTConfig:
         patch = self.patch_size
         if height % patch or width % patch or height < patch or width < patch:
             low = (max(height // patch, 1) * patch, max(width // patch, 1) * patch)
-            raise ValueError(f"image size must be a multiple of the patch {patch}, got {height}x{width}; use {low[0]}x{low[1]}.")
+            raise ValueError(
+                f"image size must be a multiple of the patch {patch}, got {height}x{width}; use {low[0]}x{low[1]}."
+            )
         return height // patch, width // patch

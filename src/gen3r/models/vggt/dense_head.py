@@ -26,9 +26,7 @@ def points_from_raw(raw: Float[Tensor, "N H W 3"]) -> Float[Tensor, "N H W 3"]:
     return raw.sign() * raw.abs().expm1()
 
 
-def uv_embedding(
-    channels: int, size: tuple[int, int], aspect: float, like: Tensor
-) -> Float[Tensor, "1 c h w"]:
+def uv_embedding(channels: int, size: tuple[int, int], aspect: float, like: Tensor) -> Float[Tensor, "1 c h w"]:
     """Sine and cosine features of where each cell lies in the image, times 0.1; x features, then y features.
 
     Coordinates run over a rectangle of diagonal 2 with the image's aspect W / H; frequencies 100^(-j / (c / 4)).
@@ -36,9 +34,7 @@ def uv_embedding(
     """
     rows, columns = size
     diagonal = (aspect**2 + 1) ** 0.5
-    frequencies = 100.0 ** (
-        -torch.arange(channels // 4, dtype=torch.float64, device=like.device) / (channels / 4)
-    )
+    frequencies = 100.0 ** (-torch.arange(channels // 4, dtype=torch.float64, device=like.device) / (channels / 4))
 
     def features(span: float, count: int) -> Tensor:
         edge = span * (count - 1) / count

@@ -217,7 +217,7 @@ def official_kl(posterior: Posterior, reference: Posterior | None = None) -> Flo
 
 def adaptive_weight(target: Tensor | float, current: Tensor | float) -> float:
     """1 while `current` is at most `target`, else the power of ten at or below target / current (0.01 if current is 0)."""
-    target, current = float(target), float(current)
+    target, current = (torch.as_tensor(value).detach().item() for value in (target, current))
     if current <= target:
         return 1.0
     ratio = target / current if current else 0.0
