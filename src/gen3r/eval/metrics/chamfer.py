@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 from jaxtyping import Bool, Float
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 from torch import Tensor
 
 from gen3r.cameras.alignment import MIN_POINTS, ScaleRule, spread_ratio_scale, umeyama
@@ -111,5 +111,5 @@ def _cloud(points: Tensor) -> np.ndarray:
 
 
 def _mean_distance(source: np.ndarray, target: np.ndarray, squared: bool) -> float:
-    distances, _ = cKDTree(target).query(source)
+    distances, _ = KDTree(target).query(source)
     return float(np.mean(distances**2 if squared else distances))
