@@ -20,21 +20,21 @@ class Posterior:
     The two need not be in the same units: the adapter normalises its mean but not its variance.
     """
 
-    mean: Float[Tensor, "B *shape"]
-    logvar: Float[Tensor, "B *shape"]
+    mean: Float[Tensor, "B ..."]
+    logvar: Float[Tensor, "B ..."]
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "logvar", self.logvar.clamp(*LOGVAR_RANGE))
 
-    def sample(self, generator: torch.Generator | Sequence[torch.Generator] | None = None) -> Float[Tensor, "B *shape"]:
-        """mean + exp(logvar / 2) * noise. One generator for the batch, or one per item (then independent of the batch)."""
+    def sample(self, generator: torch.Generator | Sequence[torch.Generator] | None = None) -> Float[Tensor, "B ..."]:
+        """mean + exp(logvar / 2) * noise; one generator for the batch, or one per item (independent of the batch)."""
         return self.mean + torch.exp(0.5 * self.logvar) * _noise_like(self.mean, generator)
 
-    def mode(self) -> Float[Tensor, "B *shape"]:
+    def mode(self) -> Float[Tensor, "B ..."]:
         """The most likely value: the mean."""
         return self.mean
 
-    def kl(self, other: Posterior | None = None) -> Float[Tensor, "B *shape"]:
+    def kl(self, other: Posterior | None = None) -> Float[Tensor, "B ..."]:
         """KL(self || other) in nats for each component, not reduced. Without `other`: against N(0, 1)."""
         if other is None:
             return 0.5 * (self.mean.square() + self.logvar.exp() - 1.0 - self.logvar)

@@ -197,9 +197,10 @@ def test_positions_of_the_table_size_are_untouched_and_constants_stay_constant()
 def test_images_off_the_patch_grid_are_refused() -> None:
     with pytest.raises(ValueError, match=r"multiple of the patch 14, got 30x42; use 28x42"):
         tiny().aggregate(images(height=30))
+    model = tiny()
+    layers = model.aggregate(images())
     with pytest.raises(ValueError, match="expected 5 \\+ 4x4 tokens"):
-        model = tiny()
-        model.decode(model.aggregate(images()), (56, 56))
+        model.decode(layers, (56, 56))
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 import torch
@@ -100,7 +101,7 @@ def test_later_iterations_count_more() -> None:
         poses = [torch.zeros(1, 1, 9) for _ in range(4)]
         poses[k] += 1
         costs.append(float(camera_loss(poses, target)))
-    for earlier, later in zip(costs, costs[1:], strict=False):
+    for earlier, later in pairwise(costs):
         assert earlier == pytest.approx(0.6 * later)
     assert costs[-1] == pytest.approx(2.5 / 4)
 
@@ -111,9 +112,7 @@ def test_the_kl_is_the_full_sum_over_the_width() -> None:
 
 
 @given(st.floats(1e-3, 1e3), st.floats(1e-3, 1e6))
-def test_the_adaptive_weight_is_a_power_of_ten_that_brings_the_loss_below_its_target(
-    target: float, current: float
-) -> None:
+def test_the_adaptive_weight_brings_the_loss_below_its_target_by_powers_of_ten(target: float, current: float) -> None:
     weight = adaptive_weight(target, current)
     assert weight <= 1
     assert weight * current <= max(target, current if current <= target else 0) * (1 + 1e-6)

@@ -42,7 +42,7 @@ class KeyTable:
         return self.prefix + _replace(name, ((ours, official) for official, ours in self.pairs))
 
     def convert(self, official: Mapping[str, Tensor], model: nn.Module) -> dict[str, Tensor]:
-        """A state dict for `model` from an official one; ValueError naming every missing, unexpected or misshapen tensor."""
+        """A state dict for `model` from an official one; ValueError naming each tensor that does not fit."""
         ours: dict[str, Tensor] = {}
         for name, tensor in official.items():
             new = self.to_ours(name)
@@ -62,8 +62,8 @@ class KeyTable:
         ]
         if problems:
             raise ValueError(
-                f"the checkpoint does not fit {type(model).__name__} ({len(problems)} problems); check that its config is "
-                "that of the checkpoint:\n  " + "\n  ".join(problems)
+                f"the checkpoint does not fit {type(model).__name__} ({len(problems)} problems); check that the config "
+                "is that of the checkpoint:\n  " + "\n  ".join(problems)
             )
         return ours
 

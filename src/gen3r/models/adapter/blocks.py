@@ -31,9 +31,13 @@ class CausalConv3d(nn.Conv3d):
 class FrameConv(nn.Conv2d):
     """A 2D convolution applied to every frame of a video."""
 
+    def __init__(self, channels: int, out: int, kernel: int, *, stride: int = 1, padding: int = 0) -> None:
+        super().__init__(channels, out, kernel, stride=stride, padding=padding)
+        self.kernel_padding = (padding, padding)
+
     def forward(self, x: Float[Tensor, "B C T h w"]) -> Float[Tensor, "B D T h2 w2"]:
-        stride, padding = (1, *self.stride), (0, *self.padding)
-        return F.conv3d(x, self.weight.unsqueeze(2), self.bias, stride, padding)
+        rows, columns = self.kernel_padding
+        return F.conv3d(x, self.weight.unsqueeze(2), self.bias, (1, *self.stride), (0, rows, columns))
 
 
 class RMSNorm(nn.Module):
@@ -97,7 +101,7 @@ class Middle(nn.Module):
 
 
 class Downsample(nn.Module):
-    """A 3x3 convolution per frame; with `temporal` also time (1 + 2k frames to 1 + k), the first frame untouched by it."""
+    """A 3x3 convolution per frame; with `temporal` also 1 + 2k frames to 1 + k, the first frame untouched by that."""
 
     def __init__(self, channels: int, *, temporal: bool) -> None:
         super().__init__()
@@ -106,19 +110,19 @@ class Downsample(nn.Module):
 
     def forward(self, x: Float[Tensor, "B C T h w"], cache: TemporalCache | None = None) -> Float[Tensor, "B C T2 h w"]:
         x = self.spatial(x)
-        if self.time is None:
-            return x
-        started = cache is not None and self in cache
-        sequence = torch.cat([cache[self], x], dim=2) if started else x
+        return x if self.time is None else self._halve(x, self.time, cache)
+
+    def _halve(self, x: Tensor, time: nn.Conv3d, cache: TemporalCache | None) -> Tensor:
+        last = cache[self] if cache is not None and self in cache else None
         if cache is not None:
             cache.keep(self, x, 1)
-        if started:
-            return self.time(sequence)
-        return torch.cat([x[:, :, :1], self.time(sequence)], dim=2) if x.shape[2] > 1 else x
+        if last is not None:
+            return time(torch.cat([last, x], dim=2))
+        return torch.cat([x[:, :, :1], time(x)], dim=2) if x.shape[2] > 1 else x
 
 
 class Upsample(nn.Module):
-    """Time doubled first if `temporal` (1 + k frames to 1 + 2k; frame 0 passes unseen), then a 3x3 convolution to half width."""
+    """If `temporal`, 1 + k frames to 1 + 2k, frame 0 passing unseen; then a 3x3 convolution to half the width."""
 
     def __init__(self, channels: int, *, temporal: bool) -> None:
         super().__init__()
@@ -126,15 +130,15 @@ class Upsample(nn.Module):
         self.spatial = FrameConv(channels, channels // 2, 3, padding=1)
 
     def forward(self, x: Float[Tensor, "B C T h w"], cache: TemporalCache | None = None) -> Float[Tensor, "B D T2 h w"]:
-        return self.spatial(x if self.time is None else self._double(x, cache))
+        return self.spatial(x if self.time is None else self._double(x, self.time, cache))
 
-    def _double(self, x: Tensor, cache: TemporalCache | None) -> Tensor:
+    def _double(self, x: Tensor, time: CausalConv3d, cache: TemporalCache | None) -> Tensor:
         started = cache is not None and self in cache
         if cache is not None:
             cache.keep(self, x, 0)
         first, rest = (x[:, :, :0], x) if started else (x[:, :, :1], x[:, :, 1:])
         if rest.shape[2] == 0:
             return first
-        earlier, later = self.time(rest, cache).chunk(2, dim=1)
+        earlier, later = time(rest, cache).chunk(2, dim=1)
         pairs = torch.stack([earlier, later], dim=3).flatten(2, 3)
         return torch.cat([first, pairs], dim=2)

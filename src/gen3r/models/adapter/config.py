@@ -44,7 +44,8 @@ class AdapterConfig:
     def __post_init__(self) -> None:
         if self.token_channels % self.resample_scale:
             raise ValueError(
-                f"token_channels must be a multiple of resample_scale, got {self.token_channels} and {self.resample_scale}."
+                "token_channels must be a multiple of resample_scale, "
+                f"got {self.token_channels} and {self.resample_scale}."
             )
         if len(self.temporal) != len(self.multipliers) - 1:
             raise ValueError(
@@ -83,6 +84,7 @@ class AdapterConfig:
         grid = (round(latent_size[0] / self.grid_ratio), round(latent_size[1] / self.grid_ratio))
         if min(grid) < 1 or (grid[0] * self.grid_ratio, grid[1] * self.grid_ratio) != latent_size:
             raise ValueError(
-                f"no token grid gives a {latent_size[0]}x{latent_size[1]} latent at ratio {self.grid_ratio}; pass `grid`."
+                f"no token grid gives a {latent_size[0]}x{latent_size[1]} latent at ratio {self.grid_ratio}; "
+                "pass `grid`."
             )
         return grid

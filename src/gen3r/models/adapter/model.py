@@ -71,7 +71,7 @@ class Encoder(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Raw latents to tokens. All latent frames at once, or in order with a cache (the first call starts at latent 0)."""
+    """Raw latents to tokens. All at once, or in order with a cache (the first call starts at latent 0)."""
 
     def __init__(self, config: AdapterConfig) -> None:
         super().__init__()
@@ -131,7 +131,7 @@ class GeometryAdapter(nn.Module):
         return self._posterior(self.encoder(tokens))
 
     def stream_encode(self, chunks: Iterable[Tensor]) -> Posterior:
-        """The same from consecutive chunks [B, 5D, T, gh, gw] of frames (4k + 1, then multiples of 4), one at a time."""
+        """The same from consecutive chunks [B, 5D, T, gh, gw] (4k + 1 frames, then multiples of 4), one at a time."""
         cache = TemporalCache()
         moments, frames = [], 0
         for tokens in chunks:
@@ -180,9 +180,8 @@ class GeometryAdapter(nn.Module):
         factor = self.config.time_factor
         if (frames - 1) % factor:
             low = (frames - 1) // factor * factor + 1
-            raise ValueError(
-                f"frames must be {factor}k+1 to fold into whole latent frames, got {frames}; use {low} or {low + factor}."
-            )
+            nearest = f"{low} or {low + factor}"
+            raise ValueError(f"frames must be {factor}k+1 for whole latent frames, got {frames}; use {nearest}.")
 
     def _grid(self, latents: Tensor, grid: tuple[int, int] | None) -> tuple[int, int]:
         return grid or self.config.token_grid((latents.shape[-2], latents.shape[-1]))

@@ -43,18 +43,17 @@ class CameraHead(nn.Module):
             return self._refine(self.token_norm(tokens[:, :, 0].to(self.empty_pose.dtype)))
 
     def _refine(self, token: Tensor) -> list[Tensor]:
-        pose: Tensor | None = None
+        empty = self.empty_pose.expand(token.shape[0], token.shape[1], -1)
+        pose = token.new_tensor(self.config.initial_pose or (0.0,) * POSE_NUMBERS)
         outputs = []
-        for _ in range(self.config.camera_iterations):
-            known = self.empty_pose.expand(*token.shape[:2], -1) if pose is None else pose.detach()
+        for iteration in range(self.config.camera_iterations):
+            pose = pose.detach()
+            known = pose if iteration else empty
             shift, scale, gate = self.modulation(F.silu(self.pose_embed(known))).chunk(3, dim=-1)
             y = token + gate * (self.plain_norm(token) * (1 + scale) + shift)
             for block in self.trunk:
                 y = block(y)
             delta = self.pose_branch(self.trunk_norm(y))
-            if pose is not None:
-                pose = pose.detach() + delta
-            else:
-                pose = delta + delta.new_tensor(self.config.initial_pose) if self.config.initial_pose else delta
+            pose = pose + delta
             outputs.append(torch.cat([pose[..., :FOV_START], F.relu(pose[..., FOV_START:])], dim=-1))
         return outputs

@@ -45,7 +45,7 @@ class VGGTConfig:
     camera_iterations: int = 4
     """Refinement iterations of the camera head."""
     initial_pose: tuple[float, ...] = ()
-    """Pose encoding (9 numbers) that the first camera iteration corrects. Empty: it predicts from nothing, as released."""
+    """Pose encoding (9 numbers) that the first iteration corrects. Empty: it predicts from nothing, as released."""
     dense_features: int = 256
     """Width of the fusion stages of the depth and point heads."""
     dense_channels: tuple[int, ...] = (256, 512, 1024, 1024)
@@ -56,20 +56,11 @@ class VGGTConfig:
     """The dense heads work at 1/this of the released resolution and upsample their raw output at the end."""
 
     def __post_init__(self) -> None:
-        if self.image_size % self.patch_size:
-            raise ValueError(
-                f"image_size must be a multiple of patch_size, got {self.image_size} and {self.patch_size}."
-            )
-        if self.embed_dim % (4 * self.heads):
-            raise ValueError(
-                f"embed_dim / heads must be a multiple of 4 for the rotary positions, got {self.embed_dim} / {self.heads}."
-            )
-        if self.embed_dim % self.dino_heads and self.patch_embed == "dino":
-            raise ValueError(f"embed_dim must be a multiple of dino_heads, got {self.embed_dim} and {self.dino_heads}.")
-        if self.token_dim % self.camera_heads:
-            raise ValueError(
-                f"2 * embed_dim must be a multiple of camera_heads, got {self.token_dim} and {self.camera_heads}."
-            )
+        self._check_divides("patch_size", self.patch_size, "image_size", self.image_size)
+        self._check_divides("4 * heads (rotary positions)", 4 * self.heads, "embed_dim", self.embed_dim)
+        self._check_divides("camera_heads", self.camera_heads, "2 * embed_dim", self.token_dim)
+        if self.patch_embed == "dino":
+            self._check_divides("dino_heads", self.dino_heads, "embed_dim", self.embed_dim)
         kept = self.kept_layers
         if len(kept) != 4 or list(kept) != sorted(set(kept)) or kept[0] < 0 or kept[-1] >= self.depth:
             raise ValueError(f"kept_layers must be four increasing rounds in 0..{self.depth - 1}, got {kept}.")
@@ -82,6 +73,11 @@ class VGGTConfig:
             raise ValueError(f"initial_pose must be empty or 9 numbers, got {len(self.initial_pose)}.")
         if self.head_downsample < 1:
             raise ValueError(f"head_downsample must be at least 1, got {self.head_downsample}.")
+
+    @staticmethod
+    def _check_divides(divisor_name: str, divisor: int, name: str, value: int) -> None:
+        if value % divisor:
+            raise ValueError(f"{name} must be a multiple of {divisor_name}, got {value} and {divisor}.")
 
     @property
     def token_dim(self) -> int:

@@ -113,8 +113,8 @@ class DenseHead(nn.Module):
         special = self.config.special_tokens
         if tokens[0].shape[2] != special + grid[0] * grid[1]:
             raise ValueError(
-                f"expected {special} + {grid[0]}x{grid[1]} tokens per frame for a {image_size[0]}x{image_size[1]} image, "
-                f"got {tokens[0].shape[2]}."
+                f"expected {special} + {grid[0]}x{grid[1]} tokens per frame for an image of "
+                f"{image_size[0]}x{image_size[1]}, got {tokens[0].shape[2]}."
             )
         layers = [layer.flatten(0, 1)[:, special:] for layer in tokens]
         count = layers[0].shape[0]
@@ -124,8 +124,9 @@ class DenseHead(nn.Module):
                 self._predict([layer[i : i + step] for layer in layers], grid, image_size)
                 for i in range(0, count, step)
             ]
-        values, confidence = (torch.cat(parts) if len(parts) > 1 else parts[0] for parts in zip(*chunks, strict=True))
-        return values.unflatten(0, tokens[0].shape[:2]), confidence.unflatten(0, tokens[0].shape[:2])
+        values, confidence = torch.cat([chunk[0] for chunk in chunks]), torch.cat([chunk[1] for chunk in chunks])
+        batch, frames = tokens[0].shape[:2]
+        return values.unflatten(0, (batch, frames)), confidence.unflatten(0, (batch, frames))
 
     def _predict(
         self, layers: list[Tensor], grid: tuple[int, int], image_size: tuple[int, int]
@@ -133,9 +134,9 @@ class DenseHead(nn.Module):
         reduce = self.config.head_downsample
         aspect = image_size[1] / image_size[0]
         maps = [self._level(i, layer, grid, aspect) for i, layer in enumerate(layers)]
-        finest = maps[0].shape[-2:]
-        sizes = [(max(2 * finest[0] // reduce, 1), max(2 * finest[1] // reduce, 1))]
-        sizes += [(level.shape[-2], level.shape[-1]) for level in maps[:3]]
+        level_sizes = [(level.shape[-2], level.shape[-1]) for level in maps]
+        finest = (max(2 * level_sizes[0][0] // reduce, 1), max(2 * level_sizes[0][1] // reduce, 1))
+        sizes = [finest, *level_sizes[:3]]
         x = maps[3]
         for i in (3, 2, 1, 0):
             x = self.fusions[i](x, maps[i] if i < 3 else None, sizes[i])

@@ -21,7 +21,7 @@ class VGGTOutput:
     """Predictions of the three heads; lengths are in the model's own scale."""
 
     pose_encodings: list[Float[Tensor, "B F 9"]]
-    """One per iteration, the last is the prediction: translation, quaternion xyzw, vertical and horizontal FoV (radians)."""
+    """One per iteration, the last is the prediction: translation, quaternion xyzw, vertical and horizontal FoV."""
     depth: Float[Tensor, "B F H W"]
     """z-depth, positive."""
     depth_confidence: Float[Tensor, "B F H W"]

@@ -30,7 +30,7 @@ def token_positions(grid: tuple[int, int], special: int, device: torch.device) -
 
 
 def rotary_table(positions: Int[Tensor, "P 2"], head_dim: int, base: float) -> RotaryTable:
-    """Angles position * base^(-2j/d) with d = head_dim / 2: the first half of a head turns with y, the second with x."""
+    """Angles position * base^(-2j/d), d = head_dim / 2: the first half of a head turns with y, the second with x."""
     half = head_dim // 2
     exponents = torch.arange(0, half, 2, device=positions.device, dtype=torch.float32) / half
     angles = positions.to(torch.float32)[:, :, None] * base**-exponents  # P 2 d/2

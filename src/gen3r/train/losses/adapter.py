@@ -164,7 +164,7 @@ def camera_loss(
     config: AdapterLossConfig | None = None,
     difference: Difference = l1_difference,
 ) -> Float[Tensor, ""]:
-    """Translation + rotation + 0.5 field of view, the iterations weighted by 0.6^(last - k) and divided by their count."""
+    """Translation + rotation + 0.5 field of view; iteration k weighs 0.6^(last - k), divided by their count."""
     config = config or AdapterLossConfig()
     last = len(predicted) - 1
     total = predicted[0].new_zeros(())
@@ -216,7 +216,7 @@ def official_kl(posterior: Posterior, reference: Posterior | None = None) -> Flo
 
 
 def adaptive_weight(target: Tensor | float, current: Tensor | float) -> float:
-    """1 while `current` is at most `target`, else the power of ten at or below target / current (0.01 if current is 0)."""
+    """1 while `current` is at most `target`, else the power of ten at or below target / current (0.01 for 0)."""
     target, current = (torch.as_tensor(value).detach().item() for value in (target, current))
     if current <= target:
         return 1.0
