@@ -20,7 +20,7 @@ class Export:
     scene: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="SCENE")]
     """Folder with scene.safetensors and scene.json."""
     format: Annotated[
-        tuple[str, ...], tyro.conf.arg(metavar="FORMAT", help=f"What to make: {FORMAT_NAMES}; or a file name such as points.ply.")
+        tuple[str, ...], tyro.conf.arg(metavar="FORMAT ...", help=f"What to make: {FORMAT_NAMES}; or a file name such as points.ply.")
     ]
     out: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
     """New folder for the files. Left out, the files in the scene folder are replaced."""

@@ -29,11 +29,11 @@ class Generate:
     of them; --at places any other number. A video or a folder stands for its frames, evenly spread over the clip.
     """
 
-    views: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="VIEW")] = ()
+    views: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="VIEW ...")] = ()
     """Pictures (PNG, JPEG, WebP), or one video or folder. None at all needs --prompt."""
     out: Annotated[Path, tyro.conf.arg(metavar="DIR")]
     """New folder for the results. Look at preview.png in it first."""
-    at: Annotated[tuple[int, ...], tyro.conf.arg(metavar="FRAME")] = ()
+    at: Annotated[tuple[int, ...], tyro.conf.arg(metavar="FRAME ...")] = ()
     """Frame index of each view, counted from 0."""
     prompt: str = ""
     """What to see, in words."""

@@ -20,7 +20,7 @@ from gen3r.scene.export.output_folder import check_output_folder
 class Reconstruct:
     """Depth, cameras and a point cloud of given pictures, without generating anything (VGGT alone)."""
 
-    images: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="IMAGES|VIDEO|FOLDER")]
+    images: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="IMAGE ...|VIDEO|FOLDER")]
     """Pictures (PNG, JPEG, WebP) in order, or one video, or one folder (natural order)."""
     out: Annotated[Path, tyro.conf.arg(metavar="DIR")]
     """New folder for the results. Look at preview.png in it first."""

@@ -14,6 +14,11 @@ def say(line: str = "") -> None:
     sys.stdout.flush()
 
 
+def warn(line: str) -> None:
+    """Write one line to stderr."""
+    sys.stderr.write(f"gen3r: warning: {' '.join(line.split())}\n")
+
+
 @contextmanager
 def progress_bar(label: str) -> Iterator[Advance]:
     """A progress bar with the time left; yields the callback that moves it. Silent where stderr is not a terminal."""

@@ -1,0 +1,152 @@
+"""``gen3r eval``: measure a model, and print what was measured."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from gen3r.cli.output_file import check_output_file, write_whole
+from gen3r.cli.terminal import progress_bar, say, warn, working
+from gen3r.hub.registry import DEFAULT_MODEL, resolve_model
+
+HELD_OUT_START = 900_000_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Synthetic:
+    """Measure a model against exact truth on generated clips that training never sees; write a JSON file."""
+
+    out: Annotated[Path, tyro.conf.arg(metavar="FILE.json")]
+    """Results file. gen3r eval table prints it."""
+    seed_start: int = HELD_OUT_START
+    """Seed of the first clip; the others follow. Held-out seeds start at 900000000."""
+    count: int = 64
+    """Number of clips."""
+    model: Annotated[str, tyro.conf.arg(metavar="NAME|DIR")] = DEFAULT_MODEL
+    """Name of an installed model (gen3r doctor lists them) or a model folder."""
+    steps: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
+    """Denoising steps. Left out, the model's own."""
+    guidance: Annotated[float | None, tyro.conf.arg(metavar="W")] = None
+    """Weight of the text; 1 turns guidance off. Left out, the model's own."""
+    batch: int = 1
+    """Clips generated together; seconds_per_clip is the batch's time divided by it."""
+    mean_map_count: int = 256
+    """Training clips whose mean depth map is the depth baseline."""
+    cache: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    """Keep the rendered clips in this file, and take them from it next time."""
+    allow_any_split: bool = False
+    """Accept seeds below 900000000, which training or validation may have seen."""
+    device: str = "auto"
+    """auto, cpu, cuda or cuda:1; auto takes a GPU if there is one."""
+
+    def run(self) -> None:
+        """Render the clips, measure, write the file, print the table.
+
+        Raises:
+            ValueError: for seeds of another split, an unknown model or an unusable file name.
+        """
+        check_output_file(self.out)
+        if self.cache is not None:
+            check_output_file(self.cache, "--cache")
+        folder = resolve_model(self.model)
+
+        from gen3r.cli.device import resolve_device
+        from gen3r.eval.baselines.depth import mean_depth_map
+        from gen3r.eval.benchmarks.clips import cached_clips, check_held_out, clip_seeds, training_depths
+        from gen3r.eval.benchmarks.synthetic import SyntheticBenchmark, run_synthetic
+        from gen3r.eval.machine import folder_hash, machine_record, source_commit
+        from gen3r.eval.report import markdown_table, results_record, to_json
+        from gen3r.pipeline import Gen3RPipeline
+
+        seeds = clip_seeds(self.seed_start, self.count)
+        if not self.allow_any_split:
+            check_held_out(seeds)
+        settings = SyntheticBenchmark(steps=self.steps, guidance=self.guidance, batch=self.batch)
+        device = resolve_device(self.device)
+        started = time.perf_counter()
+        with working("Loading the model"):
+            pipeline = Gen3RPipeline.from_pretrained(folder, device=device)
+        grid = pipeline.grid()
+        with progress_bar("Rendering clips") as advance:
+            clips = cached_clips(seeds, grid, device, file=self.cache, advance=advance)
+        with progress_bar("Mean depth map") as advance:
+            mean_map = mean_depth_map(training_depths(self.mean_map_count, grid, device, advance=advance))
+        with progress_bar("Measuring") as advance:
+            tally = run_synthetic(pipeline, clips, mean_map, settings, advance)
+        record = results_record(
+            tally,
+            model={
+                "name": pipeline.config.name,
+                "revision": pipeline.config.revision,
+                "asked_for": self.model,
+                "sha256": folder_hash(folder),
+            },
+            settings={
+                **asdict(settings),
+                "steps": settings.steps or pipeline.config.steps,
+                "guidance": pipeline.config.guidance if settings.guidance is None else settings.guidance,
+                "frames": grid.frames,
+                "size": list(grid.size),
+                "mean_map_count": self.mean_map_count,
+            },
+            seeds={"start": self.seed_start, "count": self.count},
+            machine=machine_record(device),
+            commit=source_commit(),
+            command=shlex.join(["gen3r", *sys.argv[1:]]),
+            seconds=round(time.perf_counter() - started, 1),
+        )
+        write_whole(self.out, to_json(record))
+        say(markdown_table(record))
+        for line in failure_lines(record):
+            warn(line)
+        say(f"Results in {self.out}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """Print a results file as a Markdown table."""
+
+    file: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FILE.json")]
+    """What gen3r eval synthetic wrote."""
+    metrics: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME ...")] = ()
+    """Show only these, in this order."""
+
+    def run(self) -> None:
+        """Print the table.
+
+        Raises:
+            ValueError: if the file is no results file or lacks a metric.
+        """
+        from gen3r.eval.report import markdown_table, read_results
+
+        say(markdown_table(read_results(self.file), self.metrics or None).rstrip())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Eval:
+    """Measure a model on generated clips with exact truth."""
+
+    task: (
+        Annotated[Synthetic, tyro.conf.subcommand("synthetic")] | Annotated[Table, tyro.conf.subcommand("table")]
+    )
+
+    def run(self) -> None:
+        """Run the chosen task."""
+        self.task.run()
+
+
+def failure_lines(record: dict) -> list[str]:
+    """One line per stage that failed on some clips, with its first error."""
+    clips = len(record["clips"])
+    stages = dict.fromkeys(failure["stage"] for failure in record["failures"])
+    lines = []
+    for stage in stages:
+        errors = [failure["error"] for failure in record["failures"] if failure["stage"] == stage]
+        lines.append(f"{stage}: no result on {len(errors)} of {clips} clips, counted as worst; the first: {errors[0]}")
+    return lines
