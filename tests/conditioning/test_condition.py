@@ -169,7 +169,7 @@ def test_selecting_and_moving() -> None:
     condition = make()(video(), shown([0], [1], [2]), TEXT, grid=GRID)
     second = condition[1:2]
     assert torch.equal(second.text, TEXT[1:2])
-    assert condition.to(torch.float64).control.dtype is torch.float64
+    assert condition.to(dtype=torch.float64).control.dtype is torch.float64
     other = condition.with_text(TEXT.flip(0))
     assert torch.equal(other.text, TEXT.flip(0))
     assert isinstance(replace(other, image=None), Condition)

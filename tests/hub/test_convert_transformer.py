@@ -63,3 +63,5 @@ def test_base_model_is_widened_by_zeros() -> None:
 def test_other_networks_are_refused() -> None:
     with pytest.raises(ValueError, match="model_type must be i2v"):
         transformer_config(OFFICIAL | {"model_type": "t2v"})
+    with pytest.raises(ValueError, match=r"lacks \['eps'\]"):
+        transformer_config({name: value for name, value in OFFICIAL.items() if name != "eps"})

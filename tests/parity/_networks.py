@@ -39,7 +39,10 @@ def vae(golden: Golden) -> LinearShortcutVAE:
     overrides = golden.hyperparameters["_inner_overrides"]
     config = VAEConfig(
         z_dim=golden.hyperparameters["latent_channels"],
-        **{_VAE_NAMES.get(name, name): value for name, value in overrides.items()},
+        **{
+            _VAE_NAMES.get(name, name): tuple(value) if isinstance(value, list) else value
+            for name, value in overrides.items()
+        },
     )
     model = LinearShortcutVAE(config).eval()
     vae_keys(len(config.dim_mult), config.num_res_blocks).load(model.vae, golden.weights())

@@ -97,7 +97,7 @@ RUNS = [
 def test_denoising_run(golden: Golden, run: str) -> None:
     task, cameras = run.split("_")
     call = golden.entry["call"]
-    grid = LatentGrid(call["num_frames"], call["height"], call["width"])
+    grid = LatentGrid(call["num_frames"], call["height"], call["width"], patch=16)
     codec = appearance_codec(golden.used("vae"))
     model = transformer(golden.used("transformer"))
     conditioner = Conditioner(StoredNoise(codec, golden["eps"]), OFFICIAL, image=image_encoder(golden.used("clip")))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal, Protocol, runtime_checkable
 
 import torch
@@ -83,16 +83,21 @@ class Condition:
         """Same views and cameras, another prompt: the other branch of guidance."""
         return replace(self, text=text)
 
-    def to(self, *args: torch.device | torch.dtype | str) -> Condition:
+    def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> Condition:
         """Move or cast every tensor."""
-        return Condition(**{name: None if value is None else value.to(*args) for name, value in self._tensors()})
+        return self._map(lambda tensor: tensor.to(device=device, dtype=dtype))
 
     def __getitem__(self, samples: slice | Tensor | list[int]) -> Condition:
         """Part of the batch."""
-        return Condition(**{name: None if value is None else value[samples] for name, value in self._tensors()})
+        return self._map(lambda tensor: tensor[samples])
 
-    def _tensors(self) -> list[tuple[str, Tensor | None]]:
-        return [(item.name, getattr(self, item.name)) for item in fields(self)]
+    def _map(self, change: Callable[[Tensor], Tensor]) -> Condition:
+        return Condition(
+            control=change(self.control),
+            text=change(self.text),
+            camera=change(self.camera),
+            image=None if self.image is None else change(self.image),
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -28,7 +29,7 @@ class AppearanceCodec(nn.Module):
         super().__init__()
         if len(mean) != len(std) or any(value <= 0 for value in std):
             raise ValueError(f"need a mean and a positive std for each channel, got {list(mean)} and {list(std)}.")
-        self.vae = vae
+        self.vae: Any = vae
         self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32), persistent=False)
         self.register_buffer("std", torch.tensor(std, dtype=torch.float32), persistent=False)
 

@@ -50,6 +50,22 @@ _IN_BLOCK = (
 )
 
 
+_SETTINGS = {
+    "patch_size": "patch_size",
+    "num_heads": "num_attention_heads",
+    "num_layers": "num_layers",
+    "ffn_dim": "ffn_dim",
+    "in_dim": "in_channels",
+    "out_dim": "out_channels",
+    "text_dim": "text_dim",
+    "text_len": "text_length",
+    "freq_dim": "freq_dim",
+    "in_dim_control_adapter": "camera_channels",
+    "cross_attn_norm": "cross_attn_norm",
+    "eps": "eps",
+}
+
+
 def transformer_keys(num_layers: int) -> KeyTable:
     """The table for a transformer of ``num_layers`` blocks."""
     blocks = tuple(
@@ -66,28 +82,19 @@ def transformer_config(official: Mapping[str, Any]) -> TransformerConfig:
     ``in_channels`` and ``hidden_size`` of the released file are leftovers of the base model and are not read.
 
     Raises:
-        ValueError: if the file describes another kind of network.
+        ValueError: if the file describes another kind of network, or lacks settings.
     """
     fixed = {"model_type": "i2v", "qk_norm": True, "add_control_adapter": True, "window_size": [-1, -1]}
     for name, expected in fixed.items():
         value = official.get(name, expected)
         if (list(value) if isinstance(value, tuple) else value) != expected:
             raise ValueError(f"not a Gen3R transformer: {name} must be {expected}, got {value}.")
-    return TransformerConfig(
-        patch_size=tuple(official["patch_size"]),
-        num_attention_heads=official["num_heads"],
-        attention_head_dim=official["dim"] // official["num_heads"],
-        num_layers=official["num_layers"],
-        ffn_dim=official["ffn_dim"],
-        in_channels=official["in_dim"],
-        out_channels=official["out_dim"],
-        text_dim=official["text_dim"],
-        text_length=official["text_len"],
-        freq_dim=official["freq_dim"],
-        camera_channels=official["in_dim_control_adapter"],
-        cross_attn_norm=official["cross_attn_norm"],
-        eps=official["eps"],
-    )
+    missing = sorted({*_SETTINGS, "dim"} - set(official))
+    if missing:
+        raise ValueError(f"the transformer config lacks {missing}.")
+    settings = {ours: official[name] for name, ours in _SETTINGS.items()}
+    settings["attention_head_dim"] = official["dim"] // official["num_heads"]
+    return TransformerConfig.from_dict(settings)
 
 
 def widen_base_model(official: Mapping[str, Tensor], in_channels: int = 36) -> dict[str, Tensor]:

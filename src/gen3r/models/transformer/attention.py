@@ -52,6 +52,8 @@ class JointCrossAttnProcessor:
             if fused:
                 key, value = attn.to_added_kv(image).chunk(2, dim=-1)
             else:
+                assert attn.add_k_proj is not None
+                assert attn.add_v_proj is not None
                 key, value = attn.add_k_proj(image), attn.add_v_proj(image)
             pairs += [attn.norm_added_k(key), value]
         keys_values = tuple(tensor.unflatten(2, (attn.heads, -1)) for tensor in pairs)

@@ -13,13 +13,14 @@ B batch, f latent frames, h w latent cells of one half, W = 2w, N tokens, D widt
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import torch
-from diffusers import WanTransformer3DModel
 from diffusers.models._modeling_parallel import ContextParallelInput, ContextParallelOutput
-from diffusers.utils import apply_lora_scale
+from diffusers.models.transformers.transformer_wan import WanTransformer3DModel, WanTransformerBlock
+from diffusers.utils.peft_utils import apply_lora_scale
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -73,13 +74,13 @@ class JointTransformer(WanTransformer3DModel):
         self.settings = config
         self.rope = JointRotaryPosEmbed(config.attention_head_dim, config.patch_size, config.shared_rope)
         self.camera_adapter = CameraAdapter(config)
-        embedder = self.condition_embedder
+        embedder: Any = self.condition_embedder
         embedder.timesteps_proj = Float64Timesteps(config.freq_dim)
         embedder.time_embedder.linear_1 = Float32Linear.from_linear(embedder.time_embedder.linear_1)
         embedder.time_embedder.linear_2 = Float32Linear.from_linear(embedder.time_embedder.linear_2)
         embedder.time_proj = Float32Linear.from_linear(embedder.time_proj)
-        for block in self.blocks:
-            block.attn2.set_processor(JointCrossAttnProcessor())
+        for block in cast(Iterable[WanTransformerBlock], self.blocks):
+            block.attn2.set_processor(cast(Any, JointCrossAttnProcessor()))
             for attention in (block.attn1, block.attn2):
                 for name, layer in list(attention.named_children()):
                     if isinstance(layer, nn.RMSNorm):
@@ -158,9 +159,12 @@ class JointTransformer(WanTransformer3DModel):
         time = embedder.time_embedder(embedder.timesteps_proj(timestep))
         modulation = embedder.time_proj(embedder.act_fn(time)).unflatten(1, (6, -1))
 
+        checkpoint = (
+            self._gradient_checkpointing_func if torch.is_grad_enabled() and self.gradient_checkpointing else None
+        )
         for block in self.blocks:
-            if torch.is_grad_enabled() and self.gradient_checkpointing:
-                tokens = self._gradient_checkpointing_func(block, tokens, context, modulation, rotary)
+            if checkpoint is not None:
+                tokens = checkpoint(block, tokens, context, modulation, rotary)
             else:
                 tokens = block(tokens, context, modulation, rotary)
 
@@ -206,7 +210,7 @@ class JointTransformer(WanTransformer3DModel):
                 f"this model has image_dim={self.settings.image_dim}: image features are "
                 f"{'not used' if image is not None else 'required'}."
             )
-        if image is not None:
+        if image is not None and self.condition_embedder.image_embedder is not None:
             image_tokens = self.condition_embedder.image_embedder(image.to(weight_dtype))
         return self.rope(latents), camera_tokens, CrossContext(text=text_tokens, image=image_tokens)
 

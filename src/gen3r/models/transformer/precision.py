@@ -50,7 +50,7 @@ class MixedRMSNorm(nn.RMSNorm):
     @classmethod
     def from_norm(cls, norm: nn.RMSNorm) -> MixedRMSNorm:
         """Take over the parameters of ``norm`` (same objects, same names)."""
-        layer = cls(norm.normalized_shape, eps=norm.eps, device="meta")
+        layer = cls(list(norm.normalized_shape), eps=norm.eps, device="meta")
         layer.weight = norm.weight
         return layer
 
