@@ -17,7 +17,7 @@ from torch import Tensor
 
 from gen3r.train.batches import Batches
 from gen3r.train.checkpoint import list_checkpoints, load_checkpoint, save_checkpoint
-from gen3r.train.config import LoopConfig
+from gen3r.presets.loop import LoopConfig
 from gen3r.train.ema import EMA
 from gen3r.train.hooks import ProgressLine, RunLog
 from gen3r.train.objectives.base import Batch, Objective, Terms

@@ -7,7 +7,7 @@ import math
 import torch
 from torch import nn
 
-from gen3r.train.config import LoopConfig
+from gen3r.presets.loop import LoopConfig
 
 
 def build_optimizer(networks: nn.Module, config: LoopConfig) -> torch.optim.AdamW:

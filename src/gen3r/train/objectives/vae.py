@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -14,28 +13,13 @@ from torch.nn import functional
 
 from gen3r.hub.folder import save_network
 from gen3r.models.vae import LinearShortcutVAE, fit_linear_shortcut
+from gen3r.presets.stages import VAELossConfig
 from gen3r.train import augment
 from gen3r.train.batches import Batches
 from gen3r.train.losses.video import gradient_error, multiscale_error, psnr, rms_error
 from gen3r.train.objectives.base import Batch, Objective, Terms
 from gen3r.train.rng import generator, integer
 from gen3r.train.sources import ClipSource
-
-
-@dataclass(frozen=True, kw_only=True)
-class VAELossConfig:
-    """Weights of the VAE's terms."""
-
-    l1: float = 0.5
-    """Mean absolute error."""
-    rms: float = 1.0
-    """Root mean squared error per clip."""
-    gradient: float = 0.25
-    """Difference of image gradients."""
-    multiscale: float = 0.25
-    """Absolute error of averaged images."""
-    kl: float = 4e-3
-    """KL to N(0, 1), mean per latent dimension."""
 
 
 class VAEObjective(Objective):

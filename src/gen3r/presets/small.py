@@ -1,0 +1,75 @@
+"""``small``: trains in under an hour on one GPU. 17 frames of 224x224 pixels, 16x16 tokens against 28x28 latent cells."""
+
+from __future__ import annotations
+
+from gen3r.conditioning.condition import ConditioningConfig
+from gen3r.models.adapter.config import AdapterConfig
+from gen3r.models.transformer.config import TransformerConfig
+from gen3r.models.vae.config import VAEConfig
+from gen3r.models.vggt.config import VGGTConfig
+from gen3r.presets.loop import LoopConfig
+from gen3r.presets.stages import AdapterStage, DiffusionStage, Preset, TextConfig, VAEStage, VGGTStage
+from gen3r.presets.tiny import IDENTITY_POSE, UNIT
+
+
+def preset() -> Preset:
+    """All stages of ``small``."""
+    return Preset(
+        name="small", frames=17, height=224, width=224, vggt=vggt(), vae=vae(), adapter=adapter(), diffusion=diffusion(), clips=12_000
+    )
+
+
+def vggt() -> VGGTStage:
+    """About 5 M parameters; four layers and the camera make 1600 token channels."""
+    network = VGGTConfig(
+        image_size=224,
+        patch_embed="conv",
+        embed_dim=160,
+        depth=5,
+        heads=5,
+        layer_scale=0.2,
+        kept_layers=(1, 2, 3, 4),
+        camera_depth=1,
+        camera_heads=5,
+        initial_pose=IDENTITY_POSE,
+        dense_features=48,
+        dense_channels=(48, 48, 96, 96),
+        dense_hidden=16,
+        head_downsample=2,
+    )
+    loop = LoopConfig(steps=15_000, batch_size=256, lr=4e-4, warmup=300, precision="bf16", checkpoint_every=500)
+    return VGGTStage(network=network, loop=loop)
+
+
+def vae() -> VAEStage:
+    """About 2.7 M parameters."""
+    network = VAEConfig(
+        base_dim=32, dim_mult=(1, 2, 2), num_res_blocks=1, temporal_downsample=(True, True), is_residual=True, patch_size=2, linear=True, **UNIT
+    )
+    loop = LoopConfig(steps=9000, batch_size=64, lr=8e-4, warmup=300, precision="bf16", checkpoint_every=500)
+    return VAEStage(network=network, loop=loop, crop=128)
+
+
+def adapter() -> AdapterStage:
+    """About 3.5 M parameters."""
+    network = AdapterConfig(hidden=24, token_channels=1600, resample_scale=16, res_blocks=1, io_kernel=1, **UNIT)
+    loop = LoopConfig(steps=8000, batch_size=16, lr=3e-4, warmup=200, precision="bf16", checkpoint_every=500)
+    return AdapterStage(network=network, loop=loop)
+
+
+def diffusion() -> DiffusionStage:
+    """14 M parameters of transformer."""
+    text = TextConfig(width=192, heads=6, ffn=384)
+    network = TransformerConfig(
+        num_attention_heads=5,
+        attention_head_dim=64,
+        num_layers=8,
+        ffn_dim=1280,
+        text_dim=text.width,
+        text_length=text.length,
+        image_dim=None,
+        camera_downsample_first=True,
+        camera_residual_kernel=1,
+    )
+    loop = LoopConfig(steps=12_000, batch_size=256, lr=5e-4, warmup=300, precision="bf16", checkpoint_every=500)
+    return DiffusionStage(network=network, text=text, loop=loop, conditioning=ConditioningConfig(rays_at_latent_size=True), shift=3.0)

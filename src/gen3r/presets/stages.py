@@ -1,0 +1,159 @@
+"""What each training stage is given: network sizes, loss weights, data shape, and the loop."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from gen3r.conditioning.condition import ConditioningConfig, DropRates
+from gen3r.conditioning.views import ViewSampler
+from gen3r.models.adapter.config import AdapterConfig
+from gen3r.models.transformer.config import TransformerConfig
+from gen3r.models.vae.config import VAEConfig
+from gen3r.models.vggt.config import VGGTConfig
+from gen3r.presets.loop import LoopConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class VAELossConfig:
+    """Weights of the VAE's terms."""
+
+    l1: float = 0.5
+    """Mean absolute error."""
+    rms: float = 1.0
+    """Root mean squared error per clip."""
+    gradient: float = 0.25
+    """Difference of image gradients."""
+    multiscale: float = 0.25
+    """Absolute error of averaged images."""
+    kl: float = 4e-3
+    """KL to N(0, 1), mean per latent dimension."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class VGGTLossConfig:
+    """Weights of VGGT's terms."""
+
+    camera: float = 5.0
+    """Camera loss (paper: 5)."""
+    depth: float = 1.0
+    """Depth with confidence."""
+    depth_gradient: float = 1.0
+    """Neighbour differences of depth."""
+    points: float = 1.0
+    """Points with confidence."""
+    sky: float = 0.1
+    """Confidence where there is no surface."""
+    alpha: float = 0.2
+    """Reward of confidence."""
+    far: float = 20.0
+    """Surfaces beyond this many mean depths of the first view are not compared."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class VAEStage:
+    """Stage 0b, the video VAE."""
+
+    network: VAEConfig
+    """Sizes."""
+    loop: LoopConfig
+    """Schedule."""
+    loss: VAELossConfig = VAELossConfig()
+    """Loss weights."""
+    crop: int | None = 64
+    """Side of the training crops, a multiple of 8; None takes whole frames."""
+    fit_clips: int = 192
+    """Training clips the linear path is fitted on."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class VGGTStage:
+    """Stage 0a, VGGT."""
+
+    network: VGGTConfig
+    """Sizes."""
+    loop: LoopConfig
+    """Schedule; ``batch_size`` counts images here."""
+    loss: VGGTLossConfig = VGGTLossConfig()
+    """Loss weights."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextConfig:
+    """A small umT5-class text encoder and its tokenizer, trained with the transformer on the captions at hand."""
+
+    vocabulary: int = 1024
+    """Entries of the byte-level BPE vocabulary (256 bytes and special tokens included): any text can be written."""
+    length: int = 64
+    """Rows of text features."""
+    width: int = 128
+    """Model width."""
+    layers: int = 2
+    """Encoder layers."""
+    heads: int = 4
+    """Attention heads."""
+    ffn: int = 256
+    """Hidden width of the gated feed-forward layers."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DiffusionStage:
+    """Stage 2, joint flow matching."""
+
+    network: TransformerConfig
+    """Sizes."""
+    text: TextConfig
+    """Text encoder."""
+    loop: LoopConfig
+    """Schedule."""
+    conditioning: ConditioningConfig = ConditioningConfig(rays_at_latent_size=True)
+    """How conditions are made, in training and sampling alike."""
+    views: ViewSampler = ViewSampler(first=0.4, ends=0.3, everything=0.1, anything=0.2)
+    """Which frames are given."""
+    drops: DropRates = DropRates()
+    """How often text and cameras are withheld."""
+    shift: float = 2.0
+    """Shift of the time schedule: larger trains more on strong noise."""
+    geometry_weight: float = 1.0
+    """Weight of the geometry half's error; the official loss weighs both halves alike."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdapterStage:
+    """Stage 1, the geometry adapter."""
+
+    network: AdapterConfig
+    """Sizes."""
+    loop: LoopConfig
+    """Schedule."""
+    kl_average: float | None = 0.99
+    """Decay of the moving average of the official KL weight, which jumps by powers of ten; None takes each step's own."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preset:
+    """A whole model: every network, every stage, and the clip it is made for."""
+
+    name: str
+    """Its name on the command line."""
+    frames: int
+    """Frames per clip (4k+1)."""
+    height: int
+    """Image rows."""
+    width: int
+    """Image columns."""
+    vggt: VGGTStage
+    """Stage 0a."""
+    vae: VAEStage
+    """Stage 0b."""
+    adapter: AdapterStage
+    """Stage 1."""
+    diffusion: DiffusionStage
+    """Stage 2."""
+    clips: int
+    """Clips generated for a run when no packs are given."""
+    steps: int = 20
+    """Default denoising steps of the shipped pipeline."""
+    guidance: float = 1.0
+    """Default guidance of the shipped pipeline."""
+    seeds: tuple[int, int] = field(default=(0, 800_000_000))
+    """First training seed and first validation seed."""

@@ -1,0 +1,81 @@
+"""``tiny``: trains in hours on two CPU cores. 9 frames of 112x112 pixels."""
+
+from __future__ import annotations
+
+from gen3r.conditioning.condition import ConditioningConfig
+from gen3r.models.adapter.config import AdapterConfig
+from gen3r.models.transformer.config import TransformerConfig
+from gen3r.models.vae.config import VAEConfig
+from gen3r.models.vggt.config import VGGTConfig
+from gen3r.presets.loop import LoopConfig
+from gen3r.presets.stages import AdapterStage, DiffusionStage, Preset, TextConfig, VAEStage, VGGTStage
+
+UNIT = {"latents_mean": (0.0,) * 16, "latents_std": (1.0,) * 16}
+"""Before training: statistics are measured at the end of a stage and stored in the exported config."""
+
+IDENTITY_POSE = (0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 1.0, 1.0)
+"""No translation, no rotation, fields of view of one radian."""
+
+
+def preset() -> Preset:
+    """All stages of ``tiny``."""
+    return Preset(name="tiny", frames=9, height=112, width=112, vggt=vggt(), vae=vae(), adapter=adapter(), diffusion=diffusion(), clips=3000)
+
+
+def vggt() -> VGGTStage:
+    """3.3 M parameters."""
+    network = VGGTConfig(
+        image_size=112,
+        patch_embed="conv",
+        embed_dim=128,
+        depth=4,
+        heads=4,
+        layer_scale=0.2,
+        kept_layers=(0, 1, 2, 3),
+        camera_depth=1,
+        camera_heads=4,
+        camera_iterations=3,
+        initial_pose=IDENTITY_POSE,
+        dense_features=32,
+        dense_channels=(32, 32, 64, 64),
+        dense_hidden=16,
+        head_downsample=2,
+    )
+    loop = LoopConfig(steps=4000, batch_size=18, lr=6e-4, warmup=100, threads=1, checkpoint_every=200, validate_every=200, sample_every=400)
+    return VGGTStage(network=network, loop=loop)
+
+
+def vae() -> VAEStage:
+    """1.0 M parameters, a third of them in the linear path."""
+    network = VAEConfig(
+        base_dim=16, dim_mult=(1, 2, 2), num_res_blocks=1, temporal_downsample=(True, True), is_residual=True, patch_size=2, linear=True, **UNIT
+    )
+    loop = LoopConfig(
+        steps=5000, batch_size=4, lr=1e-3, warmup=100, precision="bf16", threads=1, checkpoint_every=250, validate_every=250, sample_every=500
+    )
+    return VAEStage(network=network, loop=loop)
+
+
+def adapter() -> AdapterStage:
+    """A geometry adapter for the 1280 token channels of ``vggt``."""
+    network = AdapterConfig(hidden=16, token_channels=1280, resample_scale=10, res_blocks=1, io_kernel=1, **UNIT)
+    loop = LoopConfig(steps=4000, batch_size=4, lr=3e-4, warmup=100, threads=1, checkpoint_every=200, validate_every=200, sample_every=400)
+    return AdapterStage(network=network, loop=loop)
+
+
+def diffusion() -> DiffusionStage:
+    """3.9 M parameters of transformer, 0.6 M of text encoder."""
+    text = TextConfig()
+    network = TransformerConfig(
+        num_attention_heads=3,
+        attention_head_dim=64,
+        num_layers=6,
+        ffn_dim=576,
+        text_dim=text.width,
+        text_length=text.length,
+        image_dim=None,
+        camera_downsample_first=True,
+        camera_residual_kernel=1,
+    )
+    loop = LoopConfig(steps=8000, batch_size=8, lr=4e-4, warmup=200, threads=1, checkpoint_every=250, validate_every=250, sample_every=500)
+    return DiffusionStage(network=network, text=text, loop=loop, conditioning=ConditioningConfig(rays_at_latent_size=True))

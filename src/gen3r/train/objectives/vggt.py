@@ -1,0 +1,145 @@
+"""Stage 0a: VGGT from exact depth and cameras."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor
+
+from gen3r.cameras.cameras import Cameras
+from gen3r.cameras.pose_encoding import encode_pose, rotation_from_quaternion
+from gen3r.cameras.projection import unproject
+from gen3r.conditioning.cameras import scene_scale
+from gen3r.models.vggt import VGGT
+from gen3r.presets.stages import VGGTLossConfig
+from gen3r.train import augment
+from gen3r.train.batches import Batches
+from gen3r.train.losses.geometry import aligned_errors, camera_error, depth_error, point_error, sky_confidence
+from gen3r.train.objectives.base import Batch, Objective, Terms
+from gen3r.train.rng import uniform
+from gen3r.train.sources import Clips, ClipSource
+
+
+class VGGTObjective(Objective):
+    """Trains ``networks.vggt`` on batches of ``ViewBatches``."""
+
+    def __init__(self, vggt: VGGT, weights: VGGTLossConfig) -> None:
+        super().__init__({"vggt": vggt})
+        self.weights = weights
+
+    def loss(self, batch: Batch, rng: torch.Generator) -> Terms:
+        """Camera, depth and point losses in units of the first view's mean depth."""
+        weights = self.weights
+        output = self.networks["vggt"](batch["images"], frames_chunk=None)
+        target = targets(batch, weights.far)
+        camera = camera_error(output.pose_encodings, target["pose"])
+        depth = depth_error(output.depth, output.depth_confidence, target["depth"], target["mask"], weights.alpha)
+        points = point_error(output.points, output.points_confidence, target["points"], target["mask"], weights.alpha)
+        sky = sky_confidence((output.depth_confidence, output.points_confidence), batch["depth"] <= 0)
+        total = (
+            weights.camera * sum(camera.values())
+            + weights.depth * depth["depth"]
+            + weights.depth_gradient * depth["depth_gradient"]
+            + weights.points * points
+            + weights.sky * sky
+        )
+        parts = camera | depth | {"points": points, "sky": sky}
+        return Terms(total, {name: value.detach() for name, value in parts.items()})
+
+    def metrics(self, batch: Batch, rng: torch.Generator) -> dict[str, float]:
+        """Scale-aligned depth errors, and median rotation errors beside those of the identity pose."""
+        output = self.networks["vggt"](batch["images"])
+        target = targets(batch, self.weights.far)
+        absrel, delta = aligned_errors(output.depth, target["depth"], target["mask"])
+        pose = output.pose_encoding.float()
+        still = torch.zeros_like(pose)
+        still[..., 6] = 1
+        move = (pose[:, 1:, :3] - target["pose"][:, 1:, :3]).norm(dim=-1).mean()
+        return {
+            "absrel": float(absrel.mean()),
+            "delta1": float(delta.mean()),
+            "rotation_degrees": float(rotation_degrees(pose, target["pose"])[:, 1:].median()),
+            "identity_degrees": float(rotation_degrees(still, target["pose"])[:, 1:].median()),
+            "translation": float(move),
+            "identity_translation": float(target["pose"][:, 1:, :3].norm(dim=-1).mean()),
+            "total": float(self.loss(batch, rng).total),
+        }
+
+    def pictures(self, batch: Batch, rng: torch.Generator) -> dict[str, UInt8[Tensor, "height width 3"]]:
+        """Image, true and predicted inverse depth of the first and last frame of some clips."""
+        images = batch["images"][:4]
+        depth = self.networks["vggt"](images).depth.float()
+        target = targets({name: value[:4] for name, value in batch.items()}, self.weights.far)
+        rows = []
+        for frame in (0, images.shape[1] - 1):
+            rows.append(torch.cat(list(images[:, frame].permute(0, 2, 3, 1)), dim=1))
+            for values in (target["depth"], depth):
+                nearness = torch.where(values > 0, 0.5 / values.clamp_min(0.1), 0)[:, frame].clamp(0, 1)
+                rows.append(torch.cat(list(nearness[..., None].expand(-1, -1, -1, 3)), dim=1))
+        return {"depth": (torch.cat(rows) * 255).byte()}
+
+
+def targets(batch: Batch, far: float) -> dict[str, Tensor]:
+    """Depth, mask, points and pose encodings in the first camera's frame and in units of its mean depth."""
+    depth = batch["depth"]
+    height, width = depth.shape[-2:]
+    scale = scene_scale(depth[:, 0])
+    cameras = Cameras(batch["extrinsics"], batch["intrinsics"], height, width).rebased(0).scaled(1 / scale[:, None])
+    depth = depth / scale[:, None, None, None]
+    return {
+        "depth": depth,
+        "mask": (depth > 0) & (depth < far),
+        "points": unproject(depth, cameras),
+        "pose": encode_pose(cameras.extrinsics, cameras.intrinsics, (height, width)),
+    }
+
+
+def rotation_degrees(first: Float[Tensor, "*b 9"], second: Float[Tensor, "*b 9"]) -> Float[Tensor, "*b"]:
+    """Angle between the rotations of two pose encodings."""
+    one, two = rotation_from_quaternion(first[..., 3:7]), rotation_from_quaternion(second[..., 3:7])
+    chord = (one - two).square().sum((-1, -2)).sqrt() / 8**0.5
+    return torch.rad2deg(2 * torch.asin(chord.clamp(max=1)))
+
+
+class ViewBatches(Batches):
+    """Some frames of every clip: two or three far apart at first, more later, whole clips at the end.
+
+    A batch holds about ``images`` images: many clips of few frames or few clips of many. The share of long clips grows from none
+    to all over ``steps`` micro-batches.
+    """
+
+    def __init__(self, source: ClipSource, *, images: int, steps: int, frames: int, seed: int, augmented: bool = True) -> None:
+        super().__init__(len(source), max(1, images // 2), seed)
+        self.source, self.images, self.steps, self.frames, self.augmented = source, images, steps, frames, augmented
+
+    def at(self, index: int, rank: int = 0, world: int = 1) -> Batch:
+        """Micro-batch ``index``: the number of frames follows the curriculum."""
+        self._progress = index / max(1, self.steps)
+        return super().at(index, rank, world)
+
+    def make(self, items: Sequence[int], rng: torch.Generator) -> Batch:
+        """{"images", "depth", "extrinsics", "intrinsics"} of the chosen frames."""
+        count = self.frames if not self.augmented or uniform(rng) < self._progress**1.5 else (2, 2, 3, 5)[int(uniform(rng, 0, 4))]
+        count = min(count, self.frames)
+        clips = self.source.get(items[: max(1, self.images // count)])
+        clips = augment.select_frames(clips, spread_frames(clips.rgb.shape[1], count, rng))
+        if self.augmented:
+            clips = augment.flip_and_reverse(clips, rng)
+        return view_batch(clips, rng if self.augmented else None)
+
+
+def spread_frames(available: int, count: int, rng: torch.Generator) -> Tensor:
+    """``count`` increasing frames: one drawn from each of ``count`` equal stretches, so that baselines are large."""
+    edges = torch.linspace(0, available, count + 1)
+    draws = torch.rand(count, generator=rng)
+    return (edges[:-1] + draws * edges.diff()).long().clamp(max=available - 1)
+
+
+def view_batch(clips: Clips, rng: torch.Generator | None) -> Batch:
+    """Tensors of clips as the objectives of geometry read them; with ``rng`` the colours are jittered."""
+    images = augment.video(clips)
+    if rng is not None:
+        images = augment.jitter_colours(images, rng)
+    return {"images": images, "depth": clips.depth, "extrinsics": clips.extrinsics, "intrinsics": clips.intrinsics}

@@ -1,0 +1,176 @@
+"""The four training stages of a preset: which objective, on which batches, from which earlier networks."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+
+from gen3r.hub.load import ADAPTER, VAE, VGGT_FOLDER
+from gen3r.presets import load_preset
+from gen3r.presets.loop import LoopConfig
+from gen3r.presets.stages import Preset
+from gen3r.train.batches import Batches
+from gen3r.train.loop import Trainer
+from gen3r.train.objectives.base import Objective
+from gen3r.train.rng import derive_seed
+from gen3r.train.sources import ClipSource, GeneratedClips, PackedClips
+
+STAGES = ("vggt", "vae", "adapter", "diffusion")
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageInputs:
+    """What a stage is built from."""
+
+    preset: Preset
+    """Sizes and schedules."""
+    loop: LoopConfig
+    """The stage's schedule after overrides."""
+    clips: ClipSource
+    """Training clips."""
+    validation: ClipSource | None
+    """Clips never trained on."""
+    networks: dict[str, Path]
+    """Folders of the networks of earlier stages, by their name in a model folder."""
+    out: Path
+    """Folder of the run."""
+    fresh: bool
+    """Whether the run starts anew, so that closed-form starts are worth computing."""
+
+
+@dataclass(frozen=True)
+class StageParts:
+    """What the loop is given."""
+
+    objective: Objective
+    batches: Batches
+    validation: Batches | None
+
+
+def train(
+    stage: str,
+    preset: str | Preset,
+    out: str | Path,
+    *,
+    resume: bool = False,
+    data: Sequence[str | Path] = (),
+    validation: Sequence[str | Path] = (),
+    networks: Sequence[str | Path] = (),
+    overrides: dict[str, Any] | None = None,
+    clips: int | None = None,
+    console: Console | None = None,
+) -> Path:
+    """Train one stage and return the folder with its exported networks, ``out/export``.
+
+    Args:
+        stage: one of ``STAGES``.
+        preset: a preset or its name.
+        out: folder of the run; must be new unless ``resume``.
+        resume: continue from the newest checkpoint, exactly.
+        data: packs of clips to train on; without any, procedural clips are generated while training.
+        validation: packs for validation; without any, clips of the validation seeds are generated.
+        networks: folders with networks of earlier stages: model folders, runs, or exports. The first that has one wins.
+        overrides: fields of ``LoopConfig`` to change.
+        clips: use at most this many training clips.
+        console: where progress is shown.
+
+    Raises:
+        ValueError: for an unknown stage or preset, unusable data, missing earlier networks, or a folder already in use.
+    """
+    if stage not in STAGES:
+        raise ValueError(f"unknown stage {stage!r}; choose one of {', '.join(STAGES)}.")
+    preset = load_preset(preset) if isinstance(preset, str) else preset
+    loop = dataclasses.replace(getattr(preset, stage).loop, **(overrides or {}))
+    if loop.threads is not None:
+        torch.set_num_threads(loop.threads)
+    out = Path(out)
+    inputs = StageInputs(
+        preset=preset,
+        loop=loop,
+        clips=_source(preset, data, preset.seeds[0], clips or (10**9 if data else preset.clips)),
+        validation=_source(preset, validation, preset.seeds[1], 64) if loop.validate_every else None,
+        networks=_find_networks(networks),
+        out=out,
+        fresh=not resume,
+    )
+    torch.manual_seed(derive_seed(loop.seed, "initial weights", stage))
+    parts = _BUILDERS[stage](inputs)
+    facts = {"stage": stage, "preset": preset.name, "network": dataclasses.asdict(getattr(preset, stage).network)}
+    trainer = Trainer(
+        parts.objective, parts.batches, loop, out, validation=parts.validation, resume=resume, title=f"{preset.name} {stage}", facts=facts, console=console
+    )
+    trainer.run()
+    return out / "export"
+
+
+def _vae(inputs: StageInputs) -> StageParts:
+    from gen3r.models.vae import LinearShortcutVAE
+    from gen3r.train.objectives.vae import VAEObjective, VideoCrops, start_linear_path
+
+    stage, loop, frames = inputs.preset.vae, inputs.loop, inputs.preset.frames
+    vae = LinearShortcutVAE(stage.network)
+    if inputs.fresh:
+        start_linear_path(vae, inputs.clips, clips=stage.fit_clips, seed=loop.seed)
+    batches = VideoCrops(inputs.clips, batch_size=loop.batch_size, crop=stage.crop, frames=frames, seed=loop.seed)
+    validation = inputs.validation and VideoCrops(inputs.validation, batch_size=4, crop=None, frames=frames, seed=1, augmented=False)
+    return StageParts(VAEObjective(vae, stage.loss), batches, validation)
+
+
+def _vggt(inputs: StageInputs) -> StageParts:
+    from gen3r.models.vggt import VGGT
+    from gen3r.train.objectives.vggt import ViewBatches, VGGTObjective
+
+    stage, loop, frames = inputs.preset.vggt, inputs.loop, inputs.preset.frames
+    batches = ViewBatches(inputs.clips, images=loop.batch_size, steps=loop.steps * loop.accumulate, frames=frames, seed=loop.seed)
+    validation = inputs.validation and ViewBatches(inputs.validation, images=4 * frames, steps=1, frames=frames, seed=1, augmented=False)
+    return StageParts(VGGTObjective(VGGT(stage.network), stage.loss), batches, validation)
+
+
+def _adapter(inputs: StageInputs) -> StageParts:
+    from gen3r.train.objectives.adapter import adapter_parts
+
+    return adapter_parts(inputs, *_need(inputs, VGGT_FOLDER, VAE))
+
+
+def _diffusion(inputs: StageInputs) -> StageParts:
+    from gen3r.train.objectives.diffusion import diffusion_parts
+
+    return diffusion_parts(inputs, *_need(inputs, VGGT_FOLDER, VAE, ADAPTER))
+
+
+_BUILDERS: dict[str, Callable[[StageInputs], StageParts]] = {
+    "vggt": _vggt,
+    "vae": _vae,
+    "adapter": _adapter,
+    "diffusion": _diffusion,
+}
+
+
+def _source(preset: Preset, files: Sequence[str | Path], first_seed: int, count: int) -> ClipSource:
+    if files:
+        return PackedClips([Path(file) for file in files], count)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    return GeneratedClips(first_seed, count, preset.frames, preset.height, preset.width, device)
+
+
+def _find_networks(folders: Sequence[str | Path]) -> dict[str, Path]:
+    found: dict[str, Path] = {}
+    for folder in map(Path, folders):
+        for place in (folder, folder / "export"):
+            for name in (VGGT_FOLDER, VAE, ADAPTER):
+                if (place / name / "config.json").is_file():
+                    found.setdefault(name, place / name)
+    return found
+
+
+def _need(inputs: StageInputs, *names: str) -> list[Path]:
+    missing = [name for name in names if name not in inputs.networks]
+    if missing:
+        raise ValueError(f"this stage builds on {', '.join(names)}; found no {', '.join(missing)}. Train them first and name their folders with --networks.")
+    return [inputs.networks[name] for name in names]
