@@ -101,13 +101,19 @@ class Golden:
         entry = source if isinstance(source, dict) else _index(self.folder, _INDICES[self.family].name)[source]
         return Golden(f"{self.name}.{role}", self.family, self.folder, entry)
 
-    def check(self, key: str, actual: Tensor, *, expected: Tensor | None = None) -> None:
+    def shape(self, key: str) -> tuple[int, ...]:
+        """Shape of a tensor of the entry, the whole of it even where only a slice is stored."""
+        record = self.entry["tensors"][key]
+        return tuple(record["full_shape"] if record.get("slice") else record["shape"])
+
+    def check(self, key: str, actual: Tensor, *, expected: Tensor | None = None, exact: bool = False) -> None:
         """Compare with the stored tensor ``key``.
 
         Args:
             key: tensor of the entry.
             actual: what our code gives; the whole tensor even where only a slice is stored.
             expected: compare with this part of the stored tensor instead (for instance valid rows only).
+            exact: allow no difference at all, whatever tolerance the entry states.
 
         Raises:
             AssertionError: saying by how much and where.
@@ -115,30 +121,32 @@ class Golden:
         record = self.entry["tensors"][key]
         stored = self.tensors[key] if expected is None else expected
         label = f"{self} {key}"
+        tolerance = {"atol": 0.0, "rtol": 0.0} if exact else self.entry["tolerance"]
         actual = actual.detach().cpu().double()
         sliced = record.get("slice")
         if sliced is not None and expected is None:
-            assert list(actual.shape) == record["full_shape"], (
-                f"{label}: shape {list(actual.shape)}, expected {record['full_shape']}"
-            )
+            assert actual.shape == self.shape(key), f"{label}: shape {list(actual.shape)}, not {self.shape(key)}"
             _check_stats(label, actual, record["stats"], self.entry["tolerance"])
             actual = actual[tuple(slice(*part) for part in sliced)]
-        _check_close(label, actual, stored.double(), self.entry["tolerance"])
+        _check_close(label, actual, stored.double(), tolerance)
 
 
 def goldens(*kinds: str, family: str | None = None) -> list[Golden]:
-    """Every golden of the given kinds, in one index or both."""
+    """Every golden of the given kinds, in one index or both; none where the set in use has none of them."""
     folder = parity_folder()
-    found = [
+    return [
         Golden(name, index, (folder / path).parent, entry)
         for index, path in _INDICES.items()
         if family in (None, index)
         for name, entry in _index((folder / path).parent, path.name).items()
         if entry["kind"] in kinds
     ]
-    if not found:
-        raise LookupError(f"{folder} holds no golden of kind {' or '.join(kinds)}.")
-    return found
+
+
+def kinds() -> set[str]:
+    """All kinds in the set in use."""
+    folder = parity_folder()
+    return {entry["kind"] for path in _INDICES.values() for entry in _index((folder / path).parent, path.name).values()}
 
 
 def manifest(name: str) -> dict[str, tuple[int, ...]]:

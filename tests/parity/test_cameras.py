@@ -59,8 +59,7 @@ def check_trajectories(golden: Golden, prefix: str, scale: float) -> None:
     keys = [key for key in golden.tensors if key.startswith(prefix)]
     assert keys
     for key in keys:
-        frames = golden.entry["tensors"][key]["shape"][0]
-        golden.check(key, trajectory(key.removeprefix(prefix), frames, scale))
+        golden.check(key, trajectory(key.removeprefix(prefix), golden.shape(key)[0], scale))
 
 
 def stated_scale(golden: Golden) -> float:
@@ -96,7 +95,7 @@ def test_cameras_of_the_geometry_set(golden: Golden) -> None:
     golden.check("out.relative_c2w", relative_to_first(golden["in.c2w"]))
     golden.check("out.relative_c2w", cameras.rebased().world_from_camera)
     check_cropped_intrinsics(golden, "in.K_cases", "out.K_cropped")
-    golden.check("out.cropped", centre_crop(golden["in.crop_src"], *golden["out.cropped"].shape[-2:]))
+    golden.check("out.cropped", centre_crop(golden["in.crop_src"], *golden.shape("out.cropped")[-2:]))
     check_trajectories(golden, "out.traj_", settings["scene_scale"])
 
 
@@ -104,15 +103,14 @@ def test_cameras_of_the_geometry_set(golden: Golden) -> None:
 def test_cameras_of_the_wan_set(golden: Golden) -> None:
     golden.check("c2w_relative", relative_to_first(golden["c2w"]))
     frames = golden["plucker_frames"]
-    height, width = golden.entry["tensors"]["plucker"]["shape"][-2:]
+    height, width = golden.shape("plucker")[-2:]
     cameras = Cameras.from_world_from_camera(golden["c2w"], golden["K"], height, width)
     golden.check("plucker", plucker_rays(cameras.rebased())[frames])
     check_cropped_intrinsics(golden, "get_K_in", "get_K_out")
-    source, resized = golden["resize_in"], golden.entry["tensors"]["resize_out"]["shape"][-2:]
-    cropped = golden.entry["tensors"]["crop_out"]["shape"][-2:]
+    source, resized, cropped = golden["resize_in"], golden.shape("resize_out")[-2:], golden.shape("crop_out")[-2:]
     short = min(resized)
-    assert list(cover_size(*source.shape[-2:], short, short)) == resized
-    images = interpolate(source, size=tuple(resized), mode="bilinear", antialias=True, align_corners=False)
+    assert cover_size(*source.shape[-2:], short, short) == resized
+    images = interpolate(source, size=resized, mode="bilinear", antialias=True, align_corners=False)
     golden.check("resize_out", images)
     golden.check("crop_out", centre_crop(images, *cropped))
     check_trajectories(golden, "traj_", stated_scale(golden))

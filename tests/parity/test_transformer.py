@@ -17,8 +17,8 @@ OFFICIAL_PARAMETERS = 1_616_337_728
 
 
 def text_of(golden: Golden) -> Tensor:
-    """The two prompts, padded by zeros to one length; the model pads the rest."""
-    return pad_sequence([golden["context_0"], golden["context_1"]], batch_first=True)
+    """The prompts, padded by zeros to one length; the model pads the rest."""
+    return pad_sequence([golden[f"context_{i}"] for i in range(len(golden["x"]))], batch_first=True)
 
 
 @pytest.mark.parametrize("golden", FORWARD, ids=str)
