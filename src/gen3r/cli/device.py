@@ -1,21 +1,16 @@
 """The word after ``--device``."""
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    import torch
+import torch
 
 AUTO = "auto"
 
 
-def resolve_device(name: str) -> "torch.device":
+def resolve_device(name: str) -> torch.device:
     """``auto`` takes the first CUDA device if there is one, else the CPU; any other word is torch's own name of a device.
 
     Raises:
         ValueError: if the name is unknown or the device is not here.
     """
-    import torch
-
     if name == AUTO:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:

@@ -1,7 +1,5 @@
 """``gen3r eval``: measure a model, and print what was measured."""
 
-from __future__ import annotations
-
 import shlex
 import sys
 import time
@@ -13,9 +11,8 @@ import tyro
 
 from gen3r.cli.output_file import check_output_file, write_whole
 from gen3r.cli.terminal import progress_bar, say, warn, working
+from gen3r.eval.benchmarks.seeds import HELD_OUT_START, benchmark_seeds
 from gen3r.hub.registry import DEFAULT_MODEL, resolve_model
-
-HELD_OUT_START = 900_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,19 +51,17 @@ class Synthetic:
         check_output_file(self.out)
         if self.cache is not None:
             check_output_file(self.cache, "--cache")
+        seeds = benchmark_seeds(self.seed_start, self.count, allow_any_split=self.allow_any_split)
         folder = resolve_model(self.model)
 
         from gen3r.cli.device import resolve_device
         from gen3r.eval.baselines.depth import mean_depth_map
-        from gen3r.eval.benchmarks.clips import cached_clips, check_held_out, clip_seeds, training_depths
+        from gen3r.eval.benchmarks.clips import cached_clips, training_depths
         from gen3r.eval.benchmarks.synthetic import SyntheticBenchmark, run_synthetic
         from gen3r.eval.machine import folder_hash, machine_record, source_commit
         from gen3r.eval.report import markdown_table, results_record, to_json
         from gen3r.pipeline import Gen3RPipeline
 
-        seeds = clip_seeds(self.seed_start, self.count)
-        if not self.allow_any_split:
-            check_held_out(seeds)
         settings = SyntheticBenchmark(steps=self.steps, guidance=self.guidance, batch=self.batch)
         device = resolve_device(self.device)
         started = time.perf_counter()

@@ -1,22 +1,17 @@
 """``gen3r generate``: views, words and cameras to a scene folder."""
 
-from __future__ import annotations
-
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import tyro
 
+from gen3r.cli.input_paths import check_paths
 from gen3r.cli.sizes import parse_size
 from gen3r.cli.terminal import progress_bar, say, working
-from gen3r.cli.views import check_paths, read_pictures
 from gen3r.hub.registry import DEFAULT_MODEL, resolve_model
 from gen3r.scene.export.output_folder import check_output_folder
-
-if TYPE_CHECKING:
-    from gen3r.cameras.cameras import Cameras
 
 FREE = "free"
 
@@ -75,7 +70,9 @@ class Generate:
             raise ValueError(f"--seed expects a number of at least 0, got {self.seed}.")
         folder = resolve_model(self.model)
 
+        from gen3r.cli.camera_paths import resolve_cameras
         from gen3r.cli.device import resolve_device
+        from gen3r.cli.views import read_pictures
         from gen3r.pipeline import Gen3RPipeline
         from gen3r.scene.export.folder import write_scene_folder
 
@@ -85,7 +82,7 @@ class Generate:
         grid = pipeline.grid(self.frames, size)
         inputs = read_pictures(self.views, max_frames=grid.frames)
         at = list(self.at) or None
-        cameras = self._cameras(grid.frames, inputs.size)
+        cameras = resolve_cameras(self.cameras, grid.frames, inputs.size)
         loaded = time.perf_counter()
         with progress_bar("Generating") as advance:
             scene = pipeline(
@@ -116,28 +113,3 @@ class Generate:
             f"writing {written - generated:.1f}"
         )
         say(f"Look first at {self.out / 'preview.png'}")
-
-    def _cameras(self, frames: int, view_size: tuple[int, int] | None) -> Cameras | str:
-        """The cameras to follow: from a file (a longer path is sampled evenly), or a name."""
-        from gen3r.cameras.trajectories import TRAJECTORIES
-
-        if self.cameras == FREE or self.cameras in TRAJECTORIES:
-            return self.cameras
-        if not Path(self.cameras).is_file():
-            raise ValueError(
-                f"--cameras expects a cameras.json, free, or a trajectory, but {self.cameras!r} is neither a file nor "
-                f"a trajectory; the trajectories are {', '.join(sorted(TRAJECTORIES))}."
-            )
-        from gen3r.scene.camera_files import OFFICIAL_SIZE, read_cameras
-        from gen3r.scene.limits import evenly_spread
-
-        path = read_cameras(self.cameras, size=view_size or OFFICIAL_SIZE)
-        poses = path.shape[0]
-        if poses < frames:
-            low = max(1, (poses - 1) // 4 * 4 + 1)
-            raise ValueError(
-                f"{self.cameras} holds {poses} cameras for {frames} frames; give one per frame or use --frames {low}."
-            )
-        if poses > frames:
-            say(f"{self.cameras} holds {poses} cameras: {frames} of them, evenly spread, are used.")
-        return path[evenly_spread(poses, frames)]

@@ -1,7 +1,5 @@
 """``gen3r reconstruct``: pictures to depth, cameras and points by VGGT alone."""
 
-from __future__ import annotations
-
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,9 +7,9 @@ from typing import Annotated
 
 import tyro
 
+from gen3r.cli.input_paths import check_paths
 from gen3r.cli.sizes import parse_size
 from gen3r.cli.terminal import say, working
-from gen3r.cli.views import check_paths, read_pictures
 from gen3r.hub.registry import DEFAULT_MODEL, resolve_model
 from gen3r.scene.export.output_folder import check_output_folder
 
@@ -50,6 +48,7 @@ class Reconstruct:
         folder = resolve_model(self.model)
 
         from gen3r.cli.device import resolve_device
+        from gen3r.cli.views import read_pictures
         from gen3r.pipeline import Gen3RPipeline
         from gen3r.scene.export.folder import write_scene_folder
 

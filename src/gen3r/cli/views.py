@@ -1,15 +1,15 @@
 """Input pictures, videos and folders of the command line."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from jaxtyping import Float
-    from torch import Tensor
+from jaxtyping import Float
+from torch import Tensor
+
+from gen3r.scene.images import IMAGE_SUFFIXES, list_folder, read_image, read_images
+from gen3r.scene.limits import evenly_spread
+from gen3r.scene.video_reader import VIDEO_SUFFIXES
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,24 +27,12 @@ class InputPictures:
         return (self.pictures[0].shape[-2], self.pictures[0].shape[-1]) if self.pictures else None
 
 
-def check_paths(paths: Sequence[str]) -> None:
-    """Raise ValueError for the first path that does not exist, before anything heavy is loaded."""
-    for path in paths:
-        if not Path(path).exists():
-            raise ValueError(f"expected a picture, a video or a folder, but there is nothing at {path}; check the path.")
-
-
 def read_pictures(paths: Sequence[str], *, max_frames: int | None) -> InputPictures:
     """Read single pictures, or one video or folder of which at most ``max_frames`` evenly spread frames are kept.
 
     Raises:
         ValueError: for unreadable files (see ``gen3r.scene.images``), or a video or folder beside other inputs.
     """
-    from gen3r.scene.images import IMAGE_SUFFIXES, list_folder, read_image, read_images
-    from gen3r.scene.limits import evenly_spread
-    from gen3r.scene.video_reader import VIDEO_SUFFIXES
-
-    check_paths(paths)
     files = [Path(path) for path in paths]
     clips = [file for file in files if file.is_dir() or file.suffix.lower() in VIDEO_SUFFIXES]
     if clips and len(files) > 1:

@@ -1,0 +1,34 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from cli.running import Runner
+from PIL import Image
+from pipeline.conftest import build_pipeline
+
+SIDE = 112
+FRAMES = 5
+
+
+@pytest.fixture(scope="session")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model folder of the real classes at the smallest size, with random weights."""
+    folder = tmp_path_factory.mktemp("models") / "random"
+    build_pipeline().save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture
+def gen3r(capsys: pytest.CaptureFixture[str]) -> Runner:
+    return Runner(capsys)
+
+
+@pytest.fixture
+def photo(tmp_path: Path) -> Path:
+    return write_photo(tmp_path / "photo.png", seed=0)
+
+
+def write_photo(path: Path, seed: int, height: int = 120, width: int = 150) -> Path:
+    pixels = np.random.default_rng(seed).integers(0, 255, (height // 10, width // 10, 3), dtype=np.uint8)
+    Image.fromarray(pixels).resize((width, height)).save(path)
+    return path
