@@ -64,7 +64,7 @@ def check_trajectories(golden: Golden, prefix: str, scale: float) -> None:
 
 def stated_scale(golden: Golden) -> float:
     """The scene scale of a wan entry, which only the description of its trajectories tells."""
-    stated = re.search(r"scene_scale=([0-9.]+)", golden.entry["tensors"]["traj_zoom_in"]["meaning"])
+    stated = re.search(r"scene_scale=(\d+(?:\.\d+)?)", golden.entry["tensors"]["traj_zoom_in"]["meaning"])
     return float(stated[1]) if stated else float(golden["traj_zoom_in"][-1, 2, 3])
 
 
