@@ -1,5 +1,9 @@
 """What diffusers offers on its Wan transformer still works on ours."""
 
+from collections.abc import Iterator
+from dataclasses import replace
+
+import jaxtyping
 import pytest
 import torch
 from diffusers import FirstBlockCacheConfig, PyramidAttentionBroadcastConfig
@@ -147,6 +151,34 @@ def test_layerwise_casting(model: JointTransformer, values: dict[str, Tensor]) -
     assert model.camera_adapter.conv.weight.dtype is torch.float32
     output = model(**values)
     assert (output - expected).norm() < 0.05 * expected.norm()
+
+
+@pytest.fixture
+def unchecked() -> Iterator[None]:
+    """Shape checks off: the compiler cannot look into them."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)
+
+
+@pytest.mark.usefixtures("unchecked")
+@torch.no_grad()
+def test_compiled_blocks_share_their_graphs(values: dict[str, Tensor]) -> None:
+    torch.manual_seed(0)
+    model = JointTransformer(replace(CONFIG, num_layers=5)).eval()
+    expected = model(**values)
+    torch._dynamo.reset()
+    graphs: list[torch.fx.GraphModule] = []
+
+    def count(graph: torch.fx.GraphModule, _inputs: object) -> torch.fx.GraphModule:
+        graphs.append(graph)
+        return graph
+
+    model.compile_repeated_blocks(backend=count, fullgraph=True)
+    call = with_static(model, values)
+    for _ in range(3):
+        torch.testing.assert_close(model(**call), expected)
+    assert len(graphs) == 2  # one that makes keys and values, one that reuses them
 
 
 def test_context_parallel_plan_names_our_modules(model: JointTransformer) -> None:

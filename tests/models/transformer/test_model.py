@@ -225,6 +225,8 @@ def test_static_condition_releases_what_it_projected() -> None:
         model(**step, static=static)
     assert static.text is None
     assert static.camera is None
-    assert static.context is not None
-    assert static.context.keys_values is not None
-    assert len(static.context.keys_values) == TINY.num_layers
+    assert static.contexts is not None
+    kept = [context.keys_values for context in static.contexts]
+    assert len(kept) == TINY.num_layers
+    assert all(keys_values is not None and len(keys_values) == 2 for keys_values in kept)
+    assert not torch.equal(kept[0][0], kept[1][0])

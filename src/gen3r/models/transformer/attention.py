@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from diffusers.models.attention_dispatch import dispatch_attention_fn
 from diffusers.models.transformers.transformer_wan import WanAttention
 from torch import Tensor
@@ -41,8 +40,8 @@ class JointCrossAttnProcessor:
     @staticmethod
     def _keys_values(attn: WanAttention, context: CrossContext) -> tuple[Tensor, ...]:
         """(text key, text value[, image key, image value]), each ``[B, rows, heads, head_dim]``."""
-        if context.keys_values is not None and attn in context.keys_values:
-            return context.keys_values[attn]
+        if context.keys_values is not None:
+            return context.keys_values
         fused = getattr(attn, "fused_projections", False)
         text = context.text
         key, value = attn.to_kv(text).chunk(2, dim=-1) if fused else (attn.to_k(text), attn.to_v(text))
@@ -57,6 +56,6 @@ class JointCrossAttnProcessor:
                 key, value = attn.add_k_proj(image), attn.add_v_proj(image)
             pairs += [attn.norm_added_k(key), value]
         keys_values = tuple(tensor.unflatten(2, (attn.heads, -1)) for tensor in pairs)
-        if context.keys_values is not None:
-            context.keys_values[attn] = tuple(torch.Tensor.detach(tensor) for tensor in keys_values)
+        if context.keep:
+            context.keys_values = tuple(tensor.detach() for tensor in keys_values)
         return keys_values

@@ -14,7 +14,7 @@ B batch, f latent frames, h w latent cells of one half, W = 2w, N tokens, D widt
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any, ClassVar, cast
 
 import torch
@@ -142,10 +142,11 @@ class JointTransformer(WanTransformer3DModel):
             if text is None:
                 raise ValueError("text features are required (or a static condition from prepare()).")
             rotary, camera_tokens, context = self._derive(latents, text, camera, image)
+            contexts = [context] * len(self.blocks)
         else:
             if text is not None or camera is not None or image is not None:
                 raise ValueError("give either static or text, camera and image, not both.")
-            rotary, camera_tokens, context = self._derive_once(latents, size, static)
+            rotary, camera_tokens, contexts = self._derive_once(latents, size, static)
 
         weight_dtype = self.patch_embedding.weight.dtype
         tokens = self.patch_embedding(torch.cat([latents, control], dim=1).to(weight_dtype))
@@ -162,7 +163,7 @@ class JointTransformer(WanTransformer3DModel):
         checkpoint = (
             self._gradient_checkpointing_func if torch.is_grad_enabled() and self.gradient_checkpointing else None
         )
-        for block in self.blocks:
+        for block, context in zip(self.blocks, contexts, strict=True):
             if checkpoint is not None:
                 tokens = checkpoint(block, tokens, context, modulation, rotary)
             else:
@@ -216,25 +217,23 @@ class JointTransformer(WanTransformer3DModel):
 
     def _derive_once(
         self, latents: Tensor, size: tuple[int, int, int], static: StaticCondition
-    ) -> tuple[tuple[Tensor, Tensor], Tensor | None, CrossContext]:
+    ) -> tuple[tuple[Tensor, Tensor], Tensor | None, list[CrossContext]]:
         if torch.is_grad_enabled() and self.training:
             raise ValueError("a static condition carries no gradients; while training pass text, camera and image.")
-        if static.context is None or static.rotary is None:
+        if static.contexts is None or static.rotary is None:
             if static.text is None:
                 raise ValueError("this static condition has no text features; make one with prepare().")
             with torch.no_grad():
                 rotary, camera_tokens, context = self._derive(latents, static.text, static.camera, static.image)
-            context.keys_values = {}
             static.latent_size, static.rotary = size, rotary
-            static.camera_tokens, static.context = camera_tokens, context
+            static.camera_tokens = camera_tokens
+            static.contexts = [replace(context, keep=True) for _ in self.blocks]
             static.text = static.camera = static.image = None
         if static.latent_size != size:
             raise ValueError(
                 f"this static condition is for latents {static.latent_size}, got {size}; prepare a new one."
             )
-        assert static.rotary is not None
-        assert static.context is not None
-        return static.rotary, static.camera_tokens, static.context
+        return static.rotary, static.camera_tokens, static.contexts
 
     def _unpatchify(self, tokens: Tensor, size: tuple[int, int, int]) -> Tensor:
         """``[B, N, p_t * p_h * p_w * C]`` to ``[B, C, f, h, W]``."""

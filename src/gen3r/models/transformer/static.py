@@ -5,19 +5,24 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
 
 @dataclass(eq=False, kw_only=True)
 class CrossContext:
-    """Projected text and image tokens, handed to every block's cross-attention."""
+    """Projected text and image tokens, handed to a block's cross-attention.
+
+    One object per block where keys and values are kept, so that compiled blocks all look alike.
+    """
 
     text: Float[Tensor, "B L D"]
     """Text tokens after the text MLP."""
     image: Float[Tensor, "B N D"] | None
     """Image tokens after the image MLP."""
-    keys_values: dict[nn.Module, tuple[Tensor, ...]] | None = None
-    """Keys and values (text, then image) per attention layer; None = do not keep them (training)."""
+    keep: bool = False
+    """Keep keys and values for the next call. Never while training."""
+    keys_values: tuple[Tensor, ...] | None = None
+    """Kept keys and values: text, then image."""
 
 
 @dataclass(eq=False, kw_only=True)
@@ -40,5 +45,5 @@ class StaticCondition:
     """Rotary cosines and sines."""
     camera_tokens: Float[Tensor, "B N D"] | None = field(default=None, repr=False)
     """Camera adapter output, one row per token."""
-    context: CrossContext | None = field(default=None, repr=False)
-    """Projected text and image with their keys and values."""
+    contexts: list[CrossContext] | None = field(default=None, repr=False)
+    """Projected text and image (shared) with the keys and values of each block."""
