@@ -56,7 +56,7 @@ class Synthetic:
 
         from gen3r.cli.device import resolve_device
         from gen3r.eval.baselines.depth import mean_depth_map
-        from gen3r.eval.benchmarks.clips import cached_clips, training_depths
+        from gen3r.eval.benchmarks.clips import benchmark_clips, training_depths
         from gen3r.eval.benchmarks.synthetic import SyntheticBenchmark, run_synthetic
         from gen3r.eval.machine import folder_hash, machine_record, source_commit
         from gen3r.eval.report import markdown_table, results_record, to_json
@@ -69,7 +69,7 @@ class Synthetic:
             pipeline = Gen3RPipeline.from_pretrained(folder, device=device)
         grid = pipeline.grid()
         with progress_bar("Rendering clips") as advance:
-            clips = cached_clips(seeds, grid, device, file=self.cache, advance=advance)
+            clips = benchmark_clips(seeds, grid, device, file=self.cache, advance=advance)
         with progress_bar("Mean depth map") as advance:
             mean_map = mean_depth_map(training_depths(self.mean_map_count, grid, device, advance=advance))
         with progress_bar("Measuring") as advance:

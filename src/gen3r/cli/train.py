@@ -6,20 +6,82 @@ from typing import Annotated, Literal
 
 import tyro
 
+from gen3r.cli.terminal import say
+
+Count = Annotated[int | None, tyro.conf.arg(metavar="N")]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Train:
-    """Train one network of a preset on generated clips."""
+    """Train one network of a preset.
+
+    vggt and vae stand alone; adapter builds on both; diffusion on all three. Without packs, clips are generated while
+    training. For several processes, start it with accelerate launch -m gen3r.cli train ...
+    """
 
     stage: Annotated[Literal["vggt", "vae", "adapter", "diffusion"], tyro.conf.Positional]
-    """What to train. vggt and vae stand alone; adapter needs both; diffusion needs all three."""
+    """What to train."""
     out: Annotated[Path, tyro.conf.arg(metavar="RUN")]
-    """Folder of the run: log, sample pictures, checkpoints."""
+    """Folder of the run: log, sample pictures, checkpoints and, at the end, export/ with the averaged weights."""
     preset: Literal["tiny", "small"] = "small"
     """Sizes and schedule: tiny trains on a CPU, small on one GPU."""
     resume: bool = False
-    """Go on from the newest checkpoint in the run's folder."""
+    """Go on from the newest checkpoint in the run's folder, exactly as if it had never stopped."""
+    networks: Annotated[tuple[Path, ...], tyro.conf.arg(metavar="FOLDER ...")] = ()
+    """Runs or model folders with the networks this stage builds on."""
+    data: Annotated[tuple[Path, ...], tyro.conf.arg(metavar="PACK ...")] = ()
+    """Packs of clips to train on."""
+    validation: Annotated[tuple[Path, ...], tyro.conf.arg(metavar="PACK ...")] = ()
+    """Packs of clips to validate on."""
+    clips: Count = None
+    """Use at most this many training clips."""
+    steps: Count = None
+    """Optimizer steps. Left out, the preset's."""
+    batch_size: Count = None
+    """Items per process and micro-step (images for vggt). Left out, the preset's."""
+    accumulate: Count = None
+    """Micro-steps per optimizer step. Left out, the preset's."""
+    lr: Annotated[float | None, tyro.conf.arg(metavar="RATE")] = None
+    """Peak learning rate. Left out, the preset's."""
+    precision: Literal["fp32", "bf16"] | None = None
+    """Arithmetic of the forward pass. Left out, the preset's."""
+    threads: Count = None
+    """CPU threads. Left out, the preset's."""
+    seed: Count = None
+    """Seed of weights, data order and noise. Left out, the preset's."""
 
     def run(self) -> None:
-        """Train."""
-        raise NotImplementedError
+        """Train to the end, or from the newest checkpoint to the end.
+
+        Raises:
+            ValueError: for a folder already in use, unusable packs, or missing earlier networks.
+        """
+        if self.out.exists() and not self.out.is_dir():
+            raise ValueError(f"--out expects a folder, but {self.out} is a file; name another one.")
+        from gen3r.train.stages import train
+
+        export = train(
+            self.stage,
+            self.preset,
+            self.out,
+            resume=self.resume,
+            data=self.data,
+            validation=self.validation,
+            networks=self.networks,
+            overrides=self.overrides(),
+            clips=self.clips,
+        )
+        say(f"Averaged weights in {export}")
+
+    def overrides(self) -> dict[str, int | float | str]:
+        """The loop settings given on the command line."""
+        given = {
+            "steps": self.steps,
+            "batch_size": self.batch_size,
+            "accumulate": self.accumulate,
+            "lr": self.lr,
+            "precision": self.precision,
+            "threads": self.threads,
+            "seed": self.seed,
+        }
+        return {name: value for name, value in given.items() if value is not None}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import torch
 from jaxtyping import Float
@@ -24,6 +25,7 @@ from gen3r.models.vggt import VGGTOutput
 from gen3r.pipeline import Gen3RPipeline, SceneRequest
 from gen3r.scene.scene import Scene
 
+Result = TypeVar("Result")
 TRUE_SCALE = 1.0
 """Cameras are handed over in the unit the model works in: mean depths of the first view."""
 
@@ -104,7 +106,7 @@ def score_two_views(scene: Scene, truth: Truth) -> Scores:
     return two_view_scores(frames_of(scene), scene.depth, truth)
 
 
-def timed(work: Callable[[], list[Scene]], device: torch.device) -> tuple[list[Scene], float]:
+def timed(work: Callable[[], Result], device: torch.device) -> tuple[Result, float]:
     """A result and the seconds it took, the device's queue included."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)

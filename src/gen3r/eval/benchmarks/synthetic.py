@@ -85,7 +85,7 @@ def _generation(
     pipeline: Gen3RPipeline, batch: Sequence[Truth], settings: SyntheticBenchmark, tally: Tally
 ) -> None:
     last = batch[0].frames - 1
-    (one_view, seconds) = stages.timed(lambda: _scenes(pipeline, batch, (0,), settings), pipeline.device)
+    one_view, seconds = stages.timed(lambda: _scenes(pipeline, batch, (0,), settings), pipeline.device)
     two_views = _scenes(pipeline, batch, (0, last), settings)
     for truth, one, two in zip(batch, one_view, two_views, strict=True):
         tally.add(truth.seed, {"seconds_per_clip": seconds / len(batch)})

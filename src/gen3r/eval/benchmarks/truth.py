@@ -13,6 +13,14 @@ from gen3r.data.clip import Clip
 MIN_BASELINE = 0.01
 """Pairs of frames nearer to each other than this, in mean depths of the first view, have no direction of translation."""
 
+FAR = 20.0
+"""Surfaces farther than this many mean depths of the first view are not judged: as good as sky, and rare."""
+
+
+def without_far(depth: Float[Tensor, "F H W"]) -> Float[Tensor, "F H W"]:
+    """Depth with everything beyond ``FAR`` mean depths of the first frame set to 0, like sky."""
+    return torch.where(depth < FAR * scene_scale(depth[:1]), depth, 0.0)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Truth:
@@ -23,7 +31,7 @@ class Truth:
     depth: Float[Tensor, "F H W"]
     """z-depth in mean depths of the first view; 0 = sky."""
     valid: Bool[Tensor, "F H W"]
-    """Pixels that see a surface."""
+    """Pixels that see a surface nearer than ``FAR``."""
     cameras: Cameras
     """[F], relative to the first one, in mean depths of the first view."""
     caption: str
@@ -46,7 +54,7 @@ class Truth:
         return cls(
             video=clip.rgb.to(device).permute(0, 3, 1, 2).float() / 255,
             depth=depth / scale,
-            valid=depth > 0,
+            valid=without_far(depth) > 0,
             cameras=cameras,
             caption=clip.caption,
             seed=clip.seed,
