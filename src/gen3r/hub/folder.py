@@ -42,7 +42,9 @@ def read_json(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise ModelFolderError(f"expected {path.name} in {path.parent}, found none; is the model folder complete?") from None
+        raise ModelFolderError(
+            f"expected {path.name} in {path.parent}, found none; is the model folder complete?"
+        ) from None
     except json.JSONDecodeError as error:
         raise ModelFolderError(f"{path} is not valid JSON ({error}); fetch or export the model again.") from None
 
@@ -58,9 +60,7 @@ def config_from_dict(config_class: type[Config], values: dict[str, Any], origin:
     missing = sorted(
         name
         for name, field in fields.items()
-        if name not in values
-        and field.default is dataclasses.MISSING
-        and field.default_factory is dataclasses.MISSING
+        if name not in values and field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
     )
     if unknown or missing:
         raise ModelFolderError(

@@ -142,5 +142,3 @@ def save_text(text: TextEncoder, folder: Path) -> None:
     tensors = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in encoder.state_dict().items()}
     save_file(tensors, target / WEIGHTS_FILE)
     text.tokenizer.save_pretrained(folder / TOKENIZER)
-
-

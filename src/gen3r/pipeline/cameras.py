@@ -34,7 +34,9 @@ class CameraPath:
     """Where the path and its scale came from, for provenance."""
 
 
-def camera_path(request: SceneRequest, placed: PlacedViews, grid: LatentGrid, vggt: VGGT, config: PipelineConfig) -> CameraPath:
+def camera_path(
+    request: SceneRequest, placed: PlacedViews, grid: LatentGrid, vggt: VGGT, config: PipelineConfig
+) -> CameraPath:
     """Resolve what the request says about cameras.
 
     A named trajectory takes its field of view and its size (the official 0.8 median depths) from VGGT's reading of the

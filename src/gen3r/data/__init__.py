@@ -1,0 +1,1 @@
+"""Scenes as data: clips, the scene folder format, and procedural scenes."""
