@@ -107,7 +107,7 @@ class DiffusionStage:
     """Schedule."""
     conditioning: ConditioningConfig = ConditioningConfig(rays_at_latent_size=True)
     """How conditions are made, in training and sampling alike."""
-    views: ViewSampler = ViewSampler(first=0.4, ends=0.3, everything=0.1, anything=0.2)
+    views: ViewSampler = ViewSampler(first=0.4, ends=0.25, everything=0.1, anything=0.2, nothing=0.05)
     """Which frames are given."""
     drops: DropRates = DropRates()
     """How often text and cameras are withheld."""

@@ -42,6 +42,8 @@ class StageInputs:
     """Folder of the run."""
     fresh: bool
     """Whether the run starts anew, so that closed-form starts are worth computing."""
+    report: Callable[[int, int], None]
+    """Told about the clips encoded so far, and of how many."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +100,7 @@ def train(
         networks=_find_networks(networks),
         out=out,
         fresh=not resume,
+        report=lambda done, total: console.print(f"encoded {done}/{total} clips") if console is not None else None,
     )
     torch.manual_seed(derive_seed(loop.seed, "initial weights", stage))
     parts = _BUILDERS[stage](inputs)

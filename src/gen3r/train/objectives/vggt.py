@@ -18,6 +18,7 @@ from gen3r.train import augment
 from gen3r.train.batches import Batches
 from gen3r.train.losses.geometry import aligned_errors, camera_error, depth_error, point_error, sky_confidence
 from gen3r.train.objectives.base import Batch, Objective, Terms
+from gen3r.train.pictures import depth_rows
 from gen3r.train.rng import uniform
 from gen3r.train.sources import Clips, ClipSource
 
@@ -72,13 +73,7 @@ class VGGTObjective(Objective):
         images = batch["images"][:4]
         depth = self.networks["vggt"](images).depth.float()
         target = targets({name: value[:4] for name, value in batch.items()}, self.weights.far)
-        rows = []
-        for frame in (0, images.shape[1] - 1):
-            rows.append(torch.cat(list(images[:, frame].permute(0, 2, 3, 1)), dim=1))
-            for values in (target["depth"], depth):
-                nearness = torch.where(values > 0, 0.5 / values.clamp_min(0.1), 0)[:, frame].clamp(0, 1)
-                rows.append(torch.cat(list(nearness[..., None].expand(-1, -1, -1, 3)), dim=1))
-        return {"depth": (torch.cat(rows) * 255).byte()}
+        return {"depth": depth_rows(images, (target["depth"], depth))}
 
 
 def targets(batch: Batch, far: float) -> dict[str, Tensor]:

@@ -1,0 +1,159 @@
+"""Clips as latents, encoded once: what diffusion trains on."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from jaxtyping import Bool, Int
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from gen3r.cameras.cameras import Cameras
+from gen3r.conditioning.cameras import relative_cameras, scene_scale
+from gen3r.conditioning.condition import Conditioner
+from gen3r.conditioning.views import ViewSampler
+from gen3r.latents.geometry import GeometryCodec
+from gen3r.latents.joint import split
+from gen3r.train import augment
+from gen3r.train.rng import generator
+from gen3r.train.sources import Clips, ClipSource
+
+
+FIXED_CHOICES = 4
+"""First frame, both ends, all frames, no frame."""
+
+
+class LatentCache:
+    """Latents, control latents and cameras of clips, in memory.
+
+    Every clip has both posteriors [n,16,f,h,w] (float16), cameras re-based and in units of the first view's mean depth, a caption,
+    and for several choices of views (``given`` [n,k,F]) the control latents [n,k,16,f,h,w] of one half. Choices are: the first
+    frame, the ends, all frames, none, then random subsets.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Read a file written by ``encode_clips``."""
+        with safe_open(str(path), "pt") as file:
+            self.tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            metadata = file.metadata()
+        self.captions: list[str] = json.loads(metadata["captions"])
+        self.height, self.width = int(metadata["height"]), int(metadata["width"])
+
+    def __len__(self) -> int:
+        return len(self.captions)
+
+    @property
+    def subsets(self) -> int:
+        """Random choices of views per clip."""
+        return self.tensors["given"].shape[1] - FIXED_CHOICES
+
+
+@torch.no_grad()
+def encode_clips(
+    source: ClipSource,
+    conditioner: Conditioner,
+    geometry: GeometryCodec,
+    path: Path,
+    *,
+    frames: int,
+    subsets: int = 2,
+    mirrored: bool = True,
+    batch_size: int = 8,
+    seed: int = 0,
+    device: torch.device | str = "cpu",
+    progress: object | None = None,
+) -> None:
+    """Encode every clip (and its mirror image) and write the cache atomically.
+
+    Args:
+        source: clips; longer ones are cut to ``frames``.
+        conditioner: makes the control latents, as sampling does.
+        geometry: encodes images to geometry latents.
+        path: the file to write.
+        frames: frames per clip, 4k+1.
+        subsets: random choices of views per clip, beside first, ends, all and none.
+        mirrored: add every clip mirrored, with left and right swapped in its caption.
+        batch_size: clips encoded at a time.
+        seed: of the random choices.
+        device: where the encoders run.
+        progress: called with (clips done, clips in all) after each batch.
+    """
+    parts: dict[str, list[Tensor]] = {}
+    captions: list[str] = []
+    total = len(source) * (2 if mirrored else 1)
+    for start in range(0, len(source), batch_size):
+        clips = augment.select_frames(source.get(range(start, min(start + batch_size, len(source)))), torch.arange(frames))
+        for index, version in enumerate([clips, augment.mirror(clips)] if mirrored else [clips]):
+            rng = generator(seed, "views", start, index)
+            for name, value in _encode(version, conditioner, geometry, subsets, rng, device).items():
+                parts.setdefault(name, []).append(value)
+            captions += [swap_sides(caption) for caption in version.captions] if index else list(version.captions)
+        if progress is not None:
+            progress(len(captions), total)  # type: ignore[operator]
+    size = source.get([0]).rgb.shape[2:4]
+    metadata = {"captions": json.dumps(captions), "height": str(size[0]), "width": str(size[1])}
+    temporary = path.with_suffix(".partial")
+    save_file({name: torch.cat(values) for name, values in parts.items()}, temporary, metadata)
+    os.replace(temporary, path)
+
+
+def _encode(
+    clips: Clips, conditioner: Conditioner, geometry: GeometryCodec, subsets: int, rng: torch.Generator, device: torch.device | str
+) -> dict[str, Tensor]:
+    images = augment.video(clips).to(device)
+    count, frames = images.shape[:2]
+    appearance, shape = conditioner.appearance.encode(images), geometry.encode(images)
+    given = view_choices(count, frames, subsets, rng).to(device)
+    controls = []
+    for choice in range(given.shape[1]):
+        latents = conditioner.control(images, given[:, choice])[:, : appearance.mean.shape[1]]
+        controls.append(split(latents)[0])
+    cameras = Cameras(clips.extrinsics, clips.intrinsics, images.shape[-2], images.shape[-1])
+    relative = relative_cameras(cameras, scene_scale(clips.depth[:, 0]))
+    halves = {
+        "appearance_mean": appearance.mean,
+        "appearance_logvar": appearance.logvar,
+        "geometry_mean": shape.mean,
+        "geometry_logvar": shape.logvar,
+        "control": torch.stack(controls, dim=1),
+    }
+    exact = {"given": given, "extrinsics": relative.extrinsics.float(), "intrinsics": relative.intrinsics.float()}
+    return {name: value.half().cpu() for name, value in halves.items()} | {name: value.cpu().contiguous() for name, value in exact.items()}
+
+
+def view_choices(count: int, frames: int, subsets: int, rng: torch.Generator) -> Bool[Tensor, "n k F"]:
+    """First frame, both ends, all frames, no frame, then random subsets, for each clip."""
+    samplers = [
+        ViewSampler(first=1, ends=0, everything=0),
+        ViewSampler(first=0, ends=1, everything=0),
+        ViewSampler(first=0, ends=0, everything=1),
+        ViewSampler(first=0, ends=0, everything=0, nothing=1),
+        *[ViewSampler(first=0, ends=0, everything=0, anything=1)] * subsets,
+    ]
+    return torch.stack([sampler.sample(count, frames, rng) for sampler in samplers], dim=1)
+
+
+def swap_sides(caption: str) -> str:
+    """The caption of the mirrored clip: left for right and the other way round."""
+    swapped = {"left": "right", "right": "left", "clockwise": "counterclockwise", "counterclockwise": "clockwise"}
+    pattern = rf"\b({'|'.join(swapped)})(?=\b|ward)"
+    return re.sub(pattern, lambda match: _cased(swapped[match[0].lower()], match[0]), caption, flags=re.IGNORECASE)
+
+
+def _cased(word: str, like: str) -> str:
+    return word.capitalize() if like[0].isupper() else word
+
+
+def choose_view(weights: Sequence[float], subsets: int, rng: torch.Generator, count: int) -> Int[Tensor, " n"]:
+    """For each of ``count`` samples the index of a choice of views, by the weights (first, ends, everything, nothing, anything)."""
+    kinds = torch.multinomial(torch.tensor(weights), count, replacement=True, generator=rng)
+    random = FIXED_CHOICES + torch.randint(0, max(1, subsets), (count,), generator=rng)
+    return torch.where(kinds == FIXED_CHOICES, random, kinds)
+
+
