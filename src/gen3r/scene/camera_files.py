@@ -88,16 +88,18 @@ def _matrices(path: Path, record: dict[str, Any], key: str, side: int) -> Float6
 
 
 def _size(path: Path, record: dict[str, Any], size: tuple[int, int] | None) -> tuple[int, int]:
-    stated = (record.get("height"), record.get("width"))
-    if stated == (None, None):
+    if "height" not in record and "width" not in record:
         if size is None:
             raise ValueError(
                 f"{path} does not say which image size its intrinsics refer to; add height and width to the file "
                 f"or pass the size (official Gen3R files: {OFFICIAL_SIZE[0]}x{OFFICIAL_SIZE[1]})."
             )
-        stated = size
-    height, width = stated
-    for name, value in (("height", height), ("width", width)):
-        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-            raise ValueError(f"{path}: {name} must be a whole number of pixels, at least 1, got {value!r}.")
-    return height, width
+        return size
+    return _pixels(path, record, "height"), _pixels(path, record, "width")
+
+
+def _pixels(path: Path, record: dict[str, Any], key: str) -> int:
+    value = record.get(key)
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise ValueError(f"{path}: {key} must be a whole number of pixels, at least 1, got {value!r}.")
+    return value

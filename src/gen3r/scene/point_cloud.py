@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Float32, UInt8
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 from torch import Tensor
 
 from gen3r.scene.scene import PixelAnchor, Scene
@@ -84,7 +84,9 @@ def point_cloud(scene: Scene, config: PointCloudConfig | None = None) -> PointCl
     return cloud
 
 
-def depth_edges(depth: Float[Tensor, "*b H W"], mask: Bool[Tensor, "*b H W"], threshold: float) -> Bool[Tensor, "*b H W"]:
+def depth_edges(
+    depth: Float[Tensor, "*b H W"], mask: Bool[Tensor, "*b H W"], threshold: float
+) -> Bool[Tensor, "*b H W"]:
     """True beside depth discontinuities, where predicted depth smears foreground into background.
 
     With q = 1 / depth (0 outside `mask`, as if infinitely far), a pixel is an edge if along x or y
@@ -136,7 +138,7 @@ def without_outliers(cloud: PointCloud, *, neighbours: int = 16, deviations: flo
     if len(cloud) <= neighbours:
         return cloud
     points = cloud.points.numpy()
-    distances, _ = cKDTree(points).query(points, k=neighbours + 1)
+    distances, _ = KDTree(points).query(points, k=neighbours + 1)
     mean = distances[:, 1:].mean(axis=1)
     return cloud[torch.from_numpy(mean <= mean.mean() + deviations * mean.std())]
 

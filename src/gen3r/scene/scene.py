@@ -178,7 +178,9 @@ def _check(scene: Scene) -> None:
     try:
         json.dumps(scene.provenance, allow_nan=False)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"provenance must be JSON-able (str, finite numbers, bool, None, list, dict): {error}.") from error
+        raise ValueError(
+            f"provenance must be JSON-able (finite numbers, str, bool, None, list, dict): {error}."
+        ) from error
 
 
 def _read_record(folder: Path) -> dict[str, Any]:

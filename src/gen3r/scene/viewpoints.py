@@ -74,6 +74,4 @@ def _fitted(unit: Cameras, sample: Tensor, centers: Tensor, fill: float) -> Came
     size = torch.tensor([unit.width, unit.height], dtype=torch.float64)
     focal = (fill * size / (high - low).clamp_min(1e-9)).min()
     offset = size / 2 - focal * (low + high) / 2
-    return Cameras(
-        unit.extrinsics, pinhole(focal, focal, float(offset[0]), float(offset[1])), unit.height, unit.width
-    )
+    return Cameras(unit.extrinsics, pinhole(focal, focal, float(offset[0]), float(offset[1])), unit.height, unit.width)

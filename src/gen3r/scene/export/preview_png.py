@@ -53,7 +53,9 @@ def preview(source: ExportSource) -> Image.Image:
     ramp = depth_colors(
         1 / torch.linspace(1 / near, 1 / far, 64)[None], torch.ones(1, 64, dtype=torch.bool), (near, far)
     )[0]
-    sheet.section("Depth", "along the viewing axis, scene units", Legend(colors=ramp, low=_number(near), high=_number(far)))
+    sheet.section(
+        "Depth", "along the viewing axis, scene units", Legend(colors=ramp, low=_number(near), high=_number(far))
+    )
     depths = [depth_colors(scene.depth[i], scene.mask[i], (near, far)) for i in shown]
     sheet.tiles(depths, [""] * len(depths), max(3, len(shown)))
     cloud = source.cloud
@@ -90,7 +92,7 @@ def _footprints(points: Float[Tensor, "N 3"], scene: Scene) -> Float[Tensor, " N
     """World size of one source pixel at each point, from its nearest camera, enlarged to close gaps."""
     some = scene.cameras.centers[evenly_spread(scene.frames, 5)]
     distance = torch.stack([(points - center).norm(dim=-1) for center in some]).amin(dim=0)
-    return 1.7 * distance / scene.cameras.intrinsics[:, 0, 0].median()
+    return 2.6 * distance / scene.cameras.intrinsics[:, 0, 0].median()
 
 
 def _draw_cameras(picture: Image.Image, scene: Scene, camera: Cameras) -> None:
