@@ -1,4 +1,4 @@
-"""``small``: trains in under an hour on one GPU. 17 frames of 224x224 pixels, 16x16 tokens against 28x28 latent cells."""
+"""``small``: trains in under an hour on one GPU. 17 frames of 224x224 pixels: 16x16 tokens, 28x28 latent cells."""
 
 from __future__ import annotations
 
@@ -15,7 +15,15 @@ from gen3r.presets.tiny import IDENTITY_POSE, UNIT
 def preset() -> Preset:
     """All stages of ``small``."""
     return Preset(
-        name="small", frames=17, height=224, width=224, vggt=vggt(), vae=vae(), adapter=adapter(), diffusion=diffusion(), clips=12_000
+        name="small",
+        frames=17,
+        height=224,
+        width=224,
+        vggt=vggt(),
+        vae=vae(),
+        adapter=adapter(),
+        diffusion=diffusion(),
+        clips=12_000,
     )
 
 
@@ -44,7 +52,14 @@ def vggt() -> VGGTStage:
 def vae() -> VAEStage:
     """About 2.7 M parameters."""
     network = VAEConfig(
-        base_dim=32, dim_mult=(1, 2, 2), num_res_blocks=1, temporal_downsample=(True, True), is_residual=True, patch_size=2, linear=True, **UNIT
+        base_dim=32,
+        dim_mult=(1, 2, 2),
+        num_res_blocks=1,
+        temporal_downsample=(True, True),
+        is_residual=True,
+        patch_size=2,
+        linear=True,
+        **UNIT,
     )
     loop = LoopConfig(steps=9000, batch_size=64, lr=8e-4, warmup=300, precision="bf16", checkpoint_every=500)
     return VAEStage(network=network, loop=loop, crop=128)
@@ -72,4 +87,6 @@ def diffusion() -> DiffusionStage:
         camera_residual_kernel=1,
     )
     loop = LoopConfig(steps=12_000, batch_size=256, lr=5e-4, warmup=300, precision="bf16", checkpoint_every=500)
-    return DiffusionStage(network=network, text=text, loop=loop, conditioning=ConditioningConfig(rays_at_latent_size=True), shift=3.0)
+    return DiffusionStage(
+        network=network, text=text, loop=loop, conditioning=ConditioningConfig(rays_at_latent_size=True), shift=3.0
+    )

@@ -105,11 +105,13 @@ class DiffusionStage:
     """Text encoder."""
     loop: LoopConfig
     """Schedule."""
-    conditioning: ConditioningConfig = ConditioningConfig(rays_at_latent_size=True)
+    conditioning: ConditioningConfig = field(default_factory=lambda: ConditioningConfig(rays_at_latent_size=True))
     """How conditions are made, in training and sampling alike."""
-    views: ViewSampler = ViewSampler(first=0.4, ends=0.25, everything=0.1, anything=0.2, nothing=0.05)
+    views: ViewSampler = field(
+        default_factory=lambda: ViewSampler(first=0.4, ends=0.25, everything=0.1, anything=0.2, nothing=0.05)
+    )
     """Which frames are given."""
-    drops: DropRates = DropRates()
+    drops: DropRates = field(default_factory=DropRates)
     """How often text and cameras are withheld."""
     shift: float = 2.0
     """Shift of the time schedule: larger trains more on strong noise."""
@@ -126,7 +128,9 @@ class AdapterStage:
     loop: LoopConfig
     """Schedule."""
     kl_average: float | None = 0.99
-    """Decay of the moving average of the official KL weight, which jumps by powers of ten; None takes each step's own."""
+    """Decay of the moving average of the official KL weight, which jumps by powers of ten; None: each step's own."""
+    dense_frames: int | None = None
+    """Frames of each clip whose depth and points are compared per step, drawn at random; None compares all."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,7 +19,17 @@ IDENTITY_POSE = (0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 1.0, 1.0)
 
 def preset() -> Preset:
     """All stages of ``tiny``."""
-    return Preset(name="tiny", frames=9, height=112, width=112, vggt=vggt(), vae=vae(), adapter=adapter(), diffusion=diffusion(), clips=3000)
+    return Preset(
+        name="tiny",
+        frames=9,
+        height=112,
+        width=112,
+        vggt=vggt(),
+        vae=vae(),
+        adapter=adapter(),
+        diffusion=diffusion(),
+        clips=3000,
+    )
 
 
 def vggt() -> VGGTStage:
@@ -41,17 +51,41 @@ def vggt() -> VGGTStage:
         dense_hidden=16,
         head_downsample=2,
     )
-    loop = LoopConfig(steps=4000, batch_size=18, lr=6e-4, warmup=100, threads=1, checkpoint_every=200, validate_every=200, sample_every=400)
+    loop = LoopConfig(
+        steps=4000,
+        batch_size=18,
+        lr=6e-4,
+        warmup=100,
+        threads=1,
+        checkpoint_every=200,
+        validate_every=200,
+        sample_every=400,
+    )
     return VGGTStage(network=network, loop=loop)
 
 
 def vae() -> VAEStage:
     """1.0 M parameters, a third of them in the linear path."""
     network = VAEConfig(
-        base_dim=16, dim_mult=(1, 2, 2), num_res_blocks=1, temporal_downsample=(True, True), is_residual=True, patch_size=2, linear=True, **UNIT
+        base_dim=16,
+        dim_mult=(1, 2, 2),
+        num_res_blocks=1,
+        temporal_downsample=(True, True),
+        is_residual=True,
+        patch_size=2,
+        linear=True,
+        **UNIT,
     )
     loop = LoopConfig(
-        steps=5000, batch_size=4, lr=1e-3, warmup=100, precision="bf16", threads=1, checkpoint_every=250, validate_every=250, sample_every=500
+        steps=5000,
+        batch_size=4,
+        lr=1e-3,
+        warmup=100,
+        precision="bf16",
+        threads=1,
+        checkpoint_every=250,
+        validate_every=250,
+        sample_every=500,
     )
     return VAEStage(network=network, loop=loop)
 
@@ -59,8 +93,17 @@ def vae() -> VAEStage:
 def adapter() -> AdapterStage:
     """A geometry adapter for the 1280 token channels of ``vggt``."""
     network = AdapterConfig(hidden=16, token_channels=1280, resample_scale=10, res_blocks=1, io_kernel=1, **UNIT)
-    loop = LoopConfig(steps=4000, batch_size=4, lr=3e-4, warmup=100, threads=1, checkpoint_every=200, validate_every=200, sample_every=400)
-    return AdapterStage(network=network, loop=loop)
+    loop = LoopConfig(
+        steps=4000,
+        batch_size=4,
+        lr=3e-4,
+        warmup=100,
+        threads=1,
+        checkpoint_every=200,
+        validate_every=200,
+        sample_every=400,
+    )
+    return AdapterStage(network=network, loop=loop, dense_frames=2)
 
 
 def diffusion() -> DiffusionStage:
@@ -77,5 +120,16 @@ def diffusion() -> DiffusionStage:
         camera_downsample_first=True,
         camera_residual_kernel=1,
     )
-    loop = LoopConfig(steps=8000, batch_size=8, lr=4e-4, warmup=200, threads=1, checkpoint_every=250, validate_every=250, sample_every=500)
-    return DiffusionStage(network=network, text=text, loop=loop, conditioning=ConditioningConfig(rays_at_latent_size=True))
+    loop = LoopConfig(
+        steps=8000,
+        batch_size=8,
+        lr=4e-4,
+        warmup=200,
+        threads=1,
+        checkpoint_every=250,
+        validate_every=250,
+        sample_every=500,
+    )
+    return DiffusionStage(
+        network=network, text=text, loop=loop, conditioning=ConditioningConfig(rays_at_latent_size=True)
+    )

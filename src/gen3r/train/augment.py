@@ -13,7 +13,7 @@ from gen3r.train.sources import Clips
 
 
 def mirror(clips: Clips) -> Clips:
-    """Swap left and right: the world is mirrored in x, so rotations conjugate with diag(-1,1,1) and cx becomes W - cx."""
+    """Swap left and right: the world is mirrored in x; poses conjugate with diag(-1,1,1,1), cx becomes W - cx."""
     sign = torch.tensor([-1.0, 1.0, 1.0, 1.0])
     intrinsics = clips.intrinsics.clone()
     intrinsics[..., 0, 2] = clips.rgb.shape[3] - intrinsics[..., 0, 2]
@@ -42,7 +42,9 @@ def video(clips: Clips) -> Float[Tensor, "n frames 3 height width"]:
     return clips.rgb.permute(0, 1, 4, 2, 3).float() / 255
 
 
-def jitter_colours(images: Float[Tensor, "n frames 3 height width"], rng: torch.Generator, strength: float = 0.25) -> Tensor:
+def jitter_colours(
+    images: Float[Tensor, "n frames 3 height width"], rng: torch.Generator, strength: float = 0.25
+) -> Tensor:
     """Random gain per channel, contrast and gamma, one draw per clip; the result stays in [0,1]."""
     shape = (images.shape[0], 1, 1, 1, 1)
     draw = lambda *size: 1 + strength * (2 * torch.rand(size, generator=rng) - 1)  # noqa: E731

@@ -13,7 +13,7 @@ from gen3r.train.rng import generator
 
 
 class DataOrder:
-    """Every epoch is a permutation of ``count`` items drawn from (seed, epoch); positions run over the epochs without a gap."""
+    """Every epoch is a permutation of ``count`` items drawn from (seed, epoch); positions run on over the epochs."""
 
     def __init__(self, count: int, seed: int) -> None:
         if count < 1:

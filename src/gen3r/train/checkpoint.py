@@ -59,7 +59,9 @@ def list_checkpoints(run: Path) -> list[Path]:
     return sorted(path for path in parent.iterdir() if _NAME.fullmatch(path.name)) if parent.is_dir() else []
 
 
-def load_checkpoint(folder: Path, device: torch.device) -> tuple[dict[str, Tensor], dict[str, Tensor], dict[str, Any], dict[str, Any]]:
+def load_checkpoint(
+    folder: Path, device: torch.device
+) -> tuple[dict[str, Tensor], dict[str, Tensor], dict[str, Any], dict[str, Any]]:
     """Weights, averaged weights, optimizer state (no code is unpickled) and facts of one checkpoint."""
     weights = load_file(folder / "weights.safetensors", device=str(device))
     average = load_file(folder / "average.safetensors", device=str(device))
@@ -68,7 +70,9 @@ def load_checkpoint(folder: Path, device: torch.device) -> tuple[dict[str, Tenso
 
 
 def _storable(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+    return {
+        name: value.detach().cpu().clone().contiguous() for name, value in tensors.items()
+    }  # tied tensors part ways
 
 
 def _fsync(path: Path) -> None:

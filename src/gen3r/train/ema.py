@@ -33,7 +33,9 @@ class EMA:
     def load(self, average: dict[str, Tensor]) -> None:
         """Restore the average of a checkpoint; the names must be the same."""
         if set(average) != set(self.average):
-            raise ValueError(f"the averaged weights differ from the networks in {sorted(set(average) ^ set(self.average))[:8]}.")
+            raise ValueError(
+                f"the averaged weights differ from the networks in {sorted(set(average) ^ set(self.average))[:8]}."
+            )
         for name, value in average.items():
             self.average[name].copy_(value)
 

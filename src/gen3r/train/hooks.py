@@ -18,7 +18,7 @@ LOG_FILE = "log.jsonl"
 
 
 class RunLog:
-    """Numbers to ``log.jsonl`` and TensorBoard, pictures to ``samples/``. On resume, lines after the checkpoint are dropped."""
+    """Numbers to ``log.jsonl`` and TensorBoard, pictures to ``samples/``. Resuming drops lines after the checkpoint."""
 
     def __init__(self, run: Path, start: int) -> None:
         self.run = run
@@ -69,7 +69,14 @@ class ProgressLine:
     def __init__(self, title: str, steps: int, start: int, console: Console | None) -> None:
         self.console = console or Console(stderr=True, quiet=True)
         self.steps, self.start, self.began = steps, start, time.monotonic()
-        columns = (TextColumn(title), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn(), TextColumn("{task.description}"))
+        columns = (
+            TextColumn(title),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.description}"),
+        )
         self.bar = Progress(*columns, console=self.console) if self.console.is_terminal else None
         if self.bar is not None:
             self.bar.start()
@@ -81,7 +88,9 @@ class ProgressLine:
             self.bar.update(self.task, completed=step, description=text)
             return
         spent = (time.monotonic() - self.began) / max(1, step - self.start)
-        self.console.print(f"{step}/{self.steps} {spent * 1000:.0f} ms/step, {spent * (self.steps - step) / 60:.1f} min left, {text}")
+        self.console.print(
+            f"{step}/{self.steps} {spent * 1000:.0f} ms/step, {spent * (self.steps - step) / 60:.1f} min left, {text}"
+        )
 
     def stop(self) -> None:
         """Leave the terminal as it was."""

@@ -24,7 +24,6 @@ from gen3r.train import augment
 from gen3r.train.rng import generator
 from gen3r.train.sources import Clips, ClipSource
 
-
 FIXED_CHOICES = 4
 """First frame, both ends, all frames, no frame."""
 
@@ -32,9 +31,9 @@ FIXED_CHOICES = 4
 class LatentCache:
     """Latents, control latents and cameras of clips, in memory.
 
-    Every clip has both posteriors [n,16,f,h,w] (float16), cameras re-based and in units of the first view's mean depth, a caption,
-    and for several choices of views (``given`` [n,k,F]) the control latents [n,k,16,f,h,w] of one half. Choices are: the first
-    frame, the ends, all frames, none, then random subsets.
+    Every clip has both posteriors [n,16,f,h,w] (float16), cameras re-based and in units of the first view's mean depth,
+    a caption, and for several choices of views (``given`` [n,k,F]) the control latents [n,k,16,f,h,w] of one half.
+    Choices are: the first frame, the ends, all frames, none, then random subsets.
     """
 
     def __init__(self, path: Path) -> None:
@@ -88,7 +87,9 @@ def encode_clips(
     captions: list[str] = []
     total = len(source) * (2 if mirrored else 1)
     for start in range(0, len(source), batch_size):
-        clips = augment.select_frames(source.get(range(start, min(start + batch_size, len(source)))), torch.arange(frames))
+        clips = augment.select_frames(
+            source.get(range(start, min(start + batch_size, len(source)))), torch.arange(frames)
+        )
         for index, version in enumerate([clips, augment.mirror(clips)] if mirrored else [clips]):
             rng = generator(seed, "views", start, index)
             for name, value in _encode(version, conditioner, geometry, subsets, rng, device).items():
@@ -104,7 +105,12 @@ def encode_clips(
 
 
 def _encode(
-    clips: Clips, conditioner: Conditioner, geometry: GeometryCodec, subsets: int, rng: torch.Generator, device: torch.device | str
+    clips: Clips,
+    conditioner: Conditioner,
+    geometry: GeometryCodec,
+    subsets: int,
+    rng: torch.Generator,
+    device: torch.device | str,
 ) -> dict[str, Tensor]:
     images = augment.video(clips).to(device)
     count, frames = images.shape[:2]
@@ -124,7 +130,9 @@ def _encode(
         "control": torch.stack(controls, dim=1),
     }
     exact = {"given": given, "extrinsics": relative.extrinsics.float(), "intrinsics": relative.intrinsics.float()}
-    return {name: value.half().cpu() for name, value in halves.items()} | {name: value.cpu().contiguous() for name, value in exact.items()}
+    return {name: value.half().cpu() for name, value in halves.items()} | {
+        name: value.cpu().contiguous() for name, value in exact.items()
+    }
 
 
 def view_choices(count: int, frames: int, subsets: int, rng: torch.Generator) -> Bool[Tensor, "n k F"]:
@@ -151,9 +159,7 @@ def _cased(word: str, like: str) -> str:
 
 
 def choose_view(weights: Sequence[float], subsets: int, rng: torch.Generator, count: int) -> Int[Tensor, " n"]:
-    """For each of ``count`` samples the index of a choice of views, by the weights (first, ends, everything, nothing, anything)."""
+    """For each of ``count`` samples a choice of views, by weights (first, ends, everything, nothing, anything)."""
     kinds = torch.multinomial(torch.tensor(weights), count, replacement=True, generator=rng)
     random = FIXED_CHOICES + torch.randint(0, max(1, subsets), (count,), generator=rng)
     return torch.where(kinds == FIXED_CHOICES, random, kinds)
-
-

@@ -1,7 +1,7 @@
 """The only training loop. It knows batches, one objective and its networks, and nothing of what they mean.
 
-Every random stream and the data order are pure functions of (seed, step, process), and the schedule is a function of the step:
-a checkpoint of weights, average, optimizer and step therefore restores a run exactly.
+Every random stream and the data order are pure functions of (seed, step, process), and the schedule is a function of
+the step: a checkpoint of weights, average, optimizer and step therefore restores a run exactly.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from accelerate import Accelerator
 from rich.console import Console
 from torch import Tensor
 
+from gen3r.presets.loop import LoopConfig
 from gen3r.train.batches import Batches
 from gen3r.train.checkpoint import list_checkpoints, load_checkpoint, save_checkpoint
-from gen3r.presets.loop import LoopConfig
 from gen3r.train.ema import EMA
 from gen3r.train.hooks import ProgressLine, RunLog
 from gen3r.train.objectives.base import Batch, Objective, Terms
@@ -66,13 +66,18 @@ class Trainer:
     def _restore(self, optimizer: torch.optim.Optimizer, resume: bool) -> int:
         present = list_checkpoints(self.out)
         if present and not resume:
-            raise ValueError(f"{self.out} already holds checkpoints up to {present[-1].name}; resume it or choose another folder.")
+            raise ValueError(
+                f"{self.out} already holds checkpoints up to {present[-1].name}; resume it or choose another folder."
+            )
         if not present:
             return 0
         weights, average, state, facts = load_checkpoint(present[-1], self.device)
         changed = [key for key in self.facts if key != "loop" and facts.get(key) != _plain(self.facts[key])]
         if changed:
-            raise ValueError(f"{present[-1]} was trained with other {', '.join(changed)}; resume with the same, or use another folder.")
+            raise ValueError(
+                f"{present[-1]} was trained with other {', '.join(changed)}; "
+                "resume with the same, or use another folder."
+            )
         self.objective.load_saved_state(weights)
         self.ema.load(average)
         optimizer.load_state_dict(state)
@@ -126,8 +131,14 @@ class Trainer:
                 sums[name] = sums.get(name, 0.0) + value / config.accumulate
         norm = self.accelerator.clip_grad_norm_(self.objective.networks.parameters(), config.grad_clip)
         if not torch.isfinite(norm):
-            names = [name for name, value in self.objective.networks.named_parameters() if value.grad is not None and not value.grad.isfinite().all()]
-            raise NonFiniteError(f"gradient of step {self.step} is not finite in {names[:5]}; terms {sums}. The weights did not move.")
+            names = [
+                name
+                for name, value in self.objective.networks.named_parameters()
+                if value.grad is not None and not value.grad.isfinite().all()
+            ]
+            raise NonFiniteError(
+                f"gradient of step {self.step} is not finite in {names[:5]}; terms {sums}. The weights did not move."
+            )
         self.optimizer.step()
         self.ema.update(self.step)
         return sums | {"grad_norm": float(norm), "lr": rate}
@@ -137,7 +148,10 @@ class Trainer:
         if int(self.accelerator.reduce(bad.to(torch.int64), "sum")):
             values = terms.floats()
             names = [name for name, value in values.items() if not torch.isfinite(torch.tensor(value))]
-            raise NonFiniteError(f"loss of step {self.step} is not finite: {', '.join(names) or 'on another process'}; terms {values}. The weights did not move.")
+            raise NonFiniteError(
+                f"loss of step {self.step} is not finite: {', '.join(names) or 'on another process'}; "
+                f"terms {values}. The weights did not move."
+            )
 
     @torch.no_grad()
     def validate(self, progress: ProgressLine | None = None) -> dict[str, float]:
@@ -148,7 +162,9 @@ class Trainer:
         with self.ema.applied():
             for index in range(count):
                 batch = to_device(self.validation.at(index), self.device)
-                metrics = self.objective.metrics(batch, generator(self.config.seed, "validation", index, device=self.device))
+                metrics = self.objective.metrics(
+                    batch, generator(self.config.seed, "validation", index, device=self.device)
+                )
                 for name, value in metrics.items():
                     sums[f"val/{name}"] = sums.get(f"val/{name}", 0.0) + value / count
         if self.log:
@@ -163,7 +179,9 @@ class Trainer:
         self.objective.eval()
         with self.ema.applied():
             batch = to_device((self.validation or self.batches).at(0), self.device)
-            self.log.pictures(self.step, self.objective.pictures(batch, generator(self.config.seed, "pictures", device=self.device)))
+            self.log.pictures(
+                self.step, self.objective.pictures(batch, generator(self.config.seed, "pictures", device=self.device))
+            )
 
     def save(self) -> None:
         """Write a checkpoint (main process), the others wait."""

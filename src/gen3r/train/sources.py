@@ -47,8 +47,9 @@ class ClipSource(ABC):
 class PackedClips(ClipSource):
     """Clips of one or more safetensors packs, held in memory as bytes and half floats.
 
-    A pack has ``rgb`` uint8 [N,F,H,W,3], ``depth`` float16 [N,F,H,W], ``extrinsics`` [N,F,4,4], ``intrinsics`` [N,F,3,3], and its
-    captions as a JSON list in the metadata entry ``captions`` or in a file of the same name with the suffix ``.json``.
+    A pack has ``rgb`` uint8 [N,F,H,W,3], ``depth`` float16 [N,F,H,W], ``extrinsics`` [N,F,4,4], ``intrinsics``
+    [N,F,3,3], and its captions as a JSON list in the metadata entry ``captions`` or in a file of the same name with the
+    suffix ``.json``.
     """
 
     def __init__(self, files: Sequence[Path], limit: int | None = None) -> None:
@@ -58,7 +59,9 @@ class PackedClips(ClipSource):
             ValueError: for no files, a missing file, or packs of different frame sizes.
         """
         if not files:
-            raise ValueError("expected at least one pack of clips, got none; make some with `gen3r synth` or train from seeds.")
+            raise ValueError(
+                "expected at least one pack of clips, got none; make some with `gen3r synth` or train from seeds."
+            )
         counts = [_count(Path(file)) for file in files]
         total = min(sum(counts), limit or sum(counts))
         self.captions: list[str] = []
@@ -73,8 +76,9 @@ class PackedClips(ClipSource):
                     part = pack.get_slice(name)[:take]
                     if name not in self.arrays:
                         self.arrays[name] = torch.empty((total, *part.shape[1:]), dtype=part.dtype)
-                    if self.arrays[name].shape[1:] != part.shape[1:]:
-                        raise ValueError(f"expected packs of one size, {file} has {name} {tuple(part.shape[1:])} instead of {tuple(self.arrays[name].shape[1:])}.")
+                    expected, got = tuple(self.arrays[name].shape[1:]), tuple(part.shape[1:])
+                    if got != expected:
+                        raise ValueError(f"expected packs of one size, {file} has {name} {got} instead of {expected}.")
                     self.arrays[name][filled : filled + take] = part
                 self.captions += _captions(Path(file), pack.metadata() or {}, count)[:take]
             filled += take
@@ -86,13 +90,17 @@ class PackedClips(ClipSource):
         """Copies of these clips; depth as float32."""
         index = torch.as_tensor(items)
         rgb, depth, extrinsics, intrinsics = (self.arrays[name][index] for name in ARRAYS)
-        return Clips(rgb, depth.float(), extrinsics.float(), intrinsics.float(), tuple(self.captions[item] for item in items))
+        return Clips(
+            rgb, depth.float(), extrinsics.float(), intrinsics.float(), tuple(self.captions[item] for item in items)
+        )
 
 
 class GeneratedClips(ClipSource):
     """Procedural clips made when asked for: clip i has the seed ``first_seed + i``."""
 
-    def __init__(self, first_seed: int, count: int, frames: int, height: int, width: int, device: torch.device | str = "cpu") -> None:
+    def __init__(
+        self, first_seed: int, count: int, frames: int, height: int, width: int, device: torch.device | str = "cpu"
+    ) -> None:
         self.first_seed, self.count = first_seed, count
         self.frames, self.height, self.width, self.device = frames, height, width, device
 
@@ -104,7 +112,9 @@ class GeneratedClips(ClipSource):
         from gen3r.data.synthetic import generate_clips
 
         seeds = [self.first_seed + item for item in items]
-        clips = list(generate_clips(seeds, frames=self.frames, height=self.height, width=self.width, device=self.device))
+        clips = list(
+            generate_clips(seeds, frames=self.frames, height=self.height, width=self.width, device=self.device)
+        )
         return Clips(
             torch.stack([clip.rgb for clip in clips]).cpu(),
             torch.stack([clip.depth for clip in clips]).float().cpu(),

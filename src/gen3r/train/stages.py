@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,46 +12,13 @@ from rich.console import Console
 
 from gen3r.hub.load import ADAPTER, VAE, VGGT_FOLDER
 from gen3r.presets import load_preset
-from gen3r.presets.loop import LoopConfig
 from gen3r.presets.stages import Preset
-from gen3r.train.batches import Batches
+from gen3r.train.builders import BUILDERS, StageInputs
 from gen3r.train.loop import Trainer
-from gen3r.train.objectives.base import Objective
 from gen3r.train.rng import derive_seed
 from gen3r.train.sources import ClipSource, GeneratedClips, PackedClips
 
-STAGES = ("vggt", "vae", "adapter", "diffusion")
-
-
-@dataclass(frozen=True, kw_only=True)
-class StageInputs:
-    """What a stage is built from."""
-
-    preset: Preset
-    """Sizes and schedules."""
-    loop: LoopConfig
-    """The stage's schedule after overrides."""
-    clips: ClipSource
-    """Training clips."""
-    validation: ClipSource | None
-    """Clips never trained on."""
-    networks: dict[str, Path]
-    """Folders of the networks of earlier stages, by their name in a model folder."""
-    out: Path
-    """Folder of the run."""
-    fresh: bool
-    """Whether the run starts anew, so that closed-form starts are worth computing."""
-    report: Callable[[int, int], None]
-    """Told about the clips encoded so far, and of how many."""
-
-
-@dataclass(frozen=True)
-class StageParts:
-    """What the loop is given."""
-
-    objective: Objective
-    batches: Batches
-    validation: Batches | None
+STAGES = tuple(BUILDERS)
 
 
 def train(
@@ -103,56 +69,21 @@ def train(
         report=lambda done, total: console.print(f"encoded {done}/{total} clips") if console is not None else None,
     )
     torch.manual_seed(derive_seed(loop.seed, "initial weights", stage))
-    parts = _BUILDERS[stage](inputs)
+    parts = BUILDERS[stage](inputs)
     facts = {"stage": stage, "preset": preset.name, "network": dataclasses.asdict(getattr(preset, stage).network)}
     trainer = Trainer(
-        parts.objective, parts.batches, loop, out, validation=parts.validation, resume=resume, title=f"{preset.name} {stage}", facts=facts, console=console
+        parts.objective,
+        parts.batches,
+        loop,
+        out,
+        validation=parts.validation,
+        resume=resume,
+        title=f"{preset.name} {stage}",
+        facts=facts,
+        console=console,
     )
     trainer.run()
     return out / "export"
-
-
-def _vae(inputs: StageInputs) -> StageParts:
-    from gen3r.models.vae import LinearShortcutVAE
-    from gen3r.train.objectives.vae import VAEObjective, VideoCrops, start_linear_path
-
-    stage, loop, frames = inputs.preset.vae, inputs.loop, inputs.preset.frames
-    vae = LinearShortcutVAE(stage.network)
-    if inputs.fresh:
-        start_linear_path(vae, inputs.clips, clips=stage.fit_clips, seed=loop.seed)
-    batches = VideoCrops(inputs.clips, batch_size=loop.batch_size, crop=stage.crop, frames=frames, seed=loop.seed)
-    validation = inputs.validation and VideoCrops(inputs.validation, batch_size=4, crop=None, frames=frames, seed=1, augmented=False)
-    return StageParts(VAEObjective(vae, stage.loss), batches, validation)
-
-
-def _vggt(inputs: StageInputs) -> StageParts:
-    from gen3r.models.vggt import VGGT
-    from gen3r.train.objectives.vggt import ViewBatches, VGGTObjective
-
-    stage, loop, frames = inputs.preset.vggt, inputs.loop, inputs.preset.frames
-    batches = ViewBatches(inputs.clips, images=loop.batch_size, steps=loop.steps * loop.accumulate, frames=frames, seed=loop.seed)
-    validation = inputs.validation and ViewBatches(inputs.validation, images=4 * frames, steps=1, frames=frames, seed=1, augmented=False)
-    return StageParts(VGGTObjective(VGGT(stage.network), stage.loss), batches, validation)
-
-
-def _adapter(inputs: StageInputs) -> StageParts:
-    from gen3r.train.objectives.adapter import adapter_parts
-
-    return adapter_parts(inputs, *_need(inputs, VGGT_FOLDER, VAE))
-
-
-def _diffusion(inputs: StageInputs) -> StageParts:
-    from gen3r.train.objectives.diffusion import diffusion_parts
-
-    return diffusion_parts(inputs, *_need(inputs, VGGT_FOLDER, VAE, ADAPTER))
-
-
-_BUILDERS: dict[str, Callable[[StageInputs], StageParts]] = {
-    "vggt": _vggt,
-    "vae": _vae,
-    "adapter": _adapter,
-    "diffusion": _diffusion,
-}
 
 
 def _source(preset: Preset, files: Sequence[str | Path], first_seed: int, count: int) -> ClipSource:
@@ -170,10 +101,3 @@ def _find_networks(folders: Sequence[str | Path]) -> dict[str, Path]:
                 if (place / name / "config.json").is_file():
                     found.setdefault(name, place / name)
     return found
-
-
-def _need(inputs: StageInputs, *names: str) -> list[Path]:
-    missing = [name for name in names if name not in inputs.networks]
-    if missing:
-        raise ValueError(f"this stage builds on {', '.join(names)}; found no {', '.join(missing)}. Train them first and name their folders with --networks.")
-    return [inputs.networks[name] for name in names]

@@ -54,8 +54,8 @@ class VAEConfig:
         factor = (self.patch_size or 1) * 2 ** (len(self.dim_mult) - 1)
         if factor != SPATIAL_FACTOR or sum(self.temporal_downsample) != 2:
             raise ValueError(
-                f"expected resolutions that divide space by {SPATIAL_FACTOR} and time by {TEMPORAL_FACTOR}, got a factor of "
-                f"{factor} in space (patch_size {self.patch_size}, dim_mult {self.dim_mult}) and "
+                f"expected resolutions that divide space by {SPATIAL_FACTOR} and time by {TEMPORAL_FACTOR}, got a "
+                f"factor of {factor} in space (patch_size {self.patch_size}, dim_mult {self.dim_mult}) and "
                 f"{2 ** sum(self.temporal_downsample)} in time; change dim_mult or patch_size."
             )
         if len(self.temporal_downsample) != len(self.dim_mult) - 1:
@@ -65,5 +65,6 @@ class VAEConfig:
             )
         if not len(self.latents_mean) == len(self.latents_std) == self.z_dim:
             raise ValueError(
-                f"expected {self.z_dim} latents_mean and latents_std, got {len(self.latents_mean)} and {len(self.latents_std)}."
+                f"expected {self.z_dim} latents_mean and latents_std, "
+                f"got {len(self.latents_mean)} and {len(self.latents_std)}."
             )

@@ -12,12 +12,16 @@ from gen3r.models.vae.linear import BLOCK, GROUP, LinearVideoCode
 
 @torch.no_grad()
 def fit_linear_shortcut(
-    code: LinearVideoCode, clips: Float[Tensor, "n 3 frames height width"], *, refit_decoder: bool = True, ridge: float = 1e-4
+    code: LinearVideoCode,
+    clips: Float[Tensor, "n 3 frames height width"],
+    *,
+    refit_decoder: bool = True,
+    ridge: float = 1e-4,
 ) -> None:
     """Set ``code`` to the whitened PCA of the blocks of ``clips`` (video in -1..1, 4k+1 >= 5 frames), in place.
 
-    PCA reads its own block only, so every weight outside the block starts at zero. With ``refit_decoder`` the decoder is then
-    the ridge regression from all cells it can reach to the pixels, which removes part of the block edges for free.
+    PCA reads its own block only, so every weight outside the block starts at zero. With ``refit_decoder`` the decoder
+    is then the ridge regression from all cells it can reach to the pixels, which removes part of the block edges.
 
     Raises:
         ValueError: if the clips have no later group of frames or too few blocks for the number of channels.
@@ -29,7 +33,9 @@ def fit_linear_shortcut(
     windows = clips[:, :, 1:].unflatten(2, (-1, GROUP)).permute(0, 2, 3, 1, 4, 5).flatten(0, 1).flatten(1, 2)
     later = _blocks(windows)
     if min(first.shape[0], later.shape[0]) <= 3 * GROUP * BLOCK**2:
-        raise ValueError(f"expected more than {3 * GROUP * BLOCK**2} blocks to fit the linear path, got {first.shape[0]}; add clips.")
+        raise ValueError(
+            f"expected more than {3 * GROUP * BLOCK**2} blocks to fit the linear path, got {first.shape[0]}; add clips."
+        )
     _set_pca(code.encode_first, code.decode_first, code, *_principal(first, code.channels))
     _set_pca(code.encode_group, code.decode_group, code, *_principal(later, code.channels))
     if refit_decoder:

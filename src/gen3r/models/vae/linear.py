@@ -1,8 +1,8 @@
 """A linear causal code for video: what a principal component analysis of 8x8x4 blocks can do, written as convolutions.
 
-The first frame is coded by itself (8x8 blocks), every later group of four frames together (8x8x4 blocks), so the layout in
-time is the Wan VAE's. Each map may read a little beyond its block: the encoder a pixel margin and the frame before the group,
-the decoder neighbouring latent cells and the latent before. ``fit_linear_shortcut`` sets the weights by PCA.
+The first frame is coded by itself (8x8 blocks), every later group of four frames together (8x8x4 blocks), so the layout
+in time is the Wan VAE's. Each map may read a little beyond its block: the encoder a pixel margin and the frame before
+the group, the decoder neighbouring latent cells and the latent before. ``fit_linear_shortcut`` sets the weights by PCA.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ BLOCK = SPATIAL_FACTOR
 class LinearVideoCode(nn.Module):
     """Linear encoder and decoder between video in -1..1 and ``channels`` latents per 8x8x4 block.
 
-    Channels of a later group are (frame before, frame 1..4) x RGB for the encoder and (frame 1..4) x RGB for the decoder.
+    Channels of a later group are (frame before, frames 1..4) x RGB for the encoder, frames 1..4 x RGB for the decoder.
     """
 
     def __init__(self, channels: int, margin: int = 4, reach: int = 1) -> None:

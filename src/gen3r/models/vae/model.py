@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import torch
 from diffusers import AutoencoderKLWan
 from diffusers.models.autoencoders.autoencoder_kl_wan import unpatchify
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from gen3r.models.posterior import Posterior
 from gen3r.models.vae.config import SPATIAL_FACTOR, TEMPORAL_FACTOR, VAEConfig
 from gen3r.models.vae.linear import LinearVideoCode
-
-if TYPE_CHECKING:
-    from gen3r.models.posterior import Posterior
 
 
 class LinearShortcutVAE(nn.Module):
     """Video in -1..1 <-> raw latents; with ``config.linear`` the network only learns what a linear code leaves over.
 
-    mean = linear(video) + network mean, output = linear(latents) + network output. The network's parts start at zero, so
-    training starts at the quality of the linear code (set by ``fit_linear_shortcut``).
+    mean = linear(video) + network mean, output = linear(latents) + network output. The network's parts start at zero,
+    so training starts at the quality of the linear code (set by ``fit_linear_shortcut``).
     """
 
     def __init__(self, config: VAEConfig) -> None:
@@ -73,9 +69,7 @@ class LinearShortcutVAE(nn.Module):
         return (mean + self.linear.encode(video), logvar) if self.linear is not None else (mean, logvar)
 
     def encode(self, video: Float[Tensor, "b 3 frames height width"]) -> Posterior:
-        """Posterior over RAW latents [b,z,f,h,w] of a video in -1..1; ``latents_mean`` and ``latents_std`` normalise them."""
-        from gen3r.models.posterior import Posterior
-
+        """Posterior over RAW latents [b,z,f,h,w] of a video in -1..1; the config's mean and std normalise them."""
         mean, logvar = self.moments(video)
         return Posterior(mean=mean, logvar=logvar)
 

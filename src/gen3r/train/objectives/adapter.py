@@ -5,30 +5,26 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
-from gen3r.hub.folder import load_network, save_network
-from gen3r.hub.load import ADAPTER, load_vae
+from gen3r.hub.folder import save_network
+from gen3r.hub.load import ADAPTER
 from gen3r.latents.appearance import AppearanceCodec
 from gen3r.latents.geometry import GeometryCodec
 from gen3r.latents.tokens import unpack_tokens
-from gen3r.models.adapter import AdapterConfig, GeometryAdapter
-from gen3r.models.vggt import VGGT, VGGTConfig, VGGTOutput
+from gen3r.models.adapter import GeometryAdapter
+from gen3r.models.vggt import VGGT, VGGTOutput
 from gen3r.train import augment
 from gen3r.train.batches import Batches
 from gen3r.train.losses.adapter import AdapterLossConfig, adapter_losses, official_kl
 from gen3r.train.losses.geometry import aligned_errors
 from gen3r.train.objectives.base import Batch, Objective, Terms
-from gen3r.train.pictures import depth_rows
 from gen3r.train.objectives.vggt import rotation_degrees, targets, view_batch
+from gen3r.train.pictures import depth_rows
 from gen3r.train.sources import ClipSource
-
-if TYPE_CHECKING:
-    from gen3r.train.stages import StageInputs, StageParts
 
 FAR = 20.0
 
@@ -36,8 +32,8 @@ FAR = 20.0
 class AdapterObjective(Objective):
     """Trains ``networks.geometry_adapter`` on batches of ``ClipBatches`` with the losses of ``losses.adapter``.
 
-    The official weight of the KL jumps by powers of ten from step to step. With ``kl_average`` d it is replaced by its moving
-    average w <- d w + (1 - d) official, kept in ``running``, which small models with small batches need.
+    The official weight of the KL jumps by powers of ten from step to step. With ``kl_average`` d it is replaced by its
+    moving average w <- d w + (1 - d) official, kept in ``running``, which small models with small batches need.
     """
 
     def __init__(
@@ -47,23 +43,26 @@ class AdapterObjective(Objective):
         appearance: AppearanceCodec,
         weights: AdapterLossConfig,
         kl_average: float | None,
+        dense_frames: int | None = None,
     ) -> None:
+        """With ``dense_frames`` the depth and point heads read that many random frames of each clip instead of all."""
         super().__init__({ADAPTER: adapter})
         self.vggt = vggt.eval().requires_grad_(False)
         self.appearance = appearance.eval().requires_grad_(False)
-        self.weights, self.kl_average = weights, kl_average
+        self.weights, self.kl_average, self.dense_frames = weights, kl_average, dense_frames
         self.running.register_buffer("kl_weight", torch.full((), -1.0))
 
     def loss(self, batch: Batch, rng: torch.Generator) -> Terms:
-        """Encode tokens, decode a sample, compare tokens and what the heads read in them; align with the video posterior."""
+        """Encode tokens, decode a sample, compare tokens and what heads read in them, align with the video."""
         adapter, images = self.networks[ADAPTER], batch["images"]
         with torch.no_grad():
             tokens = GeometryCodec(self.vggt, adapter).tokens(images)
-            target_heads = self._heads(tokens, images)
+            frames = self._dense_frames(images.shape[1], rng)
+            target_heads = self._heads(tokens, images, frames)
             reference = self.appearance.encode(images)
         posterior = adapter.encode(tokens)
         decoded = adapter.decode(posterior.sample(rng), grid=(tokens.shape[-2], tokens.shape[-1]))
-        heads = self._heads(decoded.float(), images)
+        heads = self._heads(decoded.float(), images, frames)
         inputs = {
             "reconstructed": decoded.float(),
             "target": tokens.float(),
@@ -74,7 +73,11 @@ class AdapterObjective(Objective):
             "config": self.weights,
         }
         official = adapter_losses(**inputs)
-        losses = official if self.kl_average is None else adapter_losses(**inputs, kl_weight=self._average_weight(float(official.kl_weight)))
+        losses = (
+            official
+            if self.kl_average is None
+            else adapter_losses(**inputs, kl_weight=self._average_weight(float(official.kl_weight)))
+        )
         parts = {name: torch.as_tensor(value) for name, value in losses.scalars().items() if name != "total"}
         return Terms(losses.total, parts)
 
@@ -85,22 +88,46 @@ class AdapterObjective(Objective):
             running.copy_(decay * running + (1 - decay) * official)
         return float(running) if running >= 0 else official
 
-    def _heads(self, tokens: Tensor, images: Tensor) -> VGGTOutput:
+    def _dense_frames(self, frames: int, rng: torch.Generator) -> Tensor:
+        order = torch.randperm(frames, generator=rng, device=rng.device)
+        return order[: self.dense_frames].sort().values
+
+    def _heads(self, tokens: Tensor, images: Tensor, frames: Tensor) -> VGGTOutput:
+        """VGGT's heads on a token volume; depth and points of these frames, cameras of all."""
         layers = unpack_tokens(tokens, self.vggt.config.special_tokens, camera_in_all=False)
-        return self.vggt.decode(layers, (images.shape[-2], images.shape[-1]), frames_chunk=None)
+        size, chosen = (images.shape[-2], images.shape[-1]), [layer[:, frames] for layer in layers]
+        depth, depth_confidence = self.vggt.depth_head(chosen, size, None)
+        points, points_confidence = self.vggt.point_head(chosen, size, None)
+        return VGGTOutput(
+            pose_encodings=self.vggt.camera_head(layers[-1]),
+            depth=depth,
+            depth_confidence=depth_confidence,
+            points=points,
+            points_confidence=points_confidence,
+        )
 
     def metrics(self, batch: Batch, rng: torch.Generator) -> dict[str, float]:
         """Depth and rotation errors of VGGT and of the round trip through the latent (mean, and a sample)."""
         codec, images = GeometryCodec(self.vggt, self.networks[ADAPTER]), batch["images"]
         posterior = codec.encode(images)
         target = targets(batch, FAR)
-        outputs = {"vggt": self.vggt(images), "mode": codec.decode(posterior.mode()), "sample": codec.decode(posterior.sample(rng))}
+        outputs = {
+            "vggt": self.vggt(images),
+            "mode": codec.decode(posterior.mode()),
+            "sample": codec.decode(posterior.sample(rng)),
+        }
         values = {}
         for name, output in outputs.items():
             values[f"{name}_absrel"] = float(aligned_errors(output.depth, target["depth"], target["mask"])[0].mean())
-            values[f"{name}_degrees"] = float(rotation_degrees(output.pose_encoding.float(), target["pose"])[:, 1:].median())
+            values[f"{name}_degrees"] = float(
+                rotation_degrees(output.pose_encoding.float(), target["pose"])[:, 1:].median()
+            )
         kl = official_kl(posterior, self.appearance.encode(images))
-        spread = {"kl": float(kl), "latent_std": float(posterior.mean.std()), "posterior_std": float((0.5 * posterior.logvar).exp().mean())}
+        spread = {
+            "kl": float(kl),
+            "latent_std": float(posterior.mean.std()),
+            "posterior_std": float((0.5 * posterior.logvar).exp().mean()),
+        }
         return values | spread
 
     def pictures(self, batch: Batch, rng: torch.Generator) -> dict[str, UInt8[Tensor, "height width 3"]]:
@@ -116,7 +143,9 @@ class AdapterObjective(Objective):
         adapter = self.networks[ADAPTER]
         codec = GeometryCodec(self.vggt, adapter)
         means = torch.cat([codec.encode(batch["images"]).mean.transpose(0, 1).flatten(1) for batch in batches], dim=1)
-        old_mean, old_std = (torch.tensor(values) for values in (adapter.config.latents_mean, adapter.config.latents_std))
+        old_mean, old_std = (
+            torch.tensor(values) for values in (adapter.config.latents_mean, adapter.config.latents_std)
+        )
         mean, std = old_mean + old_std * means.mean(1).cpu(), old_std * means.std(1).cpu()
         config = dataclasses.replace(adapter.config, latents_mean=tuple(mean.tolist()), latents_std=tuple(std.tolist()))
         save_network(adapter, config, folder / ADAPTER)
@@ -135,21 +164,3 @@ class ClipBatches(Batches):
         if self.augmented:
             clips = augment.flip_and_reverse(clips, rng)
         return view_batch(clips, None)
-
-
-def adapter_parts(inputs: StageInputs, vggt_folder: Path, vae_folder: Path) -> StageParts:
-    """What the loop needs for this stage."""
-    from gen3r.train.stages import StageParts
-
-    stage, loop = inputs.preset.adapter, inputs.loop
-    vae = load_vae(vae_folder)
-    objective = AdapterObjective(
-        GeometryAdapter(stage.network),
-        load_network(VGGT, VGGTConfig, vggt_folder),
-        AppearanceCodec(vae, vae.config.latents_mean, vae.config.latents_std),
-        AdapterLossConfig(),
-        stage.kl_average,
-    )
-    batches = ClipBatches(inputs.clips, batch_size=loop.batch_size, seed=loop.seed)
-    validation = inputs.validation and ClipBatches(inputs.validation, batch_size=4, seed=1, augmented=False)
-    return StageParts(objective, batches, validation)

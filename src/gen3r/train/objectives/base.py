@@ -26,13 +26,15 @@ class Terms:
 
     def floats(self) -> dict[str, float]:
         """All values as Python numbers, ``total`` first."""
-        return {"total": float(self.total.detach())} | {name: float(value.detach()) for name, value in self.parts.items()}
+        return {"total": float(self.total.detach())} | {
+            name: float(value.detach()) for name, value in self.parts.items()
+        }
 
 
 class Objective(nn.Module, ABC):
     """Networks to train, what they lose on a batch, and how well they do.
 
-    ``networks`` holds what is trained, averaged, saved and exported. Frozen networks are ordinary submodules outside it.
+    ``networks`` holds what is trained, averaged, saved and exported. Frozen networks are submodules outside it.
     ``running`` holds buffers the objective itself carries from step to step (moving averages); they are saved too.
     """
 
@@ -74,5 +76,8 @@ class Objective(nn.Module, ABC):
         """Restore ``saved_state`` strictly."""
         expected = set(self.saved_state())
         if set(state) != expected:
-            raise ValueError(f"the checkpoint differs from the networks in {sorted(set(state) ^ expected)[:8]}; was the preset changed?")
+            raise ValueError(
+                f"the checkpoint differs from the networks in {sorted(set(state) ^ expected)[:8]}; "
+                "was the preset changed?"
+            )
         self.load_state_dict(dict(state), strict=False)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
 from jaxtyping import Float, UInt8
@@ -12,28 +12,21 @@ from torch import Tensor
 
 from gen3r.cameras.cameras import Cameras
 from gen3r.conditioning.cameras import camera_rays_packed
-from gen3r.conditioning.condition import Conditioner
 from gen3r.conditioning.masks import mask_channels
 from gen3r.conditioning.text import TextEncoder, encode_ids
-from gen3r.hub.folder import load_network, save_network
-from gen3r.hub.load import ADAPTER, TEXT_ENCODER, TRANSFORMER, load_vae, save_text
+from gen3r.hub.folder import save_network
+from gen3r.hub.load import TEXT_ENCODER, TRANSFORMER, save_text
 from gen3r.latents.appearance import AppearanceCodec
 from gen3r.latents.geometry import GeometryCodec
 from gen3r.latents.grid import LatentGrid
 from gen3r.latents.joint import JointLatent, left_only, split
-from gen3r.models.adapter import AdapterConfig, GeometryAdapter
 from gen3r.models.posterior import Posterior
 from gen3r.models.transformer import JointTransformer
-from gen3r.models.vggt import VGGT, VGGTConfig
 from gen3r.presets.stages import DiffusionStage
 from gen3r.train.batches import Batches
-from gen3r.train.latents import LatentCache, choose_view, encode_clips
+from gen3r.train.latents import LatentCache, choose_view
 from gen3r.train.objectives.base import Batch, Objective, Terms
 from gen3r.train.pictures import depth_rows
-from gen3r.train.tokenizer import small_text_encoder
-
-if TYPE_CHECKING:
-    from gen3r.train.stages import StageInputs, StageParts
 
 TIMESTEPS = 1000
 
@@ -49,7 +42,13 @@ class DiffusionObjective(Objective):
     x_sigma = (1 - sigma) x + sigma noise; the target velocity is noise - x; plain mean squared error in float32.
     """
 
-    def __init__(self, transformer: JointTransformer, text: TextEncoder, stage: DiffusionStage, codecs: tuple[AppearanceCodec, GeometryCodec] | None) -> None:
+    def __init__(
+        self,
+        transformer: JointTransformer,
+        text: TextEncoder,
+        stage: DiffusionStage,
+        codecs: tuple[AppearanceCodec, GeometryCodec] | None,
+    ) -> None:
         super().__init__({TRANSFORMER: transformer, TEXT_ENCODER: text.encoder})
         self.tokenizer, self.stage = text.tokenizer, stage
         self.codecs = torch.nn.ModuleList(codecs or ()).eval().requires_grad_(False)
@@ -64,7 +63,7 @@ class DiffusionObjective(Objective):
         total = (appearance.mean() + weight * geometry.mean()) / (1 + weight)
         return Terms(total, {"appearance": appearance.mean().detach(), "geometry": geometry.mean().detach()})
 
-    def _errors(self, batch: Batch, sigma: Tensor, noise: Tensor) -> tuple[Float[Tensor, "b"], Float[Tensor, "b"]]:
+    def _errors(self, batch: Batch, sigma: Tensor, noise: Tensor) -> tuple[Float[Tensor, b], Float[Tensor, b]]:
         clean = batch["clean"]
         level = sigma.view(-1, 1, 1, 1, 1)
         velocity = self._velocity(batch, (1 - level) * clean + level * noise, sigma)
@@ -89,7 +88,7 @@ class DiffusionObjective(Objective):
         """Plain Euler from noise with the training conditions, for pictures."""
         latents = torch.randn(batch["clean"].shape, generator=rng, device=batch["clean"].device)
         levels = shifted(torch.linspace(1, 0, steps + 1), self.stage.shift).to(latents)
-        for level, following in zip(levels[:-1], levels[1:], strict=True):
+        for level, following in pairwise(levels):
             latents = latents + (following - level) * self._velocity(batch, latents, level.expand(len(latents))).float()
         return latents
 
@@ -115,18 +114,31 @@ class DiffusionObjective(Objective):
 class LatentBatches(Batches):
     """Cached latents with freshly drawn posterior samples, views, and drops of text and cameras, each per sample."""
 
-    def __init__(self, cache: LatentCache, text: TextEncoder, stage: DiffusionStage, *, batch_size: int, seed: int, validation: bool = False) -> None:
+    def __init__(
+        self,
+        cache: LatentCache,
+        text: TextEncoder,
+        stage: DiffusionStage,
+        *,
+        batch_size: int,
+        seed: int,
+        validation: bool = False,
+    ) -> None:
         super().__init__(len(cache), batch_size, seed)
         self.cache, self.stage, self.validation = cache, stage, validation
         captions = ["", *cache.captions]
-        tokens = text.tokenizer(captions, padding="max_length", max_length=text.length, truncation=True, return_tensors="pt")
+        tokens = text.tokenizer(
+            captions, padding="max_length", max_length=text.length, truncation=True, return_tensors="pt"
+        )
         self.ids, self.ids_mask = tokens["input_ids"], tokens["attention_mask"]
 
     def make(self, items: Sequence[int], rng: torch.Generator) -> Batch:
         """{"clean", "control", "camera", "ids", "ids_mask"}, see ``Condition`` for the shapes."""
         index, stored = torch.as_tensor(items), self.cache.tensors
         halves = [
-            Posterior(mean=stored[f"{half}_mean"][index].float(), logvar=stored[f"{half}_logvar"][index].float()).sample(rng)
+            Posterior(
+                mean=stored[f"{half}_mean"][index].float(), logvar=stored[f"{half}_logvar"][index].float()
+            ).sample(rng)
             for half in ("appearance", "geometry")
         ]
         views = self.stage.views
@@ -151,27 +163,3 @@ class LatentBatches(Batches):
         grid = LatentGrid(cameras.shape[1], height, width)
         size = grid.latent_size if self.stage.conditioning.rays_at_latent_size else grid.size
         return camera_rays_packed(cameras, size)
-
-
-def diffusion_parts(inputs: StageInputs, vggt_folder: Path, vae_folder: Path, adapter_folder: Path) -> StageParts:
-    """What the loop needs for this stage; encodes the clips to ``latents.safetensors`` in the run's folder unless it is there."""
-    from gen3r.train.stages import StageParts
-
-    stage, loop, frames = inputs.preset.diffusion, inputs.loop, inputs.preset.frames
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    vae = load_vae(vae_folder)
-    appearance = AppearanceCodec(vae, vae.config.latents_mean, vae.config.latents_std).eval()
-    geometry = GeometryCodec(load_network(VGGT, VGGTConfig, vggt_folder), load_network(GeometryAdapter, AdapterConfig, adapter_folder)).eval()
-    conditioner = Conditioner(appearance.to(device), stage.conditioning, geometry=geometry.to(device))
-    inputs.out.mkdir(parents=True, exist_ok=True)
-    caches = []
-    for name, clips, mirrored in (("latents", inputs.clips, True), ("latents-validation", inputs.validation, False)):
-        path = inputs.out / f"{name}.safetensors"
-        if clips is not None and not path.is_file():
-            encode_clips(clips, conditioner, geometry, path, frames=frames, mirrored=mirrored, seed=loop.seed, device=device, progress=inputs.report)
-        caches.append(LatentCache(path) if clips is not None else None)
-    text = small_text_encoder(caches[0].captions, stage.text)
-    objective = DiffusionObjective(JointTransformer(stage.network), text, stage, (appearance, geometry))
-    batches = LatentBatches(caches[0], text, stage, batch_size=loop.batch_size, seed=loop.seed)
-    validation = caches[1] and LatentBatches(caches[1], text, stage, batch_size=16, seed=1, validation=True)
-    return StageParts(objective, batches, validation)

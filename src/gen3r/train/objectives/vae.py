@@ -1,4 +1,4 @@
-"""Stage 0b: the video VAE. Reconstruction in pixels, edges and averages, plus a small KL; no pretrained perceptual network."""
+"""Stage 0b: the video VAE. Reconstruction of pixels, edges and averages, a small KL; no pretrained networks."""
 
 from __future__ import annotations
 
@@ -42,7 +42,10 @@ class VAEObjective(Objective):
             "kl": posterior.kl().float().mean(),
         }
         total = sum(getattr(weights, name) * value for name, value in parts.items())
-        return Terms(total, {name: value.detach() for name, value in parts.items()} | {"psnr": psnr(output.detach(), video).mean()})
+        return Terms(
+            total,
+            {name: value.detach() for name, value in parts.items()} | {"psnr": psnr(output.detach(), video).mean()},
+        )
 
     def metrics(self, batch: Batch, rng: torch.Generator) -> dict[str, float]:
         """PSNR of full clips from the posterior's mean, beside that of 8x8 averages, and the latents' spread."""
@@ -61,21 +64,28 @@ class VAEObjective(Objective):
         video = batch["video"][:4]
         output = self.networks["vae"](video).float().clamp(-1, 1)
         frames = [0, video.shape[2] // 2, video.shape[2] - 1]
-        rows = [torch.cat(list(images[:, :, frames].permute(0, 2, 3, 4, 1).flatten(0, 1)), dim=1) for images in (video, output)]
+        rows = [
+            torch.cat(list(images[:, :, frames].permute(0, 2, 3, 4, 1).flatten(0, 1)), dim=1)
+            for images in (video, output)
+        ]
         return {"reconstruction": ((torch.cat(rows) + 1) * 127.5).round().byte()}
 
     def export(self, folder: Path, batches: list[Batch]) -> None:
         """Measure the latents' mean and spread, and store them in the config."""
         vae = self.networks["vae"]
         means = torch.cat([vae.encode(batch["video"]).mean.transpose(0, 1).flatten(1) for batch in batches], dim=1)
-        config = dataclasses.replace(vae.config, latents_mean=tuple(means.mean(1).tolist()), latents_std=tuple(means.std(1).tolist()))
+        config = dataclasses.replace(
+            vae.config, latents_mean=tuple(means.mean(1).tolist()), latents_std=tuple(means.std(1).tolist())
+        )
         save_network(vae, config, folder / "vae")
 
 
 class VideoCrops(Batches):
-    """Random crops of full-length clips, mirrored and reversed at random, one in three played from a random point in time."""
+    """Random crops of clips of ``frames`` frames, mirrored and reversed at random."""
 
-    def __init__(self, source: ClipSource, *, batch_size: int, crop: int | None, frames: int, seed: int, augmented: bool = True) -> None:
+    def __init__(
+        self, source: ClipSource, *, batch_size: int, crop: int | None, frames: int, seed: int, augmented: bool = True
+    ) -> None:
         super().__init__(len(source), batch_size, seed)
         self.source, self.crop, self.frames, self.augmented = source, crop, frames, augmented
 
@@ -91,7 +101,12 @@ class VideoCrops(Batches):
             height, width = images.shape[-2:]
             tops = torch.randint(0, height - self.crop + 1, (len(items),), generator=rng).tolist()
             lefts = torch.randint(0, width - self.crop + 1, (len(items),), generator=rng).tolist()
-            images = torch.stack([clip[..., top : top + self.crop, left : left + self.crop] for clip, top, left in zip(images, tops, lefts, strict=True)])
+            images = torch.stack(
+                [
+                    clip[..., top : top + self.crop, left : left + self.crop]
+                    for clip, top, left in zip(images, tops, lefts, strict=True)
+                ]
+            )
         return {"video": images.transpose(1, 2).contiguous() * 2 - 1}
 
 
@@ -108,4 +123,3 @@ def start_linear_path(vae: LinearShortcutVAE, source: ClipSource, *, clips: int,
         return
     items = torch.randperm(len(source), generator=generator(seed, "linear path"))[:clips].tolist()
     fit_linear_shortcut(vae.linear, augment.video(source.get(items)).transpose(1, 2) * 2 - 1)
-

@@ -101,11 +101,13 @@ def rotation_degrees(first: Float[Tensor, "*b 9"], second: Float[Tensor, "*b 9"]
 class ViewBatches(Batches):
     """Some frames of every clip: two or three far apart at first, more later, whole clips at the end.
 
-    A batch holds about ``images`` images: many clips of few frames or few clips of many. The share of long clips grows from none
-    to all over ``steps`` micro-batches.
+    A batch holds about ``images`` images: many clips of few frames or few clips of many. The share of long clips grows
+    from none to all over ``steps`` micro-batches.
     """
 
-    def __init__(self, source: ClipSource, *, images: int, steps: int, frames: int, seed: int, augmented: bool = True) -> None:
+    def __init__(
+        self, source: ClipSource, *, images: int, steps: int, frames: int, seed: int, augmented: bool = True
+    ) -> None:
         super().__init__(len(source), max(1, images // 2), seed)
         self.source, self.images, self.steps, self.frames, self.augmented = source, images, steps, frames, augmented
 
@@ -116,7 +118,11 @@ class ViewBatches(Batches):
 
     def make(self, items: Sequence[int], rng: torch.Generator) -> Batch:
         """{"images", "depth", "extrinsics", "intrinsics"} of the chosen frames."""
-        count = self.frames if not self.augmented or uniform(rng) < self._progress**1.5 else (2, 2, 3, 5)[int(uniform(rng, 0, 4))]
+        count = (
+            self.frames
+            if not self.augmented or uniform(rng) < self._progress**1.5
+            else (2, 2, 3, 5)[int(uniform(rng, 0, 4))]
+        )
         count = min(count, self.frames)
         clips = self.source.get(items[: max(1, self.images // count)])
         clips = augment.select_frames(clips, spread_frames(clips.rgb.shape[1], count, rng))
