@@ -2,8 +2,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from cli.running import Runner
 from PIL import Image
+
+from cli.running import Runner
 from pipeline.conftest import build_pipeline
 
 SIDE = 112

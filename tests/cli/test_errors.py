@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 import torch
+
 from cli.conftest import FRAMES, write_photo
 from cli.running import Runner
-
 from gen3r.cameras.cameras import Cameras
 from gen3r.scene.camera_files import write_cameras
 
@@ -70,7 +70,9 @@ def image_bomb(folder: Path, photo: Path) -> Arguments:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
     header = struct.pack(">IIBBBBB", 40_000, 40_000, 8, 2, 0, 0, 0)
-    photo.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b""))
+    photo.write_bytes(
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
+    )
     return ["generate", photo]
 
 
@@ -95,7 +97,12 @@ def video_beside_pictures(folder: Path, photo: Path) -> Arguments:
 
 @case("NaN or infinity")
 def nan_cameras(folder: Path, photo: Path) -> Arguments:
-    return ["generate", photo, "--cameras", edited_cameras(folder, lambda r: r["extrinsics"][1][0].__setitem__(3, float("nan")))]
+    return [
+        "generate",
+        photo,
+        "--cameras",
+        edited_cameras(folder, lambda r: r["extrinsics"][1][0].__setitem__(3, float("nan"))),
+    ]
 
 
 @case("rotation")

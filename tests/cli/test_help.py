@@ -5,6 +5,7 @@ import sys
 import time
 
 import pytest
+
 from cli.running import Runner
 
 COMMANDS = [

@@ -1,1 +1,1 @@
-"""The ``gen3r`` command: one file per subcommand, whose dataclass is its help text, its options and its documentation."""
+"""The ``gen3r`` command: one file per subcommand, whose dataclass is its help text, options and documentation."""

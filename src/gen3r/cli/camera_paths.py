@@ -28,8 +28,8 @@ def resolve_cameras(word: str, frames: int, view_size: tuple[int, int] | None) -
         return word
     if not Path(word).is_file():
         raise ValueError(
-            f"--cameras expects a cameras.json, free, or a trajectory, but {word!r} is neither a file nor a trajectory; "
-            f"the trajectories are {', '.join(sorted(TRAJECTORIES))}."
+            f"--cameras expects a cameras.json, free, or a trajectory, but {word!r} is neither a file nor a "
+            f"trajectory; the trajectories are {', '.join(sorted(TRAJECTORIES))}."
         )
     path = read_cameras(word, size=view_size or OFFICIAL_SIZE)
     count = path.shape[0]

@@ -6,7 +6,7 @@ AUTO = "auto"
 
 
 def resolve_device(name: str) -> torch.device:
-    """``auto`` takes the first CUDA device if there is one, else the CPU; any other word is torch's own name of a device.
+    """``auto`` takes the first CUDA device if there is one, else the CPU; other words are torch's names of devices.
 
     Raises:
         ValueError: if the name is unknown or the device is not here.
@@ -19,5 +19,7 @@ def resolve_device(name: str) -> torch.device:
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         cuda = [f"cuda:{index}" for index in range(torch.cuda.device_count())]
         reason = str(error).splitlines()[0]
-        raise ValueError(f"--device expects one of {', '.join([AUTO, 'cpu', *cuda])}, got {name!r} ({reason}).") from None
+        raise ValueError(
+            f"--device expects one of {', '.join([AUTO, 'cpu', *cuda])}, got {name!r} ({reason})."
+        ) from None
     return device

@@ -4,16 +4,24 @@ import sys
 from collections.abc import Callable
 from types import TracebackType
 
-USER_EXCEPTIONS = (ValueError, FileNotFoundError, FileExistsError, IsADirectoryError, NotADirectoryError, PermissionError)
+USER_EXCEPTIONS = (
+    ValueError,
+    FileNotFoundError,
+    FileExistsError,
+    IsADirectoryError,
+    NotADirectoryError,
+    PermissionError,
+)
 USAGE = 2
 INTERRUPTED = 130
 
 
 def report_user_errors(work: Callable[[], None]) -> int:
-    """Run ``work`` and return the exit code: 0, ``USAGE`` for a user's mistake (one line on stderr), ``INTERRUPTED`` for Ctrl-C.
+    """Run ``work`` and return the exit code: 0, ``USAGE`` for a user's mistake, ``INTERRUPTED`` for Ctrl-C.
 
-    A mistake is one of ``USER_EXCEPTIONS`` raised by this package's own code, where messages say what was expected, what
-    came and what to do. The same types raised inside a library are defects here, and pass through with their traceback.
+    A mistake is one of ``USER_EXCEPTIONS`` raised by this package's own code, where messages say what was expected,
+    what came and what to do: it becomes one line on stderr. The same types raised inside a library are defects here,
+    and pass through with their traceback.
     """
     try:
         work()

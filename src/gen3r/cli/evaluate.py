@@ -33,7 +33,7 @@ class Synthetic:
     """Weight of the text; 1 turns guidance off. Left out, the model's own."""
     batch: int = 1
     """Clips generated together; seconds_per_clip is the batch's time divided by it."""
-    mean_map_count: int = 256
+    mean_map_count: int = 128
     """Training clips whose mean depth map is the depth baseline."""
     cache: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
     """Keep the rendered clips in this file, and take them from it next time."""
@@ -127,9 +127,7 @@ class Table:
 class Eval:
     """Measure a model on generated clips with exact truth."""
 
-    task: (
-        Annotated[Synthetic, tyro.conf.subcommand("synthetic")] | Annotated[Table, tyro.conf.subcommand("table")]
-    )
+    task: Annotated[Synthetic, tyro.conf.subcommand("synthetic")] | Annotated[Table, tyro.conf.subcommand("table")]
 
     def run(self) -> None:
         """Run the chosen task."""

@@ -20,7 +20,8 @@ class Export:
     scene: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="SCENE")]
     """Folder with scene.safetensors and scene.json."""
     format: Annotated[
-        tuple[str, ...], tyro.conf.arg(metavar="FORMAT ...", help=f"What to make: {FORMAT_NAMES}; or a file name such as points.ply.")
+        tuple[str, ...],
+        tyro.conf.arg(metavar="FORMAT ...", help=f"What to make: {FORMAT_NAMES}; or a file name such as points.ply."),
     ]
     out: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
     """New folder for the files. Left out, the files in the scene folder are replaced."""
@@ -35,7 +36,9 @@ class Export:
         if self.out is not None:
             check_output_folder(self.out)
         if not self.scene.is_dir():
-            raise ValueError(f"expected a scene folder, but there is none at {self.scene}; name what gen3r generate wrote.")
+            raise ValueError(
+                f"expected a scene folder, but there is none at {self.scene}; name what gen3r generate wrote."
+            )
         from gen3r.scene.export.folder import export_scene
 
         for path in export_scene(self.scene, self.format, self.out):

@@ -63,7 +63,9 @@ class Generate:
         size = parse_size(self.size)
         check_paths(self.views)
         if not self.views and not self.prompt:
-            raise ValueError("expected at least one VIEW or a --prompt, got neither; name a picture or say what to see.")
+            raise ValueError(
+                "expected at least one VIEW or a --prompt, got neither; name a picture or say what to see."
+            )
         if self.at and len(self.at) != len(self.views):
             raise ValueError(f"--at expects one frame index per view: {len(self.views)}, got {len(self.at)}.")
         if self.seed < 0:

@@ -8,4 +8,6 @@ def check_paths(paths: Sequence[str]) -> None:
     """Raise ValueError for the first path that does not exist, before anything heavy is loaded."""
     for path in paths:
         if not Path(path).exists():
-            raise ValueError(f"expected a picture, a video or a folder, but there is nothing at {path}; check the path.")
+            raise ValueError(
+                f"expected a picture, a video or a folder, but there is nothing at {path}; check the path."
+            )

@@ -1,9 +1,9 @@
 """Clips of the analytic room, as the benchmark takes them."""
 
 import torch
-from scene.rooms import room_scene
 
 from gen3r.data.clip import Clip
+from scene.rooms import room_scene
 
 
 def room_clip(seed: int, frames: int = 5, side: int = 112, unit: float = 1.0) -> Clip:

@@ -1,7 +1,7 @@
 import pytest
 import torch
-from eval.benchmarks.rooms import room_clip
 
+from eval.benchmarks.rooms import room_clip
 from gen3r.eval.baselines.depth import mean_depth_map
 from gen3r.eval.benchmarks.scores import (
     Scores,

@@ -15,14 +15,15 @@ def mean_depth_map(depths: Iterable[Float[Tensor, "F H W"]]) -> Float[Tensor, "H
     Raises:
         ValueError: without a single clip that has a surface.
     """
-    total = count = None
+    sums: list[Tensor] = []
     for depth in depths:
         valid = depth > 0
         if not valid.any():
             continue
         normalised = torch.where(valid, depth / depth[valid].mean(), 0.0)
-        clip_total, clip_count = normalised.double().sum(dim=0), valid.sum(dim=0)
-        total, count = (clip_total, clip_count) if total is None else (total + clip_total, count + clip_count)
-    if total is None or count is None:
+        own = torch.stack([normalised.double().sum(dim=0), valid.double().sum(dim=0)])
+        sums = [own if not sums else sums[0] + own]
+    if not sums:
         raise ValueError("a mean depth map needs at least one clip with a surface, got none.")
+    total, count = sums[0]
     return torch.where(count > 0, total / count.clamp_min(1), 1.0).float()

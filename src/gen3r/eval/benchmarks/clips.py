@@ -16,22 +16,20 @@ from gen3r.data.synthetic import generate_clips
 from gen3r.eval.benchmarks.truth import without_far
 from gen3r.latents.grid import LatentGrid
 
-RENDER_BATCH = 8
-"""Clips rendered between two movements of the progress bar."""
+MEAN_MAP_FRAMES = 5
+"""Frames of each training clip that enter the mean depth map, spread over its path."""
 Advance = Callable[[int, int], None]
 
 
-def rendered_clips(seeds: Sequence[int], grid: LatentGrid, device: torch.device) -> Iterator[Clip]:
-    """Clips of the grid's frames and size, rendered on ``device``, in the order of the seeds."""
-    for start in range(0, len(seeds), RENDER_BATCH):
-        part = list(seeds[start : start + RENDER_BATCH])
-        yield from generate_clips(part, frames=grid.frames, height=grid.height, width=grid.width, device=device)
-
-
 def benchmark_clips(
-    seeds: Sequence[int], grid: LatentGrid, device: torch.device, *, file: Path | None = None, advance: Advance | None = None
+    seeds: Sequence[int],
+    grid: LatentGrid,
+    device: torch.device,
+    *,
+    file: Path | None = None,
+    advance: Advance | None = None,
 ) -> list[Clip]:
-    """The clips of ``seeds``, on the CPU; kept in ``file`` if one is named, and read from it next time.
+    """The clips of ``seeds``, rendered on ``device``, held on the CPU; ``file`` keeps them for the next time.
 
     Raises:
         ValueError: if ``file`` holds other clips than these; nothing is overwritten.
@@ -39,8 +37,8 @@ def benchmark_clips(
     if file is not None and file.exists():
         return _load(file, seeds, grid)
     clips = []
-    for clip in rendered_clips(seeds, grid, device):
-        clips.append(_to_cpu(clip))
+    for clip in generate_clips(seeds, grid.frames, grid.height, grid.width, device=device):
+        clips.append(clip)
         if advance is not None:
             advance(len(clips), len(seeds))
     if file is not None:
@@ -51,17 +49,12 @@ def benchmark_clips(
 def training_depths(
     count: int, grid: LatentGrid, device: torch.device, advance: Advance | None = None
 ) -> Iterator[Float[Tensor, "F H W"]]:
-    """Depth (0 = sky or far) of the first ``count`` clips of the training split."""
-    for done, clip in enumerate(rendered_clips(range(count), grid, device), start=1):
+    """Depth (0 = sky or far) of ``MEAN_MAP_FRAMES`` frames of each of the first ``count`` training clips."""
+    clips = generate_clips(range(count), MEAN_MAP_FRAMES, grid.height, grid.width, device=device, samples=1)
+    for done, clip in enumerate(clips, start=1):
         yield without_far(clip.depth)
         if advance is not None:
             advance(done, count)
-
-
-def _to_cpu(clip: Clip) -> Clip:
-    return Clip(
-        rgb=clip.rgb.cpu(), depth=clip.depth.cpu(), cameras=clip.cameras.to("cpu"), caption=clip.caption, seed=clip.seed
-    )
 
 
 def _save(file: Path, clips: Sequence[Clip]) -> None:

@@ -49,14 +49,14 @@ def reconstruct(pipeline: Gen3RPipeline, truth: Truth) -> Scores:
 def round_trip(pipeline: Gen3RPipeline, truth: Truth) -> Scores:
     """VGGT's tokens -> mode of the geometry posterior -> tokens -> heads."""
     latents = pipeline.geometry.encode(truth.video[None]).mode()
-    grid = pipeline.grid(truth.frames, tuple(truth.video.shape[-2:]))
+    grid = pipeline.grid(truth.frames, truth.size)
     output = pipeline.geometry.decode(latents, grid.token_grid, grid.size)
     return round_trip_scores(output.depth[0], extrinsics_of(output, truth), truth)
 
 
 def extrinsics_of(output: VGGTOutput, truth: Truth) -> Float[Tensor, "F 4 4"]:
     """World-to-camera extrinsics of the first item of a batch."""
-    return decode_pose(output.pose_encoding[0], *truth.video.shape[-2:]).extrinsics
+    return decode_pose(output.pose_encoding[0], *truth.size).extrinsics
 
 
 def generate(
@@ -80,8 +80,9 @@ def generate(
         )
         for truth in truths
     ]
-    size = tuple(truths[0].video.shape[-2:])
-    return pipeline.generate_batch(requests, frames=truths[0].frames, size=size, steps=steps, guidance=guidance)
+    return pipeline.generate_batch(
+        requests, frames=truths[0].frames, size=truths[0].size, steps=steps, guidance=guidance
+    )
 
 
 def frames_of(scene: Scene) -> Float[Tensor, "F 3 H W"]:

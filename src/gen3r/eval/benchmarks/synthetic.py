@@ -46,9 +46,9 @@ def run_synthetic(
 ) -> Tally:
     """Measure every quantity on every clip.
 
-    Generation is given the first frame (``gen1``) or the first and the last (``gen2``), the caption and the true cameras,
-    relative to the first one and in mean depths of the first view. What stops a model on a clip counts as the worst value
-    of the quantities it left out.
+    Generation is given the first frame (``gen1``) or the first and the last (``gen2``), the caption and the true
+    cameras, relative to the first one and in mean depths of the first view. What stops a model on a clip counts as
+    the worst value of the quantities it left out.
 
     Args:
         clips: of the model's size.
@@ -81,16 +81,16 @@ def _reconstruction(pipeline: Gen3RPipeline, truth: Truth, tally: Tally) -> None
     tally.attempt("adapter", truth.seed, names, lambda: stages.round_trip(pipeline, truth))
 
 
-def _generation(
-    pipeline: Gen3RPipeline, batch: Sequence[Truth], settings: SyntheticBenchmark, tally: Tally
-) -> None:
+def _generation(pipeline: Gen3RPipeline, batch: Sequence[Truth], settings: SyntheticBenchmark, tally: Tally) -> None:
     last = batch[0].frames - 1
     one_view, seconds = stages.timed(lambda: _scenes(pipeline, batch, (0,), settings), pipeline.device)
     two_views = _scenes(pipeline, batch, (0, last), settings)
     for truth, one, two in zip(batch, one_view, two_views, strict=True):
         tally.add(truth.seed, {"seconds_per_clip": seconds / len(batch)})
         names = ("gen1_last_psnr", "gen1_mean_psnr", "gen1_between_psnr", "gen1_absrel", "camera_auc30")
-        tally.attempt("1 view", truth.seed, names, lambda one=one, truth=truth: stages.score_one_view(_made(one), truth))
+        tally.attempt(
+            "1 view", truth.seed, names, lambda one=one, truth=truth: stages.score_one_view(_made(one), truth)
+        )
         tally.attempt(
             "1 view, then VGGT",
             truth.seed,
@@ -98,7 +98,9 @@ def _generation(
             lambda one=one, truth=truth: stages.reconstruct_generated(pipeline, _made(one), truth),
         )
         names = ("gen2_mean_psnr", "gen2_absrel")
-        tally.attempt("2 views", truth.seed, names, lambda two=two, truth=truth: stages.score_two_views(_made(two), truth))
+        tally.attempt(
+            "2 views", truth.seed, names, lambda two=two, truth=truth: stages.score_two_views(_made(two), truth)
+        )
 
 
 def _scenes(

@@ -11,7 +11,7 @@ from gen3r.conditioning.cameras import relative_cameras, scene_scale
 from gen3r.data.clip import Clip
 
 MIN_BASELINE = 0.01
-"""Pairs of frames nearer to each other than this, in mean depths of the first view, have no direction of translation."""
+"""Frames nearer to each other than this, in mean depths of the first view, have no direction of translation."""
 
 FAR = 20.0
 """Surfaces farther than this many mean depths of the first view are not judged: as good as sky, and rare."""
@@ -59,6 +59,11 @@ class Truth:
             caption=clip.caption,
             seed=clip.seed,
         )
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Image rows and columns."""
+        return self.video.shape[-2], self.video.shape[-1]
 
     @property
     def frames(self) -> int:

@@ -21,7 +21,7 @@ class Interval:
 
 
 def bootstrap_mean(values: Sequence[float], *, resamples: int = 2000, seed: int = 0) -> Interval:
-    """Percentile bootstrap of the mean over clips (Efron 1979): resample clips with replacement, 2.5 and 97.5 % quantiles.
+    """Percentile bootstrap of the mean over clips (Efron 1979): resampled with replacement, 2.5 and 97.5 % quantiles.
 
     The same values and seed give the same interval. ValueError for no values or values that are not finite: a failed
     clip has to arrive with its metric's worst value.

@@ -23,9 +23,9 @@ class DepthErrors:
 
 
 def median_scale(predicted: Float[Tensor, "*n"], target: Float[Tensor, "*n"], valid: Bool[Tensor, "*n"]) -> float:
-    """Median of truth / prediction over the valid pixels with positive prediction: the scale that minimises sum |log s p - log t|.
+    """Median of truth / prediction over the valid pixels with positive prediction.
 
-    A ratio's median is insensitive to far outliers, unlike least squares. NaN where no pixel is usable.
+    It minimises the sum of |log(scale * prediction) - log(truth)|. A ratio's median is insensitive to far outliers, unlike least squares. NaN where no pixel is usable.
     """
     usable = valid & torch.isfinite(predicted) & (predicted > 0)
     if not usable.any():
@@ -33,7 +33,9 @@ def median_scale(predicted: Float[Tensor, "*n"], target: Float[Tensor, "*n"], va
     return (target[usable].double() / predicted[usable].double()).median().item()
 
 
-def depth_errors(predicted: Float[Tensor, "F H W"], target: Float[Tensor, "F H W"], valid: Bool[Tensor, "F H W"]) -> DepthErrors:
+def depth_errors(
+    predicted: Float[Tensor, "F H W"], target: Float[Tensor, "F H W"], valid: Bool[Tensor, "F H W"]
+) -> DepthErrors:
     """AbsRel and delta < 1.25 of z-depth in any positive unit; ONE scale (``median_scale``) per clip, no shift.
 
     ``valid`` marks pixels whose truth is a surface. A non-finite prediction at a valid pixel makes the clip a failure

@@ -1,9 +1,10 @@
 """Relative pose errors over all pairs of frames, and their recall curves.
 
-For each pair i < j the relative pose ``E_j E_i^-1`` (world-to-camera extrinsics E) does not depend on the world frame, and the
-direction of its translation does not depend on scale: predictions need no alignment. This is the protocol of PoseDiffusion
-and VGGT with two differences, both stricter or more exact: the direction of translation keeps its sign (they fold angles above
-90 degrees), and the area under the recall curve is integrated exactly instead of in bins of one degree.
+For each pair i < j the relative pose ``E_j E_i^-1`` (world-to-camera extrinsics E) does not depend on the world frame,
+and the direction of its translation does not depend on scale: predictions need no alignment. This is the protocol of
+PoseDiffusion and VGGT with two differences, both stricter or more exact: the direction of translation keeps its sign
+(they fold angles above 90 degrees), and the area under the recall curve is integrated exactly instead of in bins of
+one degree.
 """
 
 from dataclasses import dataclass
@@ -25,7 +26,7 @@ class PairErrors:
     translation: Float[Tensor, "P"]
     """Angle between predicted and true direction of relative translation; 180 where the prediction does not move."""
     moves: Bool[Tensor, "P"]
-    """Whether the true baseline is long enough for a direction to mean anything; elsewhere translation is not judged."""
+    """Whether the true baseline is long enough to have a direction; elsewhere translation is not judged."""
 
 
 def rotation_angle_deg(rotation: Float[Tensor, "*b 3 3"]) -> Float[Tensor, "*b"]:
@@ -52,10 +53,12 @@ def direction_angle_deg(a: Float[Tensor, "*b 3"], b: Float[Tensor, "*b 3"]) -> F
     return torch.where(undirected, WORST_DEG, angle)
 
 
-def pair_errors(predicted: Float[Tensor, "F 4 4"], target: Float[Tensor, "F 4 4"], *, min_baseline: float) -> PairErrors:
+def pair_errors(
+    predicted: Float[Tensor, "F 4 4"], target: Float[Tensor, "F 4 4"], *, min_baseline: float
+) -> PairErrors:
     """Errors of every pair of frames, from world-to-camera extrinsics (float32 or 64; computed in 64).
 
-    ``min_baseline`` is in the target's units: pairs whose true centres are nearer than that have no ``translation`` error.
+    ``min_baseline`` is in the target's units: pairs with nearer true centres are not ``moves``.
     A non-finite prediction raises ValueError (the clip counts as failed).
     """
     if not torch.isfinite(predicted).all():
@@ -71,7 +74,7 @@ def pair_errors(predicted: Float[Tensor, "F 4 4"], target: Float[Tensor, "F 4 4"
 
 
 def recall_auc(errors_deg: Float[Tensor, "P"], threshold_deg: float) -> float:
-    """Area under the recall curve up to the threshold, divided by the threshold: ``mean(max(0, 1 - error / threshold))`` in [0, 1]."""
+    """Area under the recall curve up to the threshold, as a share: ``mean(max(0, 1 - error / threshold))``."""
     return (1.0 - errors_deg.double() / threshold_deg).clamp_min(0.0).mean().item()
 
 
@@ -81,8 +84,10 @@ def rotation_auc(pairs: PairErrors, threshold_deg: float) -> float:
 
 
 def pose_auc(pairs: PairErrors, threshold_deg: float) -> float:
-    """``recall_auc`` of the larger of both errors per pair (rotation alone where the true camera does not move): VGGT's AUC."""
-    return recall_auc(torch.where(pairs.moves, torch.maximum(pairs.rotation, pairs.translation), pairs.rotation), threshold_deg)
+    """``recall_auc`` of the larger of both errors, rotation alone where the true camera does not move: VGGT's AUC."""
+    return recall_auc(
+        torch.where(pairs.moves, torch.maximum(pairs.rotation, pairs.translation), pairs.rotation), threshold_deg
+    )
 
 
 def recall(errors_deg: Float[Tensor, "P"], threshold_deg: float) -> float:
