@@ -25,7 +25,8 @@ class DepthErrors:
 def median_scale(predicted: Float[Tensor, "*n"], target: Float[Tensor, "*n"], valid: Bool[Tensor, "*n"]) -> float:
     """Median of truth / prediction over the valid pixels with positive prediction.
 
-    It minimises the sum of |log(scale * prediction) - log(truth)|. A ratio's median is insensitive to far outliers, unlike least squares. NaN where no pixel is usable.
+    It minimises the sum of |log(scale * prediction) - log(truth)|; unlike least squares it is insensitive to outliers.
+    NaN where no pixel is usable.
     """
     usable = valid & torch.isfinite(predicted) & (predicted > 0)
     if not usable.any():
