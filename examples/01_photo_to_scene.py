@@ -10,9 +10,7 @@ import sys
 import time
 from pathlib import Path
 
-from gen3r.pipeline import Gen3RPipeline
-from gen3r.scene.export.folder import write_scene_folder
-from gen3r.scene.images import read_image
+from gen3r import Gen3RPipeline, read_image, write_scene_folder
 
 HERE = Path(__file__).parent
 
