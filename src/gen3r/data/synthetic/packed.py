@@ -13,72 +13,88 @@ from gen3r.data.synthetic.description import Description, Primitive, Shape, mate
 
 _PADDING = (0.0, -1000.0, 0.0)
 """Where filler solids lie: out of every ray's way."""
+_PADDED_TO = 4
+"""Solids of each shape are padded to a multiple of this plus the number of their shape."""
 
 
 class PackedScene(NamedTuple):
-    """N primitives sorted by shape, and N + 6 materials (the last six: faces -x, +x, floor, ceiling, -z, +z)."""
+    """N solids sorted by shape, and N + 6 materials (the last six: faces -x, +x, floor, ceiling, -z, +z)."""
 
-    counts: tuple[int, ...]
-    """Primitives of each shape."""
     is_room: bool
-    local_from_world: Float[Tensor, "N 3 3"]
-    """World directions to the unit primitive's axes."""
-    world_from_rotated: Float[Tensor, "N 3 3"]
-    """Rotation of each primitive."""
-    center: Float[Tensor, "N 3"]
-    half_size: Float[Tensor, "N 3"]
+    unit_from_world: tuple[Float[Tensor, "_ 3 4"], ...]
+    """For each shape, what takes world points to the axes of the unit primitive."""
+    half_size: tuple[Float[Tensor, "_ 3"], ...]
+    """For each shape, metres."""
+    all_unit_from_world: Float[Tensor, "N 3 4"]
+    all_half_size: Float[Tensor, "N 3"]
     shape: Int[Tensor, " N"]
-    color: Float[Tensor, "M 3"]
-    second: Float[Tensor, "M 3"]
+    color: Float[Tensor, "3 M"]
+    second: Float[Tensor, "3 M"]
     texture: Int[Tensor, " M"]
     frequency: Float[Tensor, " M"]
     gloss: Float[Tensor, " M"]
     emission: Float[Tensor, " M"]
     half_extent: Float[Tensor, " 3"]
-    light_position: Float[Tensor, " 3"]
-    light_color: Float[Tensor, " 3"]
-    sky: Float[Tensor, " 3"]
-    horizon: Float[Tensor, " 3"]
-    ambient_up: Float[Tensor, " 3"]
-    ambient_down: Float[Tensor, " 3"]
+    light_position: Float[Tensor, "3 1"]
+    light_color: Float[Tensor, "3 1"]
+    sky: Float[Tensor, "3 1"]
+    horizon: Float[Tensor, "3 1"]
+    ambient_up: Float[Tensor, "3 1"]
+    ambient_down: Float[Tensor, "3 1"]
 
     def to(self, device: torch.device | str) -> PackedScene:
         """Move every tensor."""
-        return PackedScene(*(value.to(device) if isinstance(value, Tensor) else value for value in self))
+        moved = {
+            name: value.to(device) if isinstance(value, Tensor) else tuple(part.to(device) for part in value)
+            for name, value in self._asdict().items()
+            if name != "is_room"
+        }
+        return PackedScene(is_room=self.is_room, **moved)
 
 
 def pack(scene: Description) -> PackedScene:
-    """Tensors of a description. Every shape occurs at least twice, so that compiled code sees no special sizes."""
-    primitives = list(scene.primitives)
-    for shape in Shape:
-        missing = 2 - sum(item.shape is shape for item in primitives)
-        primitives += [_filler(shape)] * max(missing, 0)
-    primitives.sort(key=lambda item: item.shape)
-    rotation = torch.stack([_rotation(item.yaw, item.pitch, item.roll) for item in primitives])
-    half_size = torch.tensor([item.half_size for item in primitives])
-    materials = [item.material for item in primitives] + list(scene.surroundings)
-    assert scene.light is not None
+    """Tensors of a description.
+
+    Solids of each shape are padded with far-away ones so that the four counts differ from each other and from 0 and 1 in
+    every scene. Compiled code may then treat them as free sizes and serve all scenes: torch.compile takes sizes that are
+    equal when it first sees them for equal forever.
+    """
+    solids: list[list[Primitive]] = [[item for item in scene.primitives if item.shape is shape] for shape in Shape]
+    for shape, items in zip(Shape, solids, strict=True):
+        while len(items) < 2 or len(items) % _PADDED_TO != shape:
+            items.append(_filler(shape))
+    affine = tuple(torch.stack([_unit_from_world(item) for item in items]).float() for items in solids)
+    half_size = tuple(torch.tensor([item.half_size for item in items], dtype=torch.float32) for items in solids)
+    materials = [item.material for items in solids for item in items] + list(scene.surroundings)
+    light = scene.light
+    assert light is not None
+
+    def column(value: tuple[float, float, float]) -> Float[Tensor, "3 1"]:
+        return torch.tensor(value, dtype=torch.float32)[:, None]
+
+    def numbers(values: list[float]) -> Float[Tensor, " M"]:
+        return torch.tensor(values, dtype=torch.float32)
+
     return PackedScene(
-        counts=tuple(sum(item.shape is shape for item in primitives) for shape in Shape),
         is_room=scene.is_room,
-        local_from_world=rotation.transpose(1, 2) / half_size[:, :, None],
-        world_from_rotated=rotation,
-        center=torch.tensor([[float(c) for c in item.center] for item in primitives]),
+        unit_from_world=affine,
         half_size=half_size,
-        shape=torch.tensor([int(item.shape) for item in primitives]),
-        color=torch.tensor([item.color for item in materials]),
-        second=torch.tensor([item.second for item in materials]),
+        all_unit_from_world=torch.cat(affine),
+        all_half_size=torch.cat(half_size),
+        shape=torch.tensor([int(item.shape) for items in solids for item in items]),
+        color=torch.tensor([item.color for item in materials], dtype=torch.float32).T.contiguous(),
+        second=torch.tensor([item.second for item in materials], dtype=torch.float32).T.contiguous(),
         texture=torch.tensor([int(item.texture) for item in materials]),
-        frequency=torch.tensor([float(item.frequency) for item in materials]),
-        gloss=torch.tensor([float(item.gloss) for item in materials]),
-        emission=torch.tensor([float(item.emission) for item in materials]),
-        half_extent=torch.tensor(scene.half_extent),
-        light_position=torch.tensor(scene.light.position),
-        light_color=torch.tensor(scene.light.color),
-        sky=torch.tensor(scene.light.sky),
-        horizon=torch.tensor(scene.light.horizon),
-        ambient_up=torch.tensor(scene.light.ambient_up),
-        ambient_down=torch.tensor(scene.light.ambient_down),
+        frequency=numbers([item.frequency for item in materials]),
+        gloss=numbers([item.gloss for item in materials]),
+        emission=numbers([item.emission for item in materials]),
+        half_extent=torch.tensor(scene.half_extent, dtype=torch.float32),
+        light_position=column(light.position),
+        light_color=column(light.color),
+        sky=column(light.sky),
+        horizon=column(light.horizon),
+        ambient_up=column(light.ambient_up),
+        ambient_down=column(light.ambient_down),
     )
 
 
@@ -94,9 +110,18 @@ def _filler(shape: Shape) -> Primitive:
     )
 
 
+def _unit_from_world(solid: Primitive) -> Float[Tensor, "3 4"]:
+    """Rows of the affine map that takes the solid to its unit primitive, in double precision."""
+    center = torch.tensor(solid.center, dtype=torch.float64)
+    half_size = torch.tensor(solid.half_size, dtype=torch.float64)
+    matrix = _rotation(solid.yaw, solid.pitch, solid.roll).T / half_size[:, None]
+    return torch.cat((matrix, -(matrix @ center)[:, None]), dim=1)
+
+
 def _rotation(yaw: float, pitch: float, roll: float) -> Float[Tensor, "3 3"]:
+    """World from solid: roll about z, then pitch about x, then yaw about y."""
     cy, sy, cx, sx, cz, sz = (f(a) for a in (yaw, pitch, roll) for f in (math.cos, math.sin))
-    turn = torch.tensor([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]])
-    nod = torch.tensor([[1, 0, 0], [0, cx, -sx], [0, sx, cx]])
-    tip = torch.tensor([[cz, -sz, 0], [sz, cz, 0], [0, 0, 1.0]])
+    turn = torch.tensor([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]], dtype=torch.float64)
+    nod = torch.tensor([[1, 0, 0], [0, cx, -sx], [0, sx, cx]], dtype=torch.float64)
+    tip = torch.tensor([[cz, -sz, 0], [sz, cz, 0], [0, 0, 1]], dtype=torch.float64)
     return turn @ nod @ tip

@@ -11,9 +11,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from gen3r.data.synthetic.description import Description
-from gen3r.data.synthetic.intersection import FAR, distance
+from gen3r.data.synthetic.intersection import FAR, distances_along
 from gen3r.data.synthetic.packed import PackedScene
-from gen3r.data.synthetic.shading import first_hit
+from gen3r.data.synthetic.surface import ray_depth
 
 CLEARANCE = 0.3
 """Metres between the camera and anything solid."""
@@ -22,6 +22,8 @@ LOWEST = 0.35
 TRIES = 60
 PATIENCE = 8
 """Acceptable paths to compare before the best is taken, unless one sees most things."""
+PROBES = 7
+"""Rays along each image side that look for near surfaces."""
 NEARLY_STATIC = 0.08
 """Share of clips that hardly move."""
 
@@ -144,17 +146,19 @@ def looking(eyes: Float[Tensor, "F 3"], targets: Float[Tensor, "F 3"]) -> Float[
 def _is_clear(packed: PackedScene, path: FilmedPath) -> bool:
     """Nothing touches the camera, and no near surface fills the picture."""
     poses = path.world_from_camera
-    if float(distance(packed, poses[:, :3, 3].contiguous()).min()) < CLEARANCE:
+    eyes = poses[:, :3, 3].T
+    if float(distances_along(packed, eyes, torch.zeros_like(eyes), (0.0,))[0].min()) < CLEARANCE:
         return False
-    side = torch.linspace(-0.9, 0.9, 7) * math.tan(path.fov / 2)
+    side = torch.linspace(-0.9, 0.9, PROBES) * math.tan(path.fov / 2)
     y, x = torch.meshgrid(side, side, indexing="ij")
-    rays = torch.stack((x, y, torch.ones_like(x)), dim=-1).reshape(-1, 3)
-    for index in (0, len(poses) // 2, len(poses) - 1):
-        directions = (rays @ poses[index, :3, :3].T).contiguous()
-        t, _, _ = first_hit(packed, poses[index, :3, 3].expand_as(directions).contiguous(), directions)
-        if float(t.min()) < 0.45 or float(t.clamp_max(FAR).quantile(0.3)) < (1.3 if packed.is_room else 1.8):
-            return False
-    return True
+    rays = torch.stack((x, y, torch.ones_like(x))).reshape(3, -1)
+    looks = [poses[index] for index in (0, len(poses) // 2, len(poses) - 1)]
+    directions = torch.cat([pose[:3, :3] @ rays for pose in looks], dim=1)
+    origins = torch.cat([pose[:3, 3:].expand_as(rays) for pose in looks], dim=1)
+    depth = ray_depth(packed, origins, directions).view(len(looks), -1)
+    depth = torch.where(depth > 0, depth, FAR)
+    typical = depth.quantile(0.3, dim=1)
+    return float(depth.min()) > 0.45 and float(typical.min()) > (1.3 if packed.is_room else 1.8)
 
 
 def _things_in_view(scene: Description, path: FilmedPath) -> int:

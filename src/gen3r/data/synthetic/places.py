@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+from functools import partial
 
 from gen3r.data.synthetic.buildings import BUILDINGS
 from gen3r.data.synthetic.description import Description, Light, Material, Place, Shape, Texture, material
@@ -67,7 +68,8 @@ def _build_room(scene: Description) -> None:
     accent = material(scene.color(), None, scene.pattern(0.2), 2.0) if chance.random() < 0.5 else wall
     ceiling = material((0.72, 0.71, 0.68))
     scene.surroundings = (wall, wall, floor, ceiling, accent, wall)
-    scene.setting = f"a room with {_WALL_WORDS[wall_pattern]}{color_name(wall_color)} walls and a {_FLOOR_WORDS[floor_pattern]} floor"
+    walls = f"{_WALL_WORDS[wall_pattern]}{color_name(wall_color)} walls"
+    scene.setting = f"a room with {walls} and a {_FLOOR_WORDS[floor_pattern]} floor"
     lamp = (chance.uniform(-0.5, 0.5) * half_x, height - 0.25, chance.uniform(-0.5, 0.5) * half_z)
     strength = chance.uniform(5.0, 7.5) * height * 0.4
     warmth = chance.choice([(1, 0.9, 0.75), (1, 0.96, 0.9), (0.95, 0.97, 1), (1, 0.82, 0.6)])
@@ -116,7 +118,7 @@ def _floor(scene: Description) -> tuple[Material, Texture]:
 def _decorate_walls(scene: Description) -> None:
     """Windows and paintings on some of the four walls."""
     chance = scene.random
-    half_x, height, half_z = scene.half_extent
+    half_x, _, half_z = scene.half_extent
     for index in range(4):
         if chance.random() >= 0.75:
             continue
@@ -130,13 +132,7 @@ def _decorate_walls(scene: Description) -> None:
             else (chance.uniform(0.25, 0.6), chance.uniform(0.25, 0.45))
         )
 
-        def panel(shift: float, thickness: float, width: float, tall: float, look: Material) -> None:
-            y = height * 0.56
-            if on_x:  # noqa: B023 - called within its own iteration
-                scene.add(Shape.BOX, (sign * half_x, y, along + shift), (thickness, tall, width), look)  # noqa: B023
-            else:
-                scene.add(Shape.BOX, (along + shift, y, sign * half_z), (width, tall, thickness), look)  # noqa: B023
-
+        panel = partial(_panel, scene, on_x, sign, along)
         panel(0.0, 0.03, half_w + 0.06, half_h + 0.06, material((0.7, 0.7, 0.67) if window else scene.wood[1]))
         if window:
             view = material((0.2, 0.42, 0.75), (0.6, 0.7, 0.8), Texture.NOISE, 0.5, emission=0.7)
@@ -148,6 +144,26 @@ def _decorate_walls(scene: Description) -> None:
             art = material(scene.color(), scene.color(), chance.choice(patterns), chance.uniform(1.5, 3.5))
             panel(0.0, 0.036, half_w, half_h, art)
             scene.say("a painting")
+
+
+def _panel(
+    scene: Description,
+    on_x: bool,
+    sign: int,
+    along: float,
+    shift: float,
+    thickness: float,
+    width: float,
+    tall: float,
+    look: Material,
+) -> None:
+    """A flat box on the wall ``sign`` x (or z), ``shift`` beside its place ``along`` the wall; half sizes in metres."""
+    half_x, height, half_z = scene.half_extent
+    y = height * 0.56
+    if on_x:
+        scene.add(Shape.BOX, (sign * half_x, y, along + shift), (thickness, tall, width), look)
+    else:
+        scene.add(Shape.BOX, (along + shift, y, sign * half_z), (width, tall, thickness), look)
 
 
 def _place_furniture(scene: Description, name: str) -> None:

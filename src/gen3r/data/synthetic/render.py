@@ -2,43 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import lru_cache
-from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from gen3r.cameras import Cameras
-from gen3r.data.synthetic.intersection import FAR
 from gen3r.data.synthetic.packed import PackedScene
-from gen3r.data.synthetic.shading import first_hit, shade
+from gen3r.data.synthetic.shading import shade
+from gen3r.data.synthetic.surface import ray_depth
 from gen3r.data.synthetic.textures import noise_table
 
-CHUNK = 16384
-"""Rays per kernel launch; constant, so that compiled code sees one size."""
+CPU_CHUNK = 16384
+"""Rays per call on a CPU: what a core keeps in its cache. Constant, so that compiled code sees one size."""
+GPU_CHUNK = 262144
+"""Rays per call on an accelerator: enough to fill it, little enough to fit."""
 _SUBPIXELS: dict[int, tuple[tuple[float, float], ...]] = {
     1: ((0.0, 0.0),),
     2: ((-0.25, -0.25), (0.25, 0.25)),
     4: ((-0.125, -0.375), (0.375, -0.125), (0.125, 0.375), (-0.375, 0.125)),
 }
-"""Sample positions around the pixel centre, rows and columns all different."""
-_LIGHT_SHIFTS = ((0.7, 0.0, 0.4), (-0.4, 0.0, 0.7), (-0.7, 0.0, -0.4), (0.4, 0.0, -0.7))
+"""Sample positions around the pixel centre (down, right), rows and columns all different."""
+_LIGHT_SHIFTS = ((0.7, 0.0, 0.4), (-0.7, 0.0, -0.4), (-0.4, 0.0, 0.7), (0.4, 0.0, -0.7))
 """Where on the lamp each sample aims: soft shadows without further rays."""
-
-
-def _shade_and_hit(scene: PackedScene, *arguments: Any) -> Tensor:
-    return shade(scene, *arguments)
-
-
-def _depth(scene: PackedScene, origins: Tensor, directions: Tensor) -> Tensor:
-    return first_hit(scene, origins, directions)[0]
 
 
 @lru_cache(maxsize=1)
 def _compiled() -> tuple[Callable[..., Tensor], Callable[..., Tensor]]:
-    return torch.compile(_shade_and_hit, dynamic=True), torch.compile(_depth, dynamic=True)
+    return torch.compile(shade), torch.compile(ray_depth)
+
+
+def sample_counts() -> tuple[int, ...]:
+    """How many colour samples per pixel `render` offers."""
+    return tuple(_SUBPIXELS)
 
 
 @torch.no_grad()
@@ -51,58 +49,65 @@ def render(
         scene: what to look at.
         cameras: ``[F]``.
         samples: colour samples per pixel: 1, 2 or 4.
-        compiled: use torch.compile: minutes to start, then several times faster on a CPU.
+        compiled: use torch.compile: slow to start, then several times faster; colours may differ in the last bits.
 
     Raises:
         ValueError: for another number of samples.
     """
     if samples not in _SUBPIXELS:
         raise ValueError(f"samples must be one of {sorted(_SUBPIXELS)}, got {samples}.")
-    color_of, depth_of = _compiled() if compiled else (_shade_and_hit, _depth)
-    device = scene.center.device
+    color_of, depth_of = _compiled() if compiled else (shade, ray_depth)
+    if compiled:
+        _let_sizes_vary(scene)
+    device = scene.shape.device
     table = noise_table(device)
     size = (len(cameras), cameras.height, cameras.width)
     pixel_angle = (1 / cameras.intrinsics[0, 0, 0]).to(device) / samples**0.5
-    total = torch.zeros(size[0] * size[1] * size[2], 3, device=device)
+    total = torch.zeros(3, size[0] * size[1] * size[2], device=device)
     for (down, right), shift in zip(_SUBPIXELS[samples], _LIGHT_SHIFTS, strict=False):
-        origins, directions = _rays(cameras, down, right, device)
-        unit = directions / directions.norm(dim=-1, keepdim=True)
-        offset = torch.tensor(shift if samples > 1 else (0.0, 0.0, 0.0), device=device)
-        for part, chunk in _chunks(origins, unit):
-            total[part] += color_of(scene, table, *chunk, pixel_angle, offset)[: part.stop - part.start]
-    origins, directions = _rays(cameras, 0.0, 0.0, device)
-    depth = torch.cat(
-        [depth_of(scene, *chunk)[: part.stop - part.start] for part, chunk in _chunks(origins, directions)]
-    )
-    depth = torch.where(depth < FAR / 2, depth, 0.0)
-    return (total / samples).view(*size, 3), depth.view(size)
+        offset = torch.tensor(shift if samples > 1 else (0.0, 0.0, 0.0), device=device)[:, None]
+        for part, origins, directions in _chunks(*_rays(cameras, down, right, device)):
+            total[:, part] += color_of(scene, table, origins, directions, pixel_angle, offset)[:, : part.stop - part.start]
+    depth = torch.empty(total.shape[1], device=device)
+    for part, origins, directions in _chunks(*_rays(cameras, 0.0, 0.0, device)):
+        depth[part] = depth_of(scene, origins, directions)[: part.stop - part.start]
+    return (total / samples).T.reshape(*size, 3), depth.view(size)
 
 
-def _rays(cameras: Cameras, down: float, right: float, device: torch.device) -> tuple[Tensor, Tensor]:
+def _let_sizes_vary(scene: PackedScene) -> None:
+    """Tell torch.compile that the numbers of solids differ between scenes."""
+    per_material = (scene.texture, scene.frequency, scene.gloss, scene.emission)
+    for tensor in (*scene.unit_from_world, *scene.half_size, *per_material):
+        torch._dynamo.mark_dynamic(tensor, 0)
+    for tensor in (scene.all_unit_from_world, scene.all_half_size, scene.shape):
+        torch._dynamo.mark_dynamic(tensor, 0)
+    for tensor in (scene.color, scene.second):
+        torch._dynamo.mark_dynamic(tensor, 1)
+
+
+def _rays(
+    cameras: Cameras, down: float, right: float, device: torch.device
+) -> tuple[Float[Tensor, "3 R"], Float[Tensor, "3 R"]]:
     """Origins and directions with unit z in the camera, so that the ray parameter is the z-depth."""
     rows = torch.arange(cameras.height, device=device) + 0.5 + down
     columns = torch.arange(cameras.width, device=device) + 0.5 + right
-    y, x = torch.meshgrid(rows, columns, indexing="ij")
-    intrinsics = cameras.intrinsics.to(device)
-    focal_x, focal_y = intrinsics[:, 0, 0, None, None], intrinsics[:, 1, 1, None, None]
-    center_x, center_y = intrinsics[:, 0, 2, None, None], intrinsics[:, 1, 2, None, None]
-    local = torch.stack(
-        ((x - center_x) / focal_x, (y - center_y) / focal_y, torch.ones_like(x).expand(len(cameras), -1, -1)), dim=-1
-    )
-    poses = cameras.world_from_camera.to(device)
-    directions = torch.einsum("fij,fhwj->fhwi", poses[:, :3, :3], local)
-    origins = poses[:, None, None, :3, 3].expand_as(directions)
-    return origins.reshape(-1, 3), directions.reshape(-1, 3)
+    v, u = torch.meshgrid(rows, columns, indexing="ij")
+    intrinsics = cameras.intrinsics.to(device)[:, :, :, None, None]
+    x = (u - intrinsics[:, 0, 2]) / intrinsics[:, 0, 0]
+    y = (v - intrinsics[:, 1, 2]) / intrinsics[:, 1, 1]
+    poses = cameras.world_from_camera.to(device)[:, :3, :, None, None]
+    directions = torch.stack([poses[:, i, 0] * x + poses[:, i, 1] * y + poses[:, i, 2] for i in range(3)])
+    origins = poses[:, :, 3].transpose(0, 1).expand_as(directions)
+    return origins.reshape(3, -1), directions.reshape(3, -1)
 
 
-def _chunks(origins: Tensor, directions: Tensor) -> list[tuple[slice, tuple[Tensor, Tensor]]]:
-    """Pieces of exactly `CHUNK` rays (the last repeats its first ray), and where they belong."""
-    pieces = []
-    for start in range(0, len(origins), CHUNK):
-        part = slice(start, min(start + CHUNK, len(origins)))
-        missing = CHUNK - (part.stop - part.start)
-        chunk = tuple(
-            torch.cat((rays[part], rays[part][:1].expand(missing, 3))).contiguous() for rays in (origins, directions)
-        )
-        pieces.append((part, chunk))
-    return pieces
+def _chunks(
+    origins: Float[Tensor, "3 R"], directions: Float[Tensor, "3 R"]
+) -> Iterator[tuple[slice, Float[Tensor, "3 chunk"], Float[Tensor, "3 chunk"]]]:
+    """Pieces of one constant size, the last one filled up by repeating a ray, and where they belong."""
+    size = CPU_CHUNK if origins.device.type == "cpu" else GPU_CHUNK
+    count = origins.shape[1]
+    for start in range(0, count, size):
+        part = slice(start, min(start + size, count))
+        index = torch.arange(start, start + size, device=origins.device).clamp_max(count - 1)
+        yield part, origins[:, index], directions[:, index]
