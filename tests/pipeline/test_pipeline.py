@@ -134,7 +134,8 @@ def test_the_callback_counts_steps_and_can_cancel(pipeline: Gen3RPipeline, photo
 
 def test_reconstruction_takes_any_number_of_pictures(pipeline: Gen3RPipeline) -> None:
     scene = pipeline.reconstruct(torch.rand(3, 3, SIDE, SIDE))
-    assert scene.frames == 3 and scene.provenance["kind"] == "reconstructed"
+    assert scene.frames == 3
+    assert scene.provenance["kind"] == "reconstructed"
 
 
 def test_a_saved_pipeline_is_the_same_pipeline(pipeline: Gen3RPipeline, photo, tmp_path) -> None:
@@ -142,7 +143,8 @@ def test_a_saved_pipeline_is_the_same_pipeline(pipeline: Gen3RPipeline, photo, t
     loaded = Gen3RPipeline.from_pretrained(tmp_path / "model")
     assert loaded.config == pipeline.config
     first, second = (p([photo], "a red ball", cameras="orbit", generator=9) for p in (pipeline, loaded))
-    assert torch.equal(first.depth, second.depth) and torch.equal(first.rgb, second.rgb)
+    assert torch.equal(first.depth, second.depth)
+    assert torch.equal(first.rgb, second.rgb)
 
 
 def test_bf16_networks_stay_close_to_float32(photo) -> None:

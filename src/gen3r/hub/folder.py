@@ -11,9 +11,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import nn
+from torch import Tensor, nn
 
 Network = TypeVar("Network", bound=nn.Module)
 Config = TypeVar("Config")
@@ -113,7 +114,15 @@ def _listing(names: list[str], most: int = 8) -> str:
     return f"[{shown}{', ...' if len(names) > most else ''}] ({len(names)})"
 
 
-def save_network(network: nn.Module, config: Any, folder: Path) -> None:
+def stored_tensors(network: nn.Module, storage: torch.dtype | None = None) -> dict[str, Tensor]:
+    """Every tensor of a network, apart from each other and on the CPU; floating ones as ``storage`` if given."""
+    return {
+        name: tensor.detach().to("cpu", storage if tensor.is_floating_point() else None, copy=True).contiguous()
+        for name, tensor in network.state_dict().items()
+    }
+
+
+def save_network(network: nn.Module, config: Any, folder: Path, storage: torch.dtype | None = None) -> None:
     """Write ``config.json`` and ``model.safetensors`` into ``folder``, replacing it as a whole."""
     folder = Path(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -121,8 +130,7 @@ def save_network(network: nn.Module, config: Any, folder: Path) -> None:
     temporary.mkdir()
     try:
         write_json(temporary / CONFIG_FILE, dataclasses.asdict(config))
-        tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
-        save_file(tensors, temporary / WEIGHTS_FILE)
+        save_file(stored_tensors(network, storage), temporary / WEIGHTS_FILE)
         if folder.exists():
             shutil.rmtree(folder)
         os.replace(temporary, folder)

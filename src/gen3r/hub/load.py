@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+import torch
+from safetensors.torch import save_file
 from torch import nn
 from transformers import PreTrainedTokenizerFast, UMT5Config, UMT5EncoderModel
 
@@ -23,6 +25,7 @@ from gen3r.hub.folder import (
     load_weights,
     read_json,
     save_network,
+    stored_tensors,
     write_json,
 )
 from gen3r.hub.registry import PIPELINE_FILE
@@ -98,8 +101,10 @@ def load_encoder_weights(encoder: UMT5EncoderModel, path: Path) -> None:
     load_weights(encoder, path)
 
 
-def save_networks(networks: Networks, settings: object, folder: Path) -> None:
+def save_networks(networks: Networks, settings: object, folder: Path, storage: torch.dtype | None = None) -> None:
     """Write a model folder under a temporary name, then put it in place of ``folder``.
+
+    ``storage`` is the type of floating tensors in the files (None: as they are); loading widens them to float32 again.
 
     Raises:
         ValueError: if ``folder`` exists and is not a model folder.
@@ -110,7 +115,7 @@ def save_networks(networks: Networks, settings: object, folder: Path) -> None:
     temporary = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}")
     temporary.mkdir()
     try:
-        _write(networks, settings, temporary)
+        _write(networks, settings, temporary, storage)
         if folder.exists():
             shutil.rmtree(folder)
         os.replace(temporary, folder)
@@ -118,27 +123,24 @@ def save_networks(networks: Networks, settings: object, folder: Path) -> None:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _write(networks: Networks, settings: object, folder: Path) -> None:
+def _write(networks: Networks, settings: object, folder: Path, storage: torch.dtype | None) -> None:
     vae = networks.appearance.vae
     if not isinstance(vae, LinearShortcutVAE):
         raise ValueError(f"expected a LinearShortcutVAE to save, got {type(vae).__name__}.")
-    save_network(vae, vae.config, folder / VAE)
-    save_network(networks.geometry.vggt, networks.geometry.vggt.config, folder / VGGT_FOLDER)
-    save_network(networks.geometry.adapter, networks.geometry.adapter.config, folder / ADAPTER)
-    save_network(networks.transformer, networks.transformer.settings, folder / TRANSFORMER)
-    save_text(networks.text, folder)
+    save_network(vae, vae.config, folder / VAE, storage)
+    save_network(networks.geometry.vggt, networks.geometry.vggt.config, folder / VGGT_FOLDER, storage)
+    save_network(networks.geometry.adapter, networks.geometry.adapter.config, folder / ADAPTER, storage)
+    save_network(networks.transformer, networks.transformer.settings, folder / TRANSFORMER, storage)
+    save_text(networks.text, folder, storage)
     write_json(folder / PIPELINE_FILE, dataclasses.asdict(settings))  # type: ignore[call-overload]
 
 
-def save_text(text: TextEncoder, folder: Path) -> None:
+def save_text(text: TextEncoder, folder: Path, storage: torch.dtype | None = None) -> None:
     """Write the two folders that ``load_text`` reads."""
-    from safetensors.torch import save_file
-
     encoder = text.encoder
     assert isinstance(encoder, UMT5EncoderModel)
     target = folder / TEXT_ENCODER
     target.mkdir(parents=True, exist_ok=True)
     encoder.config.save_pretrained(target)
-    tensors = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in encoder.state_dict().items()}
-    save_file(tensors, target / WEIGHTS_FILE)
+    save_file(stored_tensors(encoder, storage), target / WEIGHTS_FILE)
     text.tokenizer.save_pretrained(folder / TOKENIZER)

@@ -26,8 +26,8 @@ from gen3r.pipeline.config import PipelineConfig
 from gen3r.pipeline.decode import decode_scenes, scenes_from_output
 from gen3r.pipeline.provenance import record
 from gen3r.pipeline.request import PlacedViews, SceneRequest, Views, noise_generator, place_request
-from gen3r.scene.scene import Scene
 from gen3r.scene.crop import cover_crop
+from gen3r.scene.scene import Scene
 
 StepCallback = Callable[[int, int], None]
 """Called after each denoising step with the number of finished steps and their total. May raise to cancel."""
