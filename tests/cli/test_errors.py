@@ -211,6 +211,26 @@ def seeds_of_training(folder: Path, photo: Path) -> Arguments:
     return ["eval", "synthetic", "--seed-start", 5, "--out", folder / "results.json"]
 
 
+@case("from train into validation|two splits|cross a split")
+def seeds_of_two_splits(folder: Path, photo: Path) -> Arguments:
+    return ["synth", "--seed", 799_999_999, "--count", 2, "--out", folder / "clips"]
+
+
+@case("HEIGHTxWIDTH")
+def clips_of_no_size(folder: Path, photo: Path) -> Arguments:
+    return ["synth", "--size", "0x0", "--out", folder / "clips"]
+
+
+@case("Train them first.*--networks")
+def stage_without_the_earlier_ones(folder: Path, photo: Path) -> Arguments:
+    return ["train", "adapter", "--preset", "tiny", "--clips", 1, "--out", folder / "run"]
+
+
+@case("is a file")
+def run_folder_is_a_file(folder: Path, photo: Path) -> Arguments:
+    return ["train", "vae", "--preset", "tiny", "--out", photo]
+
+
 @case("results file")
 def table_of_nothing(folder: Path, photo: Path) -> Arguments:
     return ["eval", "table", folder / "results.json"]

@@ -35,8 +35,8 @@ class Synthetic:
     """Clips generated together; seconds_per_clip is the batch's time divided by it."""
     mean_map_count: int = 128
     """Training clips whose mean depth map is the depth baseline."""
-    cache: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
-    """Keep the rendered clips in this file, and take them from it next time."""
+    pack: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    """Take the clips from this pack; if there is no such file, render them and keep them there."""
     allow_any_split: bool = False
     """Accept seeds below 900000000, which training or validation may have seen."""
     device: str = "auto"
@@ -49,8 +49,8 @@ class Synthetic:
             ValueError: for seeds of another split, an unknown model or an unusable file name.
         """
         check_output_file(self.out)
-        if self.cache is not None:
-            check_output_file(self.cache, "--cache")
+        if self.pack is not None:
+            check_output_file(self.pack, "--pack")
         seeds = benchmark_seeds(self.seed_start, self.count, allow_any_split=self.allow_any_split)
         folder = resolve_model(self.model)
 
@@ -69,7 +69,7 @@ class Synthetic:
             pipeline = Gen3RPipeline.from_pretrained(folder, device=device)
         grid = pipeline.grid()
         with progress_bar("Rendering clips") as advance:
-            clips = benchmark_clips(seeds, grid, device, file=self.cache, advance=advance)
+            clips = benchmark_clips(seeds, grid, device, pack=self.pack, advance=advance)
         with progress_bar("Mean depth map") as advance:
             mean_map = mean_depth_map(training_depths(self.mean_map_count, grid, device, advance=advance))
         with progress_bar("Measuring") as advance:

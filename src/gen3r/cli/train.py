@@ -58,6 +58,8 @@ class Train:
         """
         if self.out.exists() and not self.out.is_dir():
             raise ValueError(f"--out expects a folder, but {self.out} is a file; name another one.")
+        from rich.console import Console
+
         from gen3r.train.stages import train
 
         export = train(
@@ -70,6 +72,7 @@ class Train:
             networks=self.networks,
             overrides=self.overrides(),
             clips=self.clips,
+            console=Console(stderr=True),
         )
         say(f"Averaged weights in {export}")
 

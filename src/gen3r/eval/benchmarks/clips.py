@@ -1,4 +1,4 @@
-"""Clips of the synthetic benchmark: rendered from their seeds, or taken from a file that holds exactly those."""
+"""Clips of the synthetic benchmark: rendered from their seeds, or taken from a pack that holds them."""
 
 import json
 from collections.abc import Callable, Iterator, Sequence
@@ -7,17 +7,18 @@ from pathlib import Path
 import torch
 from jaxtyping import Float
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from gen3r.cameras.cameras import Cameras
 from gen3r.data.clip import Clip
 from gen3r.data.synthetic import generate_clips
+from gen3r.data.synthetic.bulk import pack_clips
 from gen3r.eval.benchmarks.truth import without_far
 from gen3r.latents.grid import LatentGrid
 
 MEAN_MAP_FRAMES = 5
 """Frames of each training clip that enter the mean depth map, spread over its path."""
+ARRAYS = ("rgb", "depth", "extrinsics", "intrinsics", "seeds")
 Advance = Callable[[int, int], None]
 
 
@@ -26,24 +27,33 @@ def benchmark_clips(
     grid: LatentGrid,
     device: torch.device,
     *,
-    file: Path | None = None,
+    pack: Path | None = None,
     advance: Advance | None = None,
 ) -> list[Clip]:
-    """The clips of ``seeds``, rendered on ``device``, held on the CPU; ``file`` keeps them for the next time.
+    """The clips of ``seeds``, rendered on ``device``, held on the CPU.
+
+    Args:
+        seeds: of one clip each.
+        grid: frames and size of the clips.
+        device: where to render.
+        pack: a file of packed clips (see ``gen3r.data.synthetic.bulk``) to take them from; if there is none of that name
+            yet, the rendered clips are kept there. Packs hold depth as half floats.
+        advance: called with (clips rendered, clips in all).
 
     Raises:
-        ValueError: if ``file`` holds other clips than these; nothing is overwritten.
+        ValueError: if ``pack`` is damaged, lacks a clip, or holds clips of another size; it is left as it is.
     """
-    if file is not None and file.exists():
-        return _load(file, seeds, grid)
+    if pack is not None and pack.exists():
+        return read_pack(pack, seeds, grid)
     clips = []
     for clip in generate_clips(seeds, grid.frames, grid.height, grid.width, device=device):
         clips.append(clip)
         if advance is not None:
             advance(len(clips), len(seeds))
-    if file is not None:
-        _save(file, clips)
-    return clips
+    if pack is None:
+        return clips
+    pack_clips(clips, pack)
+    return read_pack(pack, seeds, grid)
 
 
 def training_depths(
@@ -57,48 +67,40 @@ def training_depths(
             advance(done, count)
 
 
-def _save(file: Path, clips: Sequence[Clip]) -> None:
-    arrays = {
-        "rgb": torch.stack([clip.rgb for clip in clips]),
-        "depth": torch.stack([clip.depth for clip in clips]),
-        "extrinsics": torch.stack([clip.cameras.extrinsics for clip in clips]),
-        "intrinsics": torch.stack([clip.cameras.intrinsics for clip in clips]),
-    }
-    metadata = {
-        "captions": json.dumps([clip.caption for clip in clips]),
-        "seeds": json.dumps([clip.seed for clip in clips]),
-    }
-    temporary = file.with_name(f".{file.name}.partial")
-    try:
-        save_file({name: array.contiguous() for name, array in arrays.items()}, temporary, metadata=metadata)
-        temporary.replace(file)
-    finally:
-        temporary.unlink(missing_ok=True)
+def read_pack(path: Path, seeds: Sequence[int], grid: LatentGrid) -> list[Clip]:
+    """The clips of ``seeds`` out of a pack.
 
-
-def _load(file: Path, seeds: Sequence[int], grid: LatentGrid) -> list[Clip]:
+    Raises:
+        ValueError: if it is damaged, lacks a clip, or holds clips of another size.
+    """
     advice = "name another file, or remove this one to render the clips again."
     try:
-        with safe_open(str(file), "pt") as pack:
-            metadata = pack.metadata() or {}
-            arrays = {name: pack.get_tensor(name) for name in pack.keys()}  # noqa: SIM118  not a dictionary
+        with safe_open(str(path), "pt") as pack:
+            captions = json.loads((pack.metadata() or {}).get("captions", "null"))
+            arrays = {name: pack.get_tensor(name) for name in ARRAYS if name in pack.keys()}  # noqa: SIM118
     except SafetensorError as error:
-        raise ValueError(f"{file} is damaged or no file of clips ({error}); {advice}") from error
-    stored = json.loads(metadata.get("seeds", "[]"))
-    size = tuple(arrays["depth"].shape[1:]) if "depth" in arrays else ()
-    if stored != list(seeds) or size != (grid.frames, *grid.size):
+        raise ValueError(f"{path} is damaged or no pack of clips ({error}); {advice}") from error
+    if len(arrays) != len(ARRAYS) or not isinstance(captions, list):
+        raise ValueError(f"{path} is no pack of clips with seeds and captions; {advice}")
+    size = tuple(arrays["depth"].shape[1:])
+    if size != (grid.frames, *grid.size):
+        expected = (grid.frames, *grid.size)
+        raise ValueError(f"{path} holds clips of frames, height, width {size}, not {expected}; {advice}")
+    places = {seed: place for place, seed in enumerate(arrays["seeds"].tolist())}
+    missing = [seed for seed in seeds if seed not in places]
+    if missing:
         raise ValueError(
-            f"{file} holds {len(stored)} clips of frames, height, width {size}, not the {len(seeds)} clips from seed "
-            f"{seeds[0]} of {(grid.frames, *grid.size)}; {advice}"
+            f"{path} lacks {len(missing)} of the {len(seeds)} clips, the first of seed {missing[0]}; {advice}"
         )
-    captions = json.loads(metadata["captions"])
     return [
         Clip(
-            rgb=arrays["rgb"][index],
-            depth=arrays["depth"][index],
-            cameras=Cameras(arrays["extrinsics"][index], arrays["intrinsics"][index], grid.height, grid.width),
-            caption=captions[index],
+            rgb=arrays["rgb"][places[seed]],
+            depth=arrays["depth"][places[seed]].float(),
+            cameras=Cameras(
+                arrays["extrinsics"][places[seed]], arrays["intrinsics"][places[seed]], grid.height, grid.width
+            ),
+            caption=captions[places[seed]],
             seed=seed,
         )
-        for index, seed in enumerate(seeds)
+        for seed in seeds
     ]
