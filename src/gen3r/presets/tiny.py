@@ -94,10 +94,11 @@ def adapter() -> AdapterStage:
     """A geometry adapter for the 1280 token channels of ``vggt``."""
     network = AdapterConfig(hidden=16, token_channels=1280, resample_scale=10, res_blocks=1, io_kernel=1, **UNIT)
     loop = LoopConfig(
-        steps=4000,
+        steps=2000,
         batch_size=4,
-        lr=3e-4,
+        lr=6e-4,
         warmup=100,
+        precision="bf16",
         threads=1,
         checkpoint_every=200,
         validate_every=200,

@@ -54,7 +54,7 @@ class RunLog:
         self.board.close()
 
 
-def read_log(run: Path) -> list[dict[str, float]]:
+def read_log(run: Path) -> list[dict[str, float | int]]:
     """The whole lines of ``log.jsonl``; a last line cut off by a crash is ignored."""
     path = run / LOG_FILE
     if not path.is_file():

@@ -113,7 +113,7 @@ class GeneratedClips(ClipSource):
 
         seeds = [self.first_seed + item for item in items]
         clips = list(
-            generate_clips(seeds, frames=self.frames, height=self.height, width=self.width, device=self.device)
+            generate_clips(seeds, self.frames, self.height, self.width, device=self.device, samples=2)
         )
         return Clips(
             torch.stack([clip.rgb for clip in clips]).cpu(),

@@ -1,0 +1,203 @@
+"""Every objective learns: a few steps on one tiny set of clips, through the stages users call."""
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from train.tiny_run import loop_config, write_pack
+
+from gen3r.cameras.cameras import Cameras
+from gen3r.conditioning.text import TextEncoder
+from gen3r.hub.load import load_text
+from gen3r.models.adapter import AdapterConfig
+from gen3r.models.transformer import TransformerConfig
+from gen3r.models.vae import VAEConfig
+from gen3r.models.vggt import VGGTConfig
+from gen3r.presets.stages import AdapterStage, DiffusionStage, Preset, TextConfig, VAEStage, VGGTStage
+from gen3r.train.hooks import read_log
+from gen3r.train.latents import LatentCache
+from gen3r.train.objectives.vggt import ViewBatches, targets
+from gen3r.train.sources import PackedClips
+from gen3r.train.stages import STAGES, train
+from gen3r.train.tokenizer import small_text_encoder, train_tokenizer
+
+UNIT = {"latents_mean": (0.0,) * 16, "latents_std": (1.0,) * 16}
+TEXT = TextConfig(vocabulary=300, length=12, width=32, layers=1, heads=2, ffn=32)
+
+
+def tiny_preset() -> Preset:
+    """The smallest networks that fit each other: 5 frames of 112x112."""
+    loop = loop_config(12, log_every=1, checkpoint_every=12, ema_decay=0.5)
+    return Preset(
+        name="test",
+        frames=5,
+        height=112,
+        width=112,
+        clips=4,
+        vggt=VGGTStage(
+            network=VGGTConfig(
+                image_size=112,
+                patch_embed="conv",
+                embed_dim=32,
+                depth=4,
+                heads=2,
+                layer_scale=0.2,
+                kept_layers=(0, 1, 2, 3),
+                camera_depth=1,
+                camera_heads=2,
+                camera_iterations=2,
+                initial_pose=(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 1.0, 1.0),
+                dense_features=16,
+                dense_channels=(16, 16, 16, 16),
+                dense_hidden=8,
+                head_downsample=4,
+            ),
+            loop=dataclasses.replace(loop, batch_size=6),
+        ),
+        vae=VAEStage(
+            network=VAEConfig(
+                base_dim=4,
+                dim_mult=(1, 1, 1),
+                num_res_blocks=1,
+                temporal_downsample=(True, True),
+                is_residual=True,
+                patch_size=2,
+                linear=True,
+                **UNIT,
+            ),
+            loop=dataclasses.replace(loop, lr=1e-3),
+            crop=32,
+            fit_clips=6,
+        ),
+        adapter=AdapterStage(
+            network=AdapterConfig(hidden=4, token_channels=320, resample_scale=20, res_blocks=1, io_kernel=1, **UNIT),
+            loop=loop,
+            dense_frames=1,
+        ),
+        diffusion=DiffusionStage(
+            network=TransformerConfig(
+                num_attention_heads=2,
+                attention_head_dim=16,
+                num_layers=1,
+                ffn_dim=32,
+                text_dim=TEXT.width,
+                text_length=TEXT.length,
+                freq_dim=32,
+                image_dim=None,
+                camera_downsample_first=True,
+                camera_residual_kernel=1,
+            ),
+            text=TEXT,
+            loop=loop,
+        ),
+    )
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """All four stages, one after the other."""
+    folder = tmp_path_factory.mktemp("runs")
+    pack = write_pack(folder / "pack.safetensors", count=6, frames=5, side=112)
+    for stage in ("vggt", "vae", "adapter", "diffusion"):
+        pictures = {"validate_every": 12, "validation_batches": 1, "sample_every": 12}
+        networks = [folder / name for name in ("vggt", "vae", "adapter")]
+        train(
+            stage,
+            tiny_preset(),
+            folder / stage,
+            data=[pack],
+            validation=[pack],
+            networks=networks,
+            overrides=pictures if stage != "vae" else {},
+        )
+    yield folder
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stage", STAGES)
+def test_loss_falls(runs: Path, stage: str) -> None:
+    totals = [line["total"] for line in read_log(runs / stage) if "total" in line]
+    assert len(totals) == 12
+    assert sum(totals[-4:]) < sum(totals[:4])
+
+
+@pytest.mark.slow
+def test_exports_load_and_latents_are_measured(runs: Path) -> None:
+    from gen3r.hub.folder import load_network
+    from gen3r.hub.load import load_vae
+    from gen3r.models.adapter import GeometryAdapter
+    from gen3r.models.transformer import JointTransformer
+
+    vae = load_vae(runs / "vae" / "export" / "vae")
+    adapter = load_network(GeometryAdapter, AdapterConfig, runs / "adapter" / "export" / "geometry_adapter")
+    for statistics in (vae.config.latents_std, adapter.config.latents_std):
+        assert min(statistics) > 0
+        assert statistics != UNIT["latents_std"]
+    load_network(JointTransformer, TransformerConfig, runs / "diffusion" / "export" / "transformer")
+    assert load_text(runs / "diffusion" / "export", TEXT.length).encode(["a room"]).shape == (1, 12, 32)
+
+
+@pytest.mark.slow
+def test_cached_controls_are_what_sampling_makes(runs: Path) -> None:
+    cache = LatentCache(runs / "diffusion" / "latents.safetensors")
+    given, control = cache.tensors["given"], cache.tensors["control"].float()
+    assert len(cache) == 12  # each clip and its mirror image
+    assert torch.equal(given[:, 0].sum(1), torch.ones(12, dtype=torch.int64))
+    assert given[:, 2].all()
+    assert not given[:, 3].any()
+    torch.testing.assert_close(control[:, 2], cache.tensors["appearance_mean"].float(), atol=2e-2, rtol=2e-2)
+    assert torch.equal(control[0, 3], control[5, 3])  # no view: black, whatever the clip
+    assert [caption.replace("right", "left") for caption in cache.captions[6:]] == cache.captions[:6]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stage", ["vggt", "adapter", "diffusion"])
+def test_pictures_are_written(runs: Path, stage: str) -> None:
+    assert list((runs / stage / "samples").glob("*.png"))
+
+
+def test_later_stages_ask_for_earlier_networks(tmp_path: Path) -> None:
+    pack = write_pack(tmp_path / "pack.safetensors", side=112)
+    with pytest.raises(ValueError, match="builds on a trained vggt"):
+        train("adapter", tiny_preset(), tmp_path / "run", data=[pack])
+    with pytest.raises(ValueError, match="unknown stage"):
+        train("everything", tiny_preset(), tmp_path / "run", data=[pack])
+
+
+def test_targets_are_in_units_of_the_first_view(tmp_path: Path) -> None:
+    pack = write_pack(tmp_path / "pack.safetensors")
+    batches = ViewBatches(PackedClips([pack]), images=10, steps=1, frames=5, seed=0, augmented=False)
+    batch = batches.at(0)
+    target = targets(batch, far=20)
+    assert torch.allclose(target["depth"][:, 0].mean(dim=(1, 2)), torch.ones(2), atol=1e-3)
+    larger = targets(batch | {"depth": 3 * batch["depth"], "extrinsics": _scaled(batch["extrinsics"], 3)}, far=20)
+    for name in ("depth", "points", "pose"):
+        torch.testing.assert_close(larger[name], target[name], atol=1e-4, rtol=1e-4)
+    Cameras(batch["extrinsics"], batch["intrinsics"], 32, 32).validate()
+
+
+def _scaled(extrinsics: torch.Tensor, scale: float) -> torch.Tensor:
+    scaled = extrinsics.clone()
+    scaled[..., :3, 3] *= scale
+    return scaled
+
+
+@pytest.mark.parametrize("text", ["", "a red house", "ünïcödé 漢字 🙂", "tab\tand\nline"])
+def test_any_text_can_be_written(text: str) -> None:
+    tokenizer = train_tokenizer(["a red house with a tree"] * 4, vocabulary=280, length=64)
+    ids = tokenizer(text)["input_ids"]
+    assert ids[-1] == tokenizer.eos_token_id
+    assert tokenizer.unk_token_id is None or tokenizer.unk_token_id not in ids
+    assert tokenizer.decode(ids, skip_special_tokens=True).strip() == text.lower().strip()
+
+
+def test_text_encoder_pads_with_zeros_and_ignores_padding() -> None:
+    encoder = small_text_encoder(["a red house with a tree"] * 4, TEXT).eval()
+    assert isinstance(encoder, TextEncoder)
+    with torch.no_grad():
+        alone, beside = encoder.encode(["a red"])[0], encoder.encode(["a red", "a red house with"])[0]
+    assert alone.shape == (12, 32)
+    assert torch.all(alone[-1] == 0)
+    torch.testing.assert_close(alone, beside)

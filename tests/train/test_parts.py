@@ -1,0 +1,78 @@
+"""Data order, streams of random numbers, schedule, averaging."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+
+from gen3r.presets.loop import LoopConfig
+from gen3r.train.batches import DataOrder
+from gen3r.train.ema import EMA
+from gen3r.train.optim import build_optimizer, learning_rate
+from gen3r.train.rng import derive_seed, generator
+
+
+@given(count=st.integers(1, 40), seed=st.integers(0, 5), start=st.integers(0, 200), size=st.integers(1, 30))
+def test_order_is_a_function_of_the_position(count: int, seed: int, start: int, size: int) -> None:
+    whole = DataOrder(count, seed).items(0, start + size)
+    assert DataOrder(count, seed).items(start, size) == whole[start:]
+    for epoch in range((start + size) // count):
+        assert sorted(whole[epoch * count : (epoch + 1) * count]) == list(range(count))
+
+
+def test_no_items_is_refused() -> None:
+    with pytest.raises(ValueError, match="at least one training item"):
+        DataOrder(0, 0)
+
+
+@given(st.integers(0, 1000), st.integers(0, 1000))
+def test_streams_repeat_and_differ(seed: int, step: int) -> None:
+    first, again = (torch.rand(4, generator=generator(seed, "a", step)) for _ in range(2))
+    assert torch.equal(first, again)
+    assert derive_seed(seed, "a", step) != derive_seed(seed, "b", step)
+    assert derive_seed(seed, "a", step) != derive_seed(seed, "a", step + 1)
+
+
+@given(st.integers(5, 500), st.integers(1, 50))
+def test_schedule_rises_then_falls(steps: int, warmup: int) -> None:
+    config = LoopConfig(steps=steps + warmup, batch_size=1, lr=1.0, warmup=warmup, final_lr=0.1)
+    rates = [learning_rate(step, config) for step in range(config.steps + 1)]
+    assert rates[: warmup - 1] == sorted(rates[: warmup - 1])
+    assert rates[warmup:] == sorted(rates[warmup:], reverse=True)
+    assert max(rates) <= 1.0
+    assert rates[-1] == pytest.approx(0.1)
+
+
+@given(st.floats(0, 0.999), st.integers(1, 6))
+def test_average_follows_its_law(decay: float, updates: int) -> None:
+    networks = nn.ModuleDict({"a": nn.Linear(2, 2)})
+    ema = EMA(networks, decay)
+    expected = networks["a"].weight.detach().clone()
+    for step in range(updates):
+        with torch.no_grad():
+            networks["a"].weight.add_(1.0)
+        ema.update(step)
+        rate = min(decay, (1 + step) / (10 + step))
+        expected = rate * expected + (1 - rate) * networks["a"].weight.detach()
+    torch.testing.assert_close(ema.average["a.weight"], expected)
+    own = networks["a"].weight.detach().clone()
+    with ema.applied():
+        torch.testing.assert_close(networks["a"].weight.detach(), expected)
+    assert torch.equal(networks["a"].weight, own)
+
+
+def test_only_matrices_are_decayed() -> None:
+    networks = nn.Sequential(nn.Linear(3, 3), nn.LayerNorm(3))
+    groups = build_optimizer(networks, LoopConfig(steps=1, batch_size=1)).param_groups
+    assert {tensor.ndim for tensor in groups[0]["params"]} == {2}
+    assert {tensor.ndim for tensor in groups[1]["params"]} == {1}
+    assert groups[1]["weight_decay"] == 0
+    assert sum(len(group["params"]) for group in groups) == len(list(networks.parameters()))
+
+
+def test_bad_settings_are_refused() -> None:
+    with pytest.raises(ValueError, match="steps >= 1"):
+        LoopConfig(steps=0, batch_size=1)
+    with pytest.raises(ValueError, match="ema_decay"):
+        LoopConfig(steps=1, batch_size=1, ema_decay=1.0)

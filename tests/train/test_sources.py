@@ -1,0 +1,80 @@
+"""Packs of clips, and augmentations that keep cameras and pixels in agreement."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from train.tiny_run import write_pack
+
+from gen3r.cameras.cameras import Cameras
+from gen3r.cameras.projection import unproject
+from gen3r.train import augment
+from gen3r.train.latents import swap_sides
+from gen3r.train.sources import Clips, GeneratedClips, PackedClips
+
+
+@pytest.fixture(scope="module")
+def pack(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_pack(tmp_path_factory.mktemp("data") / "pack.safetensors")
+
+
+def points(clips: Clips) -> torch.Tensor:
+    return unproject(clips.depth, Cameras(clips.extrinsics, clips.intrinsics, *clips.depth.shape[-2:]))
+
+
+def test_packs_are_joined_in_order(pack: Path) -> None:
+    once, twice = PackedClips([pack]), PackedClips([pack, pack], limit=8)
+    assert len(once) == 6
+    assert len(twice) == 8
+    first, again = once.get([1]), twice.get([7])
+    assert torch.equal(first.rgb, again.rgb)
+    assert first.captions == again.captions
+
+
+def test_what_is_no_pack_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="at least one pack"):
+        PackedClips([])
+    with pytest.raises(ValueError, match="no file"):
+        PackedClips([tmp_path / "none.safetensors"])
+
+
+def test_mirroring_mirrors_the_world(pack: Path) -> None:
+    clips = PackedClips([pack]).get([0, 1])
+    mirrored = augment.mirror(clips)
+    expected = points(clips).flip(3) * torch.tensor([-1.0, 1.0, 1.0])
+    torch.testing.assert_close(points(mirrored), expected, atol=1e-4, rtol=1e-4)
+    Cameras(mirrored.extrinsics, mirrored.intrinsics, 32, 32).validate()
+    twice = augment.mirror(mirrored)
+    assert torch.equal(twice.rgb, clips.rgb)
+    torch.testing.assert_close(twice.extrinsics, clips.extrinsics)
+
+
+def test_colour_jitter_stays_in_range(pack: Path) -> None:
+    images = augment.video(PackedClips([pack]).get([0, 1]))
+    jittered = augment.jitter_colours(images, torch.Generator().manual_seed(1))
+    assert jittered.min() >= 0
+    assert jittered.max() <= 1
+    assert not torch.equal(jittered, images)
+
+
+@pytest.mark.parametrize(
+    ("caption", "expected"),
+    [
+        ("the camera slides left past a chair", "the camera slides right past a chair"),
+        ("Left of it, a lamp on the right", "Right of it, a lamp on the left"),
+        ("leftover bright things stay", "leftover bright things stay"),
+        ("moves leftward", "moves rightward"),
+    ],
+)
+def test_captions_are_mirrored_too(caption: str, expected: str) -> None:
+    assert swap_sides(caption) == expected
+    assert swap_sides(expected) == caption
+
+
+@pytest.mark.slow
+def test_generated_clips_are_those_of_their_seeds() -> None:
+    source = GeneratedClips(first_seed=5, count=10, frames=5, height=16, width=16)
+    clips, again = source.get([2, 3]), source.get([3])
+    assert clips.rgb.shape == (2, 5, 16, 16, 3)
+    assert torch.equal(clips.rgb[1:], again.rgb)
+    assert clips.captions[1:] == again.captions

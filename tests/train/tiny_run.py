@@ -1,0 +1,74 @@
+"""A training run of seconds with the real classes, also run as a program by the resume test.
+
+    python tiny_run.py PACK OUT STEPS [resume]
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+
+from gen3r.models.vae import LinearShortcutVAE, VAEConfig
+from gen3r.presets.loop import LoopConfig
+from gen3r.presets.stages import VAELossConfig
+from gen3r.train.loop import Trainer
+from gen3r.train.objectives.vae import VAEObjective, VideoCrops
+from gen3r.train.sources import PackedClips
+
+FRAMES = 5
+TINY_VAE = VAEConfig(
+    base_dim=4,
+    z_dim=4,
+    dim_mult=(1, 1, 1),
+    num_res_blocks=1,
+    temporal_downsample=(True, True),
+    is_residual=True,
+    patch_size=2,
+    linear=True,
+    latents_mean=(0.0,) * 4,
+    latents_std=(1.0,) * 4,
+)
+
+
+def write_pack(path: Path, count: int = 6, frames: int = FRAMES, side: int = 32) -> Path:
+    """A pack of smooth random clips with cameras that move sideways."""
+    rng = torch.Generator().manual_seed(0)
+    coarse = torch.rand(count * frames, 3, 4, 4, generator=rng)
+    rgb = torch.nn.functional.interpolate(coarse, size=(side, side), mode="bicubic").clamp(0, 1)
+    extrinsics = torch.eye(4).repeat(count, frames, 1, 1)
+    extrinsics[..., 0, 3] = torch.linspace(0, 0.5, frames)
+    focal = torch.tensor([[float(side), 0, side / 2], [0, float(side), side / 2], [0, 0, 1]])
+    tensors = {
+        "rgb": (rgb * 255).byte().permute(0, 2, 3, 1).unflatten(0, (count, frames)).contiguous(),
+        "depth": (1 + torch.rand(count, frames, side, side, generator=rng)).half(),
+        "extrinsics": extrinsics,
+        "intrinsics": focal.repeat(count, frames, 1, 1),
+        "seeds": torch.arange(count),
+    }
+    captions = [f"a room with {index} chairs; the camera slides left" for index in range(count)]
+    save_file(tensors, path, {"captions": json.dumps(captions)})
+    return path
+
+
+def loop_config(steps: int, **changes: object) -> LoopConfig:
+    """A schedule for a handful of steps."""
+    settings = {"batch_size": 2, "lr": 2e-3, "warmup": 2, "log_every": 1, "checkpoint_every": 3, "threads": 1}
+    return LoopConfig(steps=steps, sample_every=0, validate_every=0, **(settings | changes))  # type: ignore[arg-type]
+
+
+def trainer(pack: Path, out: Path, config: LoopConfig, *, resume: bool = False) -> Trainer:
+    """A tiny video VAE on a pack."""
+    torch.manual_seed(config.seed)
+    objective = VAEObjective(LinearShortcutVAE(TINY_VAE), VAELossConfig())
+    batches = VideoCrops(
+        PackedClips([pack]), batch_size=config.batch_size, crop=16, frames=FRAMES, seed=config.seed
+    )
+    return Trainer(objective, batches, config, out, resume=resume)
+
+
+if __name__ == "__main__":
+    trainer(Path(sys.argv[1]), Path(sys.argv[2]), loop_config(int(sys.argv[3])), resume="resume" in sys.argv).run()
