@@ -1,6 +1,6 @@
 """Draws docs/pictures/joint_latent.png: a clip, its joint latent, and what each half decodes to.
 
-    python docs/joint_latent.py
+python docs/joint_latent.py
 """
 
 from pathlib import Path

@@ -50,7 +50,8 @@ def build_pipeline(seed: int = 0) -> Gen3RPipeline:
     )
     transformer = JointTransformer(
         TransformerConfig(
-            num_attention_heads=2, attention_head_dim=16, num_layers=2, ffn_dim=32, text_dim=16, text_length=TEXT_LENGTH,
+            num_attention_heads=2, attention_head_dim=16, num_layers=2, ffn_dim=32, text_dim=16,
+            text_length=TEXT_LENGTH,
             image_dim=None, camera_downsample_first=True, camera_residual_kernel=1,
         )
     )  # fmt: skip
@@ -66,7 +67,8 @@ def build_pipeline(seed: int = 0) -> Gen3RPipeline:
         text=TextEncoder(tokenizer, encoder, TEXT_LENGTH),
     )
     config = PipelineConfig(
-        name="random", frames=FRAMES, height=SIDE, width=SIDE, steps=2, guidance=1.0, text_length=TEXT_LENGTH, far=1e6, max_travel=0.5,
+        name="random", frames=FRAMES, height=SIDE, width=SIDE, steps=2, guidance=1.0, text_length=TEXT_LENGTH,
+        far=1e6, max_travel=0.5,
         conditioning=ConditioningConfig(rays_at_latent_size=True),
     )  # fmt: skip
     return Gen3RPipeline(networks, config)

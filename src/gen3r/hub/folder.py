@@ -65,14 +65,14 @@ def config_from_dict(config_class: type[Config], values: dict[str, Any], origin:
     )
     if unknown or missing:
         raise ModelFolderError(
-            f"{origin} does not describe a {config_class.__name__}: unknown fields {unknown}, missing fields {missing}. "
-            "Was it written by another version of gen3r?"
+            f"{origin} does not describe a {config_class.__name__}: unknown fields {unknown}, "
+            f"missing fields {missing}. Was it written by another version of gen3r?"
         )
     arguments = {}
     for name, value in values.items():
-        default = fields[name].default
-        if isinstance(value, dict) and dataclasses.is_dataclass(default):
-            value = config_from_dict(type(default), value, f"{origin}:{name}")
+        factory = fields[name].default_factory
+        if isinstance(value, dict) and isinstance(factory, type) and dataclasses.is_dataclass(factory):
+            value = config_from_dict(factory, value, f"{origin}:{name}")
         arguments[name] = _tuples(value)
     return config_class(**arguments)
 

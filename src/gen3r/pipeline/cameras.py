@@ -41,9 +41,9 @@ def camera_path(
 
     A named trajectory takes its field of view and its size (the official 0.8 median depths) from VGGT's reading of the
     views, and goes only part of the way if that is farther than the model has seen. User cameras are re-based
-    on frame 0 and divided by the scene scale: ``request.camera_scale`` if given; else, with two or more views, the ratio
-    between the distances of the user's cameras at those frames and of VGGT's; else 1, unless the path travels farther
-    than the model has ever seen, which shrinks it to that.
+    on frame 0 and divided by the scene scale: ``request.camera_scale`` if given; else, with two or more views, the
+    ratio between the distances of the user's cameras at those frames and of VGGT's; else 1, unless the path travels
+    farther than the model has ever seen, which shrinks it to that.
 
     Raises:
         ValueError: unknown trajectory name (listing the known ones).

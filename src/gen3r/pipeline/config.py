@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from gen3r.conditioning.condition import ConditioningConfig
 
@@ -42,7 +42,7 @@ class PipelineConfig:
     max_travel: float | None = None
     """Farthest camera displacement known from training, in mean depths of the first view; longer paths of unknown unit
     and named trajectories are shortened to it. None = any."""
-    conditioning: ConditioningConfig = ConditioningConfig()
+    conditioning: ConditioningConfig = field(default_factory=ConditioningConfig)
     """How conditions were made in training."""
 
     def __post_init__(self) -> None:

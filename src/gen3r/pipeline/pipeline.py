@@ -60,7 +60,8 @@ class Gen3RPipeline:
         Args:
             model: a shipped model's name, or a folder written by ``save_pretrained``.
             device: where the networks run.
-            dtype: type of the transformer, the VAE and the text encoder, e.g. ``torch.bfloat16``. Geometry stays float32.
+            dtype: type of the transformer, the VAE and the text encoder, e.g. ``torch.bfloat16``. Geometry stays
+                float32.
 
         Raises:
             ValueError: unknown name, incomplete folder, or tensors that do not fit (named).
@@ -126,7 +127,7 @@ class Gen3RPipeline:
             views: RGB pictures in [0, 1], ``[V, 3, H, W]`` or a list of different sizes; None = text only.
             prompt: what to see.
             at: frame index (0..F-1) of each view; left out: one view is the first frame, two are the ends, F are all.
-            cameras: ``[F]`` cameras of the uncropped views, a trajectory name, or None / "free" to let the model choose.
+            cameras: ``[F]`` cameras of the uncropped views, a trajectory name, or None / "free" (the model chooses).
             camera_scale: mean depth of the first view in the unit of ``cameras``; None estimates it.
             frames: clip length, 4k+1.
             size: (height, width) in pixels.
@@ -229,8 +230,8 @@ class Gen3RPipeline:
     ) -> Float[Tensor, "B C f h W"]:
         """Euler steps of the flow from noise to clean joint latents, in float32.
 
-        With guidance w != 1 the velocity is v_negative + w (v_positive - v_negative); the two branches run one after the
-        other, so that memory does not double.
+        With guidance w != 1 the velocity is v_negative + w (v_positive - v_negative); the two branches run one after
+        the other, so that memory does not double.
         """
         scheduler = FlowMatchEulerDiscreteScheduler(shift=self.config.shift)
         scheduler.set_timesteps(steps, device=noise.device)
