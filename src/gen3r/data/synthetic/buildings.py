@@ -6,7 +6,7 @@ import math
 
 from gen3r.data.synthetic.description import Description, Place, Shape, Texture, material
 from gen3r.data.synthetic.furniture import SIGNS, ball, crates
-from gen3r.data.synthetic.palettes import WHITE, Color, color_name, darker, mix
+from gen3r.data.synthetic.palettes import WHITE, Color, a_color, darker, mix
 
 BOX, ELLIPSOID, CYLINDER, CONE = Shape.BOX, Shape.ELLIPSOID, Shape.CYLINDER, Shape.CONE
 STONE: Color = (0.6, 0.56, 0.5)
@@ -34,7 +34,7 @@ def house(scene: Description, place: Place, color: Color) -> None:
         place.add(BOX, (side * 0.55 * width, height * 1.15, depth), (0.17, 0.2, 0.025), glass)
     chimney = material((0.4, 0.15, 0.1), (0.5, 0.45, 0.4), Texture.BRICK, 4)
     place.add(BOX, (width * 0.5, 2 * height + 0.75 * depth, -0.35 * depth), (0.1, 0.32, 0.1), chimney)
-    scene.say(f"a {color_name(wall)} house")
+    scene.say(f"{a_color(wall)} house")
 
 
 def tower(scene: Description, place: Place, color: Color) -> None:
@@ -120,13 +120,13 @@ def lamp_post(scene: Description, place: Place, color: Color) -> None:
 def wall(scene: Description, place: Place, color: Color) -> None:
     bricks = material(color, mix(color, (0.7, 0.67, 0.62), 0.7), Texture.BRICK, 2.5)
     place.add(BOX, (0, 0.45, 0), (0.9, 0.45, 0.11), bricks)
-    scene.say(f"a {color_name(color)} brick wall")
+    scene.say(f"{a_color(color)} brick wall")
 
 
 def cone(scene: Description, place: Place, color: Color) -> None:
     pattern = scene.random.choice([Texture.STRIPE, Texture.BRICK])
     place.add(CONE, (0, 0.7, 0), (0.8, 0.7, 0.8), material(color, mix(color, WHITE, 0.5), pattern, 2.0))
-    scene.say(f"a {color_name(color)} cone")
+    scene.say(f"{a_color(color)} cone")
 
 
 BUILDINGS = {

@@ -37,6 +37,8 @@ class Texture(IntEnum):
     TILE = 7
     MARBLE = 8
     GRASS = 9
+    VIEW = 10
+    """Hills below a sky, as through a window."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,6 +88,8 @@ class Primitive:
     pitch: float
     roll: float
     material: Material
+    thing: int = -1
+    """Index of the thing it is part of, -1 for none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,7 +124,7 @@ class Description:
     snowy: bool = False
     evening: bool = False
     things: list[str] = field(default_factory=list)
-    """Nouns with articles, in the order they were placed."""
+    """Nouns with articles, in the order they were placed; a name may occur several times."""
     primitives: list[Primitive] = field(default_factory=list)
     footprints: list[tuple[float, float, float]] = field(default_factory=list)
     """Occupied discs: x, z, radius."""
@@ -148,18 +152,29 @@ class Description:
         yaw: float = 0.0,
         pitch: float = 0.0,
         roll: float = 0.0,
+        *,
+        background: bool = False,
     ) -> None:
-        """Add one solid in world coordinates; angles in radians, applied roll, pitch, yaw."""
+        """Add one solid in world coordinates; angles in radians, applied roll, pitch, yaw.
+
+        It is part of the thing that `say` names next, unless it is background.
+        """
         self.primitives.append(
             Primitive(
-                shape=shape, center=center, half_size=half_size, yaw=yaw, pitch=pitch, roll=roll, material=surface
+                shape=shape,
+                center=center,
+                half_size=half_size,
+                yaw=yaw,
+                pitch=pitch,
+                roll=roll,
+                material=surface,
+                thing=-1 if background else len(self.things),
             )
         )
 
     def say(self, thing: str) -> None:
-        """Note something worth a caption, once."""
-        if thing not in self.things:
-            self.things.append(thing)
+        """Name the thing made of the solids added since the last one."""
+        self.things.append(thing)
 
     def free_spot(
         self, radius: float, propose: Callable[[], tuple[float, float]] | None = None, tries: int = 40

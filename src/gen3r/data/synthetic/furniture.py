@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from gen3r.data.synthetic.description import Description, Place, Shape, Texture, material
-from gen3r.data.synthetic.palettes import WHITE, Color, color_name, darker, mix
+from gen3r.data.synthetic.palettes import WHITE, Color, a_color, color_name, darker, mix
 
 BOX, ELLIPSOID, CYLINDER, CONE = Shape.BOX, Shape.ELLIPSOID, Shape.CYLINDER, Shape.CONE
 SIGNS = (-1, 1)
@@ -18,18 +18,19 @@ def table(scene: Description, place: Place, color: Color) -> None:
         place.add(CYLINDER, (0, height, 0), (half_depth * 1.3, 0.03, half_depth * 1.3), scene.wooden())
         place.add(CYLINDER, (0, height / 2, 0), (0.06, height / 2, 0.06), scene.wooden())
         place.add(CYLINDER, (0, 0.02, 0), (0.3, 0.02, 0.3), scene.wooden())
-        scene.say("a round wooden table")
+        name = "a round wooden table"
     else:
         place.add(BOX, (0, height, 0), (half_width, 0.03, half_depth), scene.wooden())
         for side in SIGNS:
             for end in SIGNS:
                 leg = (side * (half_width - 0.06), height / 2, end * (half_depth - 0.06))
                 place.add(BOX, leg, (0.035, height / 2, 0.035), scene.wooden())
-        scene.say("a wooden table")
+        name = "a wooden table"
     bowl = (chance.uniform(-0.2, 0.2), height + 0.16, chance.uniform(-0.1, 0.1))
     place.add(ELLIPSOID, bowl, (0.13, 0.13, 0.13), material(color, None, scene.pattern(0.4), 4, 0.6))
     if chance.random() < 0.5:
         place.add(CYLINDER, (-0.28, height + 0.13, 0.05), (0.07, 0.1, 0.07), material(scene.color(), gloss=0.5))
+    scene.say(name)
 
 
 def sofa(scene: Description, place: Place, color: Color) -> None:
@@ -40,7 +41,7 @@ def sofa(scene: Description, place: Place, color: Color) -> None:
         place.add(BOX, (side * 0.78, 0.34, 0), (0.1, 0.32, 0.42), fabric)
         cushion = material(scene.color(), scene.color(), scene.pattern(0.6), 4)
         place.add(BOX, (side * 0.38, 0.55, -0.17), (0.2, 0.16, 0.07), cushion, pitch=-0.35)
-    scene.say(f"a {color_name(color)} sofa")
+    scene.say(f"{a_color(color)} sofa")
 
 
 def chair(scene: Description, place: Place, color: Color) -> None:
@@ -93,12 +94,12 @@ def ball(scene: Description, place: Place, color: Color) -> None:
     radius = scene.random.uniform(0.2, 0.36) * (1.0 if scene.is_room else 1.6)
     look = material(color, mix(color, WHITE, 0.8), scene.pattern(0.75), 1.2 / radius, 0.7)
     place.add(ELLIPSOID, (0, radius, 0), (radius, radius, radius), look)
-    scene.say(f"a {color_name(color)} ball")
+    scene.say(f"{a_color(color)} ball")
 
 
 def pouf(scene: Description, place: Place, color: Color) -> None:
     place.add(CYLINDER, (0, 0.2, 0), (0.3, 0.2, 0.3), material(color, mix(color, WHITE, 0.3), scene.pattern(0.7), 4))
-    scene.say(f"a {color_name(color)} stool")
+    scene.say(f"{a_color(color)} stool")
 
 
 def crates(scene: Description, place: Place, color: Color) -> None:
@@ -139,7 +140,7 @@ def vase(scene: Description, place: Place, color: Color) -> None:
     pattern = scene.random.choice([Texture.STRIPE, Texture.MARBLE, Texture.CHECK, Texture.DOTS])
     place.add(ELLIPSOID, (0, 0.28, 0), (0.2, 0.28, 0.2), material(color, mix(color, WHITE, 0.6), pattern, 4, 0.7))
     place.add(CYLINDER, (0, 0.58, 0), (0.09, 0.1, 0.09), material(color, gloss=0.7))
-    scene.say(f"a {color_name(color)} vase")
+    scene.say(f"{a_color(color)} vase")
 
 
 FURNITURE = {

@@ -47,16 +47,16 @@ def generate_clip(
         raise ValueError(f"seeds must be 0 or more, got {seed}.")
     scene = describe(seed)
     packed = pack(scene)
-    path = film(scene, packed, frames, seed)
+    path = film(scene, packed, seed)
     focal = 0.5 * min(height, width) / math.tan(path.fov / 2)
     intrinsics = torch.tensor([[focal, 0, width / 2], [0, focal, height / 2], [0, 0, 1]])
-    cameras = Cameras.from_world_from_camera(path.world_from_camera, intrinsics[None], height, width)
+    cameras = Cameras.from_world_from_camera(path.poses(frames), intrinsics[None], height, width)
     color, depth = render(packed.to(device), cameras, samples=samples, compiled=compiled)
     return Clip(
         rgb=(color * 255).round().clamp(0, 255).to(torch.uint8).cpu(),
         depth=depth.cpu(),
         cameras=cameras,
-        caption=caption(scene, path.motion, seed),
+        caption=caption(scene.setting, path.seen, path.words, seed),
         seed=seed,
     )
 

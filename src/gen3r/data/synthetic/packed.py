@@ -28,6 +28,8 @@ class PackedScene(NamedTuple):
     all_unit_from_world: Float[Tensor, "N 3 4"]
     all_half_size: Float[Tensor, "N 3"]
     shape: Int[Tensor, " N"]
+    thing: Int[Tensor, " N"]
+    """Which thing of the description each solid is part of, -1 for none."""
     color: Float[Tensor, "3 M"]
     second: Float[Tensor, "3 M"]
     texture: Int[Tensor, " M"]
@@ -82,6 +84,7 @@ def pack(scene: Description) -> PackedScene:
         all_unit_from_world=torch.cat(affine),
         all_half_size=torch.cat(half_size),
         shape=torch.tensor([int(item.shape) for items in solids for item in items]),
+        thing=torch.tensor([item.thing for items in solids for item in items]),
         color=torch.tensor([item.color for item in materials], dtype=torch.float32).T.contiguous(),
         second=torch.tensor([item.second for item in materials], dtype=torch.float32).T.contiguous(),
         texture=torch.tensor([int(item.texture) for item in materials]),

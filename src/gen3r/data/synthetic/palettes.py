@@ -73,3 +73,9 @@ def color_name(color: Color) -> str:
     if name == "orange" and value < 0.62:
         return "brown"
     return "pink" if name == "red" and value > 0.85 and saturation < 0.5 else name
+
+
+def a_color(color: Color) -> str:
+    """The word for a colour with its article."""
+    name = color_name(color)
+    return f"{'an' if name[0] in 'aeiou' else 'a'} {name}"

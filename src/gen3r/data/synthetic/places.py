@@ -9,7 +9,7 @@ from functools import partial
 from gen3r.data.synthetic.buildings import BUILDINGS
 from gen3r.data.synthetic.description import Description, Light, Material, Place, Shape, Texture, material
 from gen3r.data.synthetic.furniture import AGAINST_WALLS, FURNITURE
-from gen3r.data.synthetic.palettes import PALETTES, WHITE, WOODS, Color, color_name, darker, mix
+from gen3r.data.synthetic.palettes import PALETTES, WHITE, WOODS, Color, a_color, color_name, darker, mix
 
 _WALL_WORDS = {
     Texture.STRIPE: "striped ",
@@ -68,7 +68,7 @@ def _build_room(scene: Description) -> None:
     accent = material(scene.color(), None, scene.pattern(0.2), 2.0) if chance.random() < 0.5 else wall
     ceiling = material((0.72, 0.71, 0.68))
     scene.surroundings = (wall, wall, floor, ceiling, accent, wall)
-    walls = f"{_WALL_WORDS[wall_pattern]}{color_name(wall_color)} walls"
+    walls = f"{color_name(wall_color)} {_WALL_WORDS[wall_pattern]}walls"
     scene.setting = f"a room with {walls} and a {_FLOOR_WORDS[floor_pattern]} floor"
     lamp = (chance.uniform(-0.5, 0.5) * half_x, height - 0.25, chance.uniform(-0.5, 0.5) * half_z)
     strength = chance.uniform(5.0, 7.5) * height * 0.4
@@ -83,7 +83,7 @@ def _build_room(scene: Description) -> None:
         ambient_down=mix((ambient * 0.8,) * 3, floor.color, 0.3),
     )
     scene.add(
-        Shape.ELLIPSOID, (lamp[0], height - 0.12, lamp[2]), (0.16, 0.1, 0.16), material((1, 0.95, 0.85), emission=1.6)
+        Shape.ELLIPSOID, (lamp[0], height - 0.12, lamp[2]), (0.16, 0.1, 0.16), material((1, 0.95, 0.85), emission=1.6), background=True
     )
     _decorate_walls(scene)
     if chance.random() < 0.6:
@@ -92,7 +92,7 @@ def _build_room(scene: Description) -> None:
         half = (chance.uniform(0.9, 1.4), 0.008, chance.uniform(0.7, 1.2))
         rug = material(color, mix(color, WHITE, 0.5), scene.pattern(0.85), chance.uniform(1.5, 3.0))
         scene.add(chance.choice([Shape.BOX, Shape.CYLINDER]), center, half, rug)
-        scene.say(f"a {color_name(color)} rug")
+        scene.say(f"{a_color(color)} rug")
     for name in chance.sample(sorted(FURNITURE), chance.randint(4, 6)):
         _place_furniture(scene, name)
 
@@ -135,7 +135,7 @@ def _decorate_walls(scene: Description) -> None:
         panel = partial(_panel, scene, on_x, sign, along)
         panel(0.0, 0.03, half_w + 0.06, half_h + 0.06, material((0.7, 0.7, 0.67) if window else scene.wood[1]))
         if window:
-            view = material((0.2, 0.42, 0.75), (0.6, 0.7, 0.8), Texture.NOISE, 0.5, emission=0.7)
+            view = material((0.25, 0.5, 0.85), (0.1, 0.24, 0.07), Texture.VIEW, 1.0, emission=0.55)
             for half in (-0.5, 0.5):
                 panel(half * half_w, 0.035, half_w * 0.47, half_h, view)
             scene.say("a window")
@@ -228,7 +228,7 @@ def _build_outdoors(scene: Description) -> None:
         angle, distance, size = chance.uniform(0, 2 * math.pi), chance.uniform(16, 26), chance.uniform(3, 7)
         center = (distance * math.cos(angle), -0.3 * size, distance * math.sin(angle))
         half = (size * chance.uniform(1, 2), size * 0.75, size * chance.uniform(1, 2))
-        scene.add(Shape.ELLIPSOID, center, half, material(mix(hill_color, first, 0.4), None, Texture.NOISE, 0.3))
+        scene.add(Shape.ELLIPSOID, center, half, material(mix(hill_color, first, 0.4), None, Texture.NOISE, 0.3), background=True)
     names = [chance.choice(["house", "tower", "tree", "conifer", "house"])]
     names += chance.sample([*BUILDINGS, "tree", "rock"], chance.randint(5, 7))
     for name in names:

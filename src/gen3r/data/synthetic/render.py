@@ -79,7 +79,7 @@ def _let_sizes_vary(scene: PackedScene) -> None:
     per_material = (scene.texture, scene.frequency, scene.gloss, scene.emission)
     for tensor in (*scene.unit_from_world, *scene.half_size, *per_material):
         torch._dynamo.mark_dynamic(tensor, 0)
-    for tensor in (scene.all_unit_from_world, scene.all_half_size, scene.shape):
+    for tensor in (scene.all_unit_from_world, scene.all_half_size, scene.shape, scene.thing):
         torch._dynamo.mark_dynamic(tensor, 0)
     for tensor in (scene.color, scene.second):
         torch._dynamo.mark_dynamic(tensor, 1)
