@@ -69,7 +69,14 @@ def _ball(origins: torch.Tensor, directions: torch.Tensor) -> torch.Tensor:
 
 def _paint(points: torch.Tensor, surface: torch.Tensor) -> torch.Tensor:
     palette = torch.tensor(
-        [[0.78, 0.45, 0.38], [0.42, 0.58, 0.52], [0.66, 0.52, 0.38], [0.93, 0.92, 0.88], [0.86, 0.80, 0.66], [0.2, 0.4, 0.75]]
+        [
+            [0.78, 0.45, 0.38],
+            [0.42, 0.58, 0.52],
+            [0.66, 0.52, 0.38],
+            [0.93, 0.92, 0.88],
+            [0.86, 0.80, 0.66],
+            [0.2, 0.4, 0.75],
+        ]
     )
     x, y, z = points.unbind(-1)
     u, v = torch.where(surface <= 1, z, x), torch.where((surface == 2) | (surface == 3), z, y)

@@ -4,9 +4,9 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from scene.rooms import room_cameras
 
 from gen3r.scene.camera_files import CONVENTION, OFFICIAL_SIZE, read_cameras, write_cameras
+from scene.rooms import room_cameras
 
 
 @pytest.fixture

@@ -5,10 +5,10 @@ import jaxtyping
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from scene.rooms import room_scene
 
 from gen3r.cameras.projection import project
 from gen3r.scene.scene import ARRAYS_FILE, RECORD_FILE, PixelAnchor, Scene
+from scene.rooms import room_scene
 
 
 @pytest.fixture(scope="module")

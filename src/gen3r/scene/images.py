@@ -22,8 +22,7 @@ from gen3r.scene.video_reader import VIDEO_SUFFIXES, read_video_frames
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 
-# MPO is what many phones write as .jpg: a JPEG followed by more pictures, of which the first is read.
-_DECODERS = ("PNG", "JPEG", "WEBP", "MPO")
+_DECODERS = ("PNG", "JPEG", "WEBP")
 _DAMAGED = (OSError, SyntaxError, ValueError, EOFError, TypeError, IndexError, struct.error, zlib.error)
 
 _OTHER_TYPES = (
@@ -180,7 +179,7 @@ def _open(path: Path) -> Image.Image:
     except UnidentifiedImageError as error:
         raise ValueError(_why_unreadable(path)) from error
     except _DAMAGED as error:
-        raise ValueError(f"{path} cannot be read ({error}).") from error
+        raise ValueError(f"{path} is truncated or damaged ({error}); get a fresh copy.") from error
 
 
 def _why_unreadable(path: Path) -> str:

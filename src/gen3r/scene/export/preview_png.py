@@ -62,7 +62,7 @@ def preview(source: ExportSource) -> Image.Image:
     times = Legend(colors=viridis(np.linspace(0, 1, 64)), low="first camera", high="last")
     sheet.section("Point cloud", f"{len(cloud):,} points", times if scene.frames > 1 else None)
     if len(cloud):
-        panels = [_panel(source, azimuth=28, elevation=20), _panel(source, azimuth=-30, elevation=52)]
+        panels = [_panel(source, azimuth=28.0, elevation=20.0), _panel(source, azimuth=-30.0, elevation=52.0)]
         sheet.tiles(panels, ["from behind, right", "from above, left"], 2)
     return sheet.picture()
 

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, Protocol, cast, runtime_checkable
 
 if TYPE_CHECKING:
     from gen3r.scene.export.source import ExportSource
 
 
+@runtime_checkable
 class Writer(Protocol):
     """Writes the files of one format into an existing folder."""
 
