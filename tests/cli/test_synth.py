@@ -1,8 +1,8 @@
 from pathlib import Path
 
-from cli.running import Runner
 from PIL import Image
 
+from cli.running import Runner
 from gen3r.data.schema import clip_folders, read_clip
 from gen3r.eval.benchmarks.clips import read_pack
 from gen3r.latents.grid import LatentGrid

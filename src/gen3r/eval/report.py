@@ -1,6 +1,7 @@
 """Results of a benchmark as JSON and as a table."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -74,6 +75,25 @@ def markdown_table(record: Mapping[str, Any], names: Sequence[str] | None = None
         meaning = quantity.meaning if quantity is not None else ""
         lines.append(f"| `{name}` | {mean}{unit} | {low} to {high} | {row['n']} | {meaning} |")
     return "\n".join(lines) + "\n"
+
+
+def fill_tables(text: str, name: str, table: str) -> str:
+    """Put a table between ``<!-- table: NAME -->`` and ``<!-- /table -->``, replacing what is there.
+
+    Args:
+        text: a Markdown document.
+        name: what the marker names: the path of a results file.
+        table: what ``markdown_table`` returns.
+
+    Raises:
+        ValueError: if the document has no such pair of markers.
+    """
+    start, end = f"<!-- table: {name} -->", "<!-- /table -->"
+    pattern = re.compile(f"({re.escape(start)}\n).*?({re.escape(end)})", re.DOTALL)
+    filled, count = pattern.subn(lambda match: match[1] + table + match[2], text)
+    if not count:
+        raise ValueError(f"the document has no place for the table; add the lines {start} and {end} to it.")
+    return filled
 
 
 def _number(value: float, quantity: Quantity | None) -> str:

@@ -9,7 +9,7 @@ from eval.benchmarks.rooms import room_clip
 from gen3r.eval.benchmarks.quantities import QUANTITIES
 from gen3r.eval.benchmarks.synthetic import SyntheticBenchmark, run_synthetic
 from gen3r.eval.benchmarks.tally import Tally, worst_value
-from gen3r.eval.report import markdown_table, read_results, results_record, to_json
+from gen3r.eval.report import fill_tables, markdown_table, read_results, results_record, to_json
 from gen3r.pipeline import Gen3RPipeline
 from pipeline.conftest import build_pipeline
 
@@ -108,6 +108,15 @@ def test_results_survive_the_file_and_become_a_table(tally: Tally, tmp_path: Pat
     assert markdown_table(loaded, ["vae_psnr"]).count("\n") == 3
     with pytest.raises(ValueError, match="no quantity named speed"):
         markdown_table(loaded, ["speed"])
+
+
+def test_tables_replace_what_stands_between_their_marks() -> None:
+    document = "a\n<!-- table: x.json -->\nold\n<!-- /table -->\nb\n<!-- table: y.json -->\nkept\n<!-- /table -->\n"
+    once = fill_tables(document, "x.json", "| new |\n")
+    assert once == document.replace("old\n", "| new |\n")
+    assert fill_tables(once, "x.json", "| new |\n") == once
+    with pytest.raises(ValueError, match=r"<!-- table: z\.json -->"):
+        fill_tables(document, "z.json", "")
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"format": "other"}'])

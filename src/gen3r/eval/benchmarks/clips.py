@@ -36,8 +36,8 @@ def benchmark_clips(
         seeds: of one clip each.
         grid: frames and size of the clips.
         device: where to render.
-        pack: a file of packed clips (see ``gen3r.data.synthetic.bulk``) to take them from; if there is none of that name
-            yet, the rendered clips are kept there. Packs hold depth as half floats.
+        pack: a file of packed clips (see ``gen3r.data.synthetic.bulk``) to take them from; if there is none of that
+            name yet, the rendered clips are kept there. Packs hold depth as half floats.
         advance: called with (clips rendered, clips in all).
 
     Raises:
