@@ -62,12 +62,13 @@ def test_average_follows_its_law(decay: float, updates: int) -> None:
     assert torch.equal(networks["a"].weight, own)
 
 
-def test_only_matrices_are_decayed() -> None:
+def test_only_matrices_are_decayed_and_factors_go_by_name() -> None:
     networks = nn.Sequential(nn.Linear(3, 3), nn.LayerNorm(3))
-    groups = build_optimizer(networks, LoopConfig(steps=1, batch_size=1)).param_groups
-    assert {tensor.ndim for tensor in groups[0]["params"]} == {2}
-    assert {tensor.ndim for tensor in groups[1]["params"]} == {1}
-    assert groups[1]["weight_decay"] == 0
+    config = LoopConfig(steps=1, batch_size=1, lr_factors=(("1.", 0.1),))
+    groups = build_optimizer(networks, config).param_groups
+    assert all((tensor.ndim >= 2) == (group["weight_decay"] > 0) for group in groups for tensor in group["params"])
+    slow = [tensor for group in groups if group["lr_factor"] == 0.1 for tensor in group["params"]]
+    assert {id(tensor) for tensor in slow} == {id(tensor) for tensor in networks[1].parameters()}
     assert sum(len(group["params"]) for group in groups) == len(list(networks.parameters()))
 
 

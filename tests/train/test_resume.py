@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
-from train.tiny_run import write_pack
 
 from gen3r.train.checkpoint import list_checkpoints
 from gen3r.train.hooks import read_log
+from train.tiny_run import write_pack
 
 PROGRAM = Path(__file__).with_name("tiny_run.py")
 STEPS = 24

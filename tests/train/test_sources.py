@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from train.tiny_run import write_pack
 
 from gen3r.cameras.cameras import Cameras
 from gen3r.cameras.projection import unproject
 from gen3r.train import augment
 from gen3r.train.latents import swap_sides
 from gen3r.train.sources import Clips, GeneratedClips, PackedClips
+from train.tiny_run import write_pack
 
 
 @pytest.fixture(scope="module")

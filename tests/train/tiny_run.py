@@ -1,6 +1,6 @@
 """A training run of seconds with the real classes, also run as a program by the resume test.
 
-    python tiny_run.py PACK OUT STEPS [resume]
+python tiny_run.py PACK OUT STEPS [resume]
 """
 
 from __future__ import annotations
@@ -57,6 +57,7 @@ def write_pack(path: Path, count: int = 6, frames: int = FRAMES, side: int = 32)
 def loop_config(steps: int, **changes: object) -> LoopConfig:
     """A schedule for a handful of steps."""
     settings = {"batch_size": 2, "lr": 2e-3, "warmup": 2, "log_every": 1, "checkpoint_every": 3, "threads": 1}
+    settings["lr_factors"] = (("vae.linear.", 0.05),)
     return LoopConfig(steps=steps, sample_every=0, validate_every=0, **(settings | changes))  # type: ignore[arg-type]
 
 
@@ -64,9 +65,7 @@ def trainer(pack: Path, out: Path, config: LoopConfig, *, resume: bool = False) 
     """A tiny video VAE on a pack."""
     torch.manual_seed(config.seed)
     objective = VAEObjective(LinearShortcutVAE(TINY_VAE), VAELossConfig())
-    batches = VideoCrops(
-        PackedClips([pack]), batch_size=config.batch_size, crop=16, frames=FRAMES, seed=config.seed
-    )
+    batches = VideoCrops(PackedClips([pack]), batch_size=config.batch_size, crop=16, frames=FRAMES, seed=config.seed)
     return Trainer(objective, batches, config, out, resume=resume)
 
 

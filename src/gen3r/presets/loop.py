@@ -18,6 +18,9 @@ class LoopConfig:
     """Micro-steps per optimizer step."""
     lr: float = 4e-4
     """Peak learning rate of AdamW."""
+    lr_factors: tuple[tuple[str, float], ...] = ()
+    """Factors on ``lr`` for parameters whose name starts so; the first match counts. Layers that read thousands of
+    inputs need small ones: under Adam every weight moves alike, and their sum moves that much more."""
     final_lr: float = 0.05
     """Learning rate at the end, as a fraction of ``lr`` (cosine)."""
     warmup: int = 100

@@ -9,7 +9,7 @@ from gen3r.models.vae.config import VAEConfig
 from gen3r.models.vggt.config import VGGTConfig
 from gen3r.presets.loop import LoopConfig
 from gen3r.presets.stages import AdapterStage, DiffusionStage, Preset, TextConfig, VAEStage, VGGTStage
-from gen3r.presets.tiny import IDENTITY_POSE, UNIT
+from gen3r.presets.tiny import IDENTITY_POSE, LINEAR_LR, UNIT
 
 
 def preset() -> Preset:
@@ -61,7 +61,9 @@ def vae() -> VAEStage:
         linear=True,
         **UNIT,
     )
-    loop = LoopConfig(steps=9000, batch_size=64, lr=8e-4, warmup=300, precision="bf16", checkpoint_every=500)
+    loop = LoopConfig(
+        steps=9000, batch_size=64, lr=8e-4, lr_factors=LINEAR_LR, warmup=300, precision="bf16", checkpoint_every=500
+    )
     return VAEStage(network=network, loop=loop, crop=128)
 
 

@@ -16,6 +16,9 @@ UNIT = {"latents_mean": (0.0,) * 16, "latents_std": (1.0,) * 16}
 IDENTITY_POSE = (0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 1.0, 1.0)
 """No translation, no rotation, fields of view of one radian."""
 
+LINEAR_LR = (("vae.linear.", 0.03),)
+"""The linear path starts near its optimum and its encoder reads up to 3840 values."""
+
 
 def preset() -> Preset:
     """All stages of ``tiny``."""
@@ -80,6 +83,7 @@ def vae() -> VAEStage:
         steps=5000,
         batch_size=4,
         lr=1e-3,
+        lr_factors=LINEAR_LR,
         warmup=100,
         precision="bf16",
         threads=1,

@@ -115,7 +115,7 @@ class Trainer:
         self.objective.train()
         rate = learning_rate(self.step, config)
         for group in self.optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group.get("lr_factor", 1.0)
         self.optimizer.zero_grad(set_to_none=True)
         sums: dict[str, float] = {}
         for micro in range(config.accumulate):

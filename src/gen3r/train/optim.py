@@ -11,15 +11,22 @@ from gen3r.presets.loop import LoopConfig
 
 
 def build_optimizer(networks: nn.Module, config: LoopConfig) -> torch.optim.AdamW:
-    """AdamW; tensors with fewer than two dimensions (biases, norms, gains) are not decayed."""
+    """AdamW; tensors with fewer than two dimensions (biases, norms, gains) are not decayed.
+
+    Every group carries ``lr_factor``, to be multiplied with `learning_rate`.
+    """
     trained = {name: value for name, value in networks.named_parameters() if value.requires_grad}
     if not trained:
         raise ValueError("expected parameters to train, got none; is every network frozen?")
-    decayed = [value for value in trained.values() if value.ndim >= 2]
-    plain = [value for value in trained.values() if value.ndim < 2]
-    assert len(decayed) + len(plain) == len(trained)
-    groups = [{"params": decayed, "weight_decay": config.weight_decay}, {"params": plain, "weight_decay": 0.0}]
-    return torch.optim.AdamW([group for group in groups if group["params"]], lr=config.lr, betas=config.betas)
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for name, value in trained.items():
+        factor = next((factor for start, factor in config.lr_factors if name.startswith(start)), 1.0)
+        groups.setdefault((factor, config.weight_decay if value.ndim >= 2 else 0.0), []).append(value)
+    assert sum(map(len, groups.values())) == len(trained)
+    listed = [
+        {"params": members, "weight_decay": decay, "lr_factor": factor} for (factor, decay), members in groups.items()
+    ]
+    return torch.optim.AdamW(listed, lr=config.lr, betas=config.betas)
 
 
 def learning_rate(step: int, config: LoopConfig) -> float:

@@ -1,12 +1,10 @@
 """Every objective learns: a few steps on one tiny set of clips, through the stages users call."""
 
 import dataclasses
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
-from train.tiny_run import loop_config, write_pack
 
 from gen3r.cameras.cameras import Cameras
 from gen3r.conditioning.text import TextEncoder
@@ -22,6 +20,7 @@ from gen3r.train.objectives.vggt import ViewBatches, targets
 from gen3r.train.sources import PackedClips
 from gen3r.train.stages import STAGES, train
 from gen3r.train.tokenizer import small_text_encoder, train_tokenizer
+from train.tiny_run import loop_config, write_pack
 
 UNIT = {"latents_mean": (0.0,) * 16, "latents_std": (1.0,) * 16}
 TEXT = TextConfig(vocabulary=300, length=12, width=32, layers=1, heads=2, ffn=32)
@@ -96,7 +95,7 @@ def tiny_preset() -> Preset:
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """All four stages, one after the other."""
     folder = tmp_path_factory.mktemp("runs")
     pack = write_pack(folder / "pack.safetensors", count=6, frames=5, side=112)
@@ -112,7 +111,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
             networks=networks,
             overrides=pictures if stage != "vae" else {},
         )
-    yield folder
+    return folder
 
 
 @pytest.mark.slow

@@ -19,7 +19,7 @@ from gen3r.train.batches import Batches
 from gen3r.train.losses.geometry import aligned_errors, camera_error, depth_error, point_error, sky_confidence
 from gen3r.train.objectives.base import Batch, Objective, Terms
 from gen3r.train.pictures import depth_rows
-from gen3r.train.rng import uniform
+from gen3r.train.rng import integer, uniform
 from gen3r.train.sources import Clips, ClipSource
 
 
@@ -121,7 +121,7 @@ class ViewBatches(Batches):
         count = (
             self.frames
             if not self.augmented or uniform(rng) < self._progress**1.5
-            else (2, 2, 3, 5)[int(uniform(rng, 0, 4))]
+            else (2, 2, 3, 5)[integer(rng, 0, 4)]
         )
         count = min(count, self.frames)
         clips = self.source.get(items[: max(1, self.images // count)])
