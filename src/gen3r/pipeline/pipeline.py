@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from diffusers import FlowMatchEulerDiscreteScheduler
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from gen3r.cameras import Cameras
 from gen3r.conditioning.condition import Condition, Conditioner
@@ -91,7 +91,7 @@ class Gen3RPipeline:
             network.to(device)
         if dtype is not None:
             for network in (self.transformer, self.appearance.vae, self.text):
-                network.to(dtype)
+                nn.Module.to(network, dtype)
         return self
 
     def grid(self, frames: int | None = None, size: tuple[int, int] | None = None) -> LatentGrid:
@@ -240,7 +240,8 @@ class Gen3RPipeline:
             negative = self.conditioner.text_features([self.config.negative_prompt]).expand_as(condition.text)
             branches.append(self._branch(condition.with_text(negative)))
         latents = noise.float()
-        for finished, timestep in enumerate(scheduler.timesteps, start=1):
+        timesteps = torch.as_tensor(scheduler.timesteps, device=noise.device)
+        for finished, timestep in enumerate(timesteps, start=1):
             time_of_batch = timestep.float().expand(len(latents))
             velocity, *others = (
                 self.transformer(latents, time_of_batch, condition.control, static=static).float()
@@ -248,7 +249,7 @@ class Gen3RPipeline:
             )
             for negative_velocity in others:
                 velocity = negative_velocity + guidance * (velocity - negative_velocity)
-            latents = scheduler.step(velocity, timestep, latents, return_dict=False)[0]
+            latents = cast(Tensor, scheduler.step(velocity, timestep, latents, return_dict=False)[0])  # pyright: ignore[reportArgumentType]
             if callback is not None:
                 callback(finished, steps)
         return latents

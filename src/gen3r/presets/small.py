@@ -9,7 +9,7 @@ from gen3r.models.vae.config import VAEConfig
 from gen3r.models.vggt.config import VGGTConfig
 from gen3r.presets.loop import LoopConfig
 from gen3r.presets.stages import AdapterStage, DiffusionStage, Preset, TextConfig, VAEStage, VGGTStage
-from gen3r.presets.tiny import IDENTITY_POSE, LINEAR_LR, UNIT
+from gen3r.presets.tiny import IDENTITY_POSE, LINEAR_LR
 
 
 def preset() -> Preset:
@@ -59,7 +59,8 @@ def vae() -> VAEStage:
         is_residual=True,
         patch_size=2,
         linear=True,
-        **UNIT,
+        latents_mean=UNIT_MEAN,
+        latents_std=UNIT_STD,
     )
     loop = LoopConfig(
         steps=9000, batch_size=64, lr=8e-4, lr_factors=LINEAR_LR, warmup=300, precision="bf16", checkpoint_every=500
@@ -69,7 +70,15 @@ def vae() -> VAEStage:
 
 def adapter() -> AdapterStage:
     """About 3.5 M parameters."""
-    network = AdapterConfig(hidden=24, token_channels=1600, resample_scale=16, res_blocks=1, io_kernel=1, **UNIT)
+    network = AdapterConfig(
+        hidden=24,
+        token_channels=1600,
+        resample_scale=16,
+        res_blocks=1,
+        io_kernel=1,
+        latents_mean=UNIT_MEAN,
+        latents_std=UNIT_STD,
+    )
     loop = LoopConfig(steps=8000, batch_size=16, lr=3e-4, warmup=200, precision="bf16", checkpoint_every=500)
     return AdapterStage(network=network, loop=loop)
 

@@ -10,7 +10,7 @@ from gen3r.models.vggt.config import VGGTConfig
 from gen3r.presets.loop import LoopConfig
 from gen3r.presets.stages import AdapterStage, DiffusionStage, Preset, TextConfig, VAEStage, VGGTStage
 
-UNIT = {"latents_mean": (0.0,) * 16, "latents_std": (1.0,) * 16}
+UNIT_MEAN, UNIT_STD = (0.0,) * 16, (1.0,) * 16
 """Before training: statistics are measured at the end of a stage and stored in the exported config."""
 
 IDENTITY_POSE = (0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 1.0, 1.0)
@@ -77,7 +77,8 @@ def vae() -> VAEStage:
         is_residual=True,
         patch_size=2,
         linear=True,
-        **UNIT,
+        latents_mean=UNIT_MEAN,
+        latents_std=UNIT_STD,
     )
     loop = LoopConfig(
         steps=5000,
@@ -96,7 +97,15 @@ def vae() -> VAEStage:
 
 def adapter() -> AdapterStage:
     """A geometry adapter for the 1280 token channels of ``vggt``."""
-    network = AdapterConfig(hidden=16, token_channels=1280, resample_scale=10, res_blocks=1, io_kernel=1, **UNIT)
+    network = AdapterConfig(
+        hidden=16,
+        token_channels=1280,
+        resample_scale=10,
+        res_blocks=1,
+        io_kernel=1,
+        latents_mean=UNIT_MEAN,
+        latents_std=UNIT_STD,
+    )
     loop = LoopConfig(
         steps=2000,
         batch_size=4,

@@ -47,9 +47,10 @@ class LinearShortcutVAE(nn.Module):
     def _silence_network(self) -> None:
         """Start with no contribution of the network, and a narrow posterior."""
         for layer in (self.vae.decoder.conv_out, self.vae.quant_conv):
-            layer.weight.zero_()
-            layer.bias.zero_()
-        self.vae.quant_conv.bias[self.config.z_dim :] = self.config.logvar_start
+            for parameter in layer.parameters():
+                parameter.zero_()
+        bias = cast(Tensor, self.vae.quant_conv.bias)
+        bias[self.config.z_dim :] = self.config.logvar_start
 
     def moments(
         self, video: Float[Tensor, "b 3 frames height width"]
