@@ -9,7 +9,7 @@ from gen3r.models.vae.config import VAEConfig
 from gen3r.models.vggt.config import VGGTConfig
 from gen3r.presets.loop import LoopConfig
 from gen3r.presets.stages import AdapterStage, DiffusionStage, Preset, TextConfig, VAEStage, VGGTStage
-from gen3r.presets.tiny import IDENTITY_POSE, LINEAR_LR
+from gen3r.presets.tiny import IDENTITY_POSE, LINEAR_LR, UNIT_MEAN, UNIT_STD
 
 
 def preset() -> Preset:
