@@ -33,7 +33,7 @@ _BACKGROUND = (240, 242, 245)
 
 def write(source: ExportSource, folder: Path) -> None:
     """Draw the page; it takes about a second."""
-    preview(source).save(folder / "preview.png", optimize=True)
+    preview(source).save(folder / "preview.png")
 
 
 def preview(source: ExportSource) -> Image.Image:
