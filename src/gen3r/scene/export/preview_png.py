@@ -18,6 +18,7 @@ from gen3r.scene.export.source import ExportSource
 from gen3r.scene.frusta import SEGMENTS, frustum_corners, frustum_depth
 from gen3r.scene.input_views import to_uint8
 from gen3r.scene.limits import evenly_spread
+from gen3r.scene.point_cloud import PointCloud
 from gen3r.scene.scene import Scene
 from gen3r.scene.splat import shaded, splat
 from gen3r.scene.viewpoints import outside_camera
@@ -28,6 +29,7 @@ _PANEL_HEIGHT = 520
 _SUPERSAMPLING = 2
 _MAX_POINTS = 400_000
 _MAX_FRUSTA = 9
+_BACKDROP = 2.5
 _BACKGROUND = (240, 242, 245)
 
 
@@ -60,15 +62,19 @@ def preview(source: ExportSource) -> Image.Image:
     sheet.tiles(depths, [""] * len(depths), max(3, len(shown)))
     cloud = source.cloud
     times = Legend(colors=viridis(np.linspace(0, 1, 64)), low="first camera", high="last")
-    sheet.section("Point cloud", f"{len(cloud):,} points", times if scene.frames > 1 else None)
-    if len(cloud):
-        panels = [_panel(source, azimuth=28.0, elevation=20.0), _panel(source, azimuth=-30.0, elevation=52.0)]
+    near_cloud = _without_backdrop(cloud, scene)
+    note = f"{len(cloud):,} points" + (", distant background not shown" if len(near_cloud) < len(cloud) else "")
+    sheet.section("Point cloud", note, times if scene.frames > 1 else None)
+    if len(near_cloud):
+        panels = [
+            _panel(near_cloud, scene, azimuth=28.0, elevation=20.0),
+            _panel(near_cloud, scene, azimuth=-30.0, elevation=52.0),
+        ]
         sheet.tiles(panels, ["from behind, right", "from above, left"], 2)
     return sheet.picture()
 
 
-def _panel(source: ExportSource, *, azimuth: float, elevation: float) -> UInt8[np.ndarray, "H W 3"]:
-    scene, cloud = source.scene, source.cloud
+def _panel(cloud: PointCloud, scene: Scene, *, azimuth: float, elevation: float) -> UInt8[np.ndarray, "H W 3"]:
     if len(cloud) > _MAX_POINTS:
         cloud = cloud[torch.linspace(0, len(cloud) - 1, _MAX_POINTS, dtype=torch.float64).round().long()]
     camera = outside_camera(
@@ -88,11 +94,22 @@ def _panel(source: ExportSource, *, azimuth: float, elevation: float) -> UInt8[n
     return np.asarray(picture.resize((_PANEL_WIDTH, _PANEL_HEIGHT), Image.Resampling.BOX))
 
 
+def _without_backdrop(cloud: PointCloud, scene: Scene) -> PointCloud:
+    """Leave out what is so far that it would shrink everything else, as the ground towards a horizon."""
+    if not len(cloud):
+        return cloud
+    return cloud[_distances(cloud.points, scene) <= _BACKDROP * scene.depth[scene.mask].median()]
+
+
 def _footprints(points: Float[Tensor, "N 3"], scene: Scene) -> Float[Tensor, " N"]:
-    """World size of one source pixel at each point, from its nearest camera, enlarged to close gaps."""
+    """World size of one source pixel at each point, enlarged to close gaps."""
+    return 2.6 * _distances(points, scene) / scene.cameras.intrinsics[:, 0, 0].median()
+
+
+def _distances(points: Float[Tensor, "N 3"], scene: Scene) -> Float[Tensor, " N"]:
+    """From each point to its nearest camera, scene units."""
     some = scene.cameras.centers[evenly_spread(scene.frames, 5)]
-    distance = torch.stack([(points - center).norm(dim=-1) for center in some]).amin(dim=0)
-    return 2.6 * distance / scene.cameras.intrinsics[:, 0, 0].median()
+    return torch.stack([(points - center).norm(dim=-1) for center in some]).amin(dim=0)
 
 
 def _draw_cameras(picture: Image.Image, scene: Scene, camera: Cameras) -> None:
