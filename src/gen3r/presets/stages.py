@@ -130,7 +130,7 @@ class AdapterStage:
     kl_average: float | None = 0.99
     """Decay of the moving average of the official KL weight, which jumps by powers of ten; None: each step's own."""
     dense_frames: int | None = None
-    """Frames of each clip whose depth and points are compared per step, drawn at random; None compares all."""
+    """Frames of each clip whose cameras, depth and points are compared per step, at random; None: all."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -138,11 +138,11 @@ def _encode(
 def view_choices(count: int, frames: int, subsets: int, rng: torch.Generator) -> Bool[Tensor, "n k F"]:
     """First frame, both ends, all frames, no frame, then random subsets, for each clip."""
     samplers = [
-        ViewSampler(first=1, ends=0, everything=0),
-        ViewSampler(first=0, ends=1, everything=0),
-        ViewSampler(first=0, ends=0, everything=1),
-        ViewSampler(first=0, ends=0, everything=0, nothing=1),
-        *[ViewSampler(first=0, ends=0, everything=0, anything=1)] * subsets,
+        ViewSampler(first=1.0, ends=0.0, everything=0.0),
+        ViewSampler(first=0.0, ends=1.0, everything=0.0),
+        ViewSampler(first=0.0, ends=0.0, everything=1.0),
+        ViewSampler(first=0.0, ends=0.0, everything=0.0, nothing=1.0),
+        *[ViewSampler(first=0.0, ends=0.0, everything=0.0, anything=1.0)] * subsets,
     ]
     return torch.stack([sampler.sample(count, frames, rng) for sampler in samplers], dim=1)
 

@@ -45,7 +45,7 @@ class AdapterObjective(Objective):
         kl_average: float | None,
         dense_frames: int | None = None,
     ) -> None:
-        """With ``dense_frames`` the depth and point heads read that many random frames of each clip instead of all."""
+        """With ``dense_frames`` the heads are compared on that many random frames of each step instead of on all."""
         super().__init__({ADAPTER: adapter})
         self.vggt = vggt.eval().requires_grad_(False)
         self.appearance = appearance.eval().requires_grad_(False)
@@ -93,13 +93,13 @@ class AdapterObjective(Objective):
         return order[: self.dense_frames].sort().values
 
     def _heads(self, tokens: Tensor, images: Tensor, frames: Tensor) -> VGGTOutput:
-        """VGGT's heads on a token volume; depth and points of these frames, cameras of all."""
+        """What VGGT's heads say of these frames; the camera head has seen all of them."""
         layers = unpack_tokens(tokens, self.vggt.config.special_tokens, camera_in_all=False)
         size, chosen = (images.shape[-2], images.shape[-1]), [layer[:, frames] for layer in layers]
         depth, depth_confidence = self.vggt.depth_head(chosen, size, None)
         points, points_confidence = self.vggt.point_head(chosen, size, None)
         return VGGTOutput(
-            pose_encodings=self.vggt.camera_head(layers[-1]),
+            pose_encodings=[pose[:, frames] for pose in self.vggt.camera_head(layers[-1])],
             depth=depth,
             depth_confidence=depth_confidence,
             points=points,
