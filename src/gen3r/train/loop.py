@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from accelerate import Accelerator
@@ -129,7 +129,7 @@ class Trainer:
             self.accelerator.backward(terms.total / config.accumulate)
             for name, value in terms.floats().items():
                 sums[name] = sums.get(name, 0.0) + value / config.accumulate
-        norm = self.accelerator.clip_grad_norm_(self.objective.networks.parameters(), config.grad_clip)
+        norm = torch.as_tensor(self.accelerator.clip_grad_norm_(self.objective.networks.parameters(), config.grad_clip))
         if not torch.isfinite(norm):
             names = [
                 name
@@ -145,7 +145,7 @@ class Trainer:
 
     def _check_loss(self, terms: Terms) -> None:
         bad = ~torch.isfinite(terms.total.detach())
-        if int(self.accelerator.reduce(bad.to(torch.int64), "sum")):
+        if int(cast(Tensor, self.accelerator.reduce(bad.to(torch.int64), "sum"))):
             values = terms.floats()
             names = [name for name, value in values.items() if not torch.isfinite(torch.tensor(value))]
             raise NonFiniteError(
@@ -156,6 +156,7 @@ class Trainer:
     @torch.no_grad()
     def validate(self, progress: ProgressLine | None = None) -> dict[str, float]:
         """Mean metrics of the averaged weights on the first validation batches."""
+        assert self.validation is not None
         sums: dict[str, float] = {}
         count = self.config.validation_batches
         self.objective.eval()
@@ -176,6 +177,7 @@ class Trainer:
     @torch.no_grad()
     def sample(self) -> None:
         """Pictures of the averaged weights on a validation batch (or a training batch where there is none)."""
+        assert self.log is not None
         self.objective.eval()
         with self.ema.applied():
             batch = to_device((self.validation or self.batches).at(0), self.device)

@@ -112,9 +112,7 @@ class GeneratedClips(ClipSource):
         from gen3r.data.synthetic import generate_clips
 
         seeds = [self.first_seed + item for item in items]
-        clips = list(
-            generate_clips(seeds, self.frames, self.height, self.width, device=self.device, samples=2)
-        )
+        clips = list(generate_clips(seeds, self.frames, self.height, self.width, device=self.device, samples=2))
         return Clips(
             torch.stack([clip.rgb for clip in clips]).cpu(),
             torch.stack([clip.depth for clip in clips]).float().cpu(),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import cast
 
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import PreTrainedTokenizerFast, UMT5Config, UMT5EncoderModel
@@ -49,8 +50,8 @@ def small_text_encoder(captions: Iterable[str], config: TextConfig) -> TextEncod
             num_heads=config.heads,
             dropout_rate=0.0,
             feed_forward_proj="gated-gelu",
-            pad_token_id=tokenizer.pad_token_id,
-            eos_token_id=tokenizer.eos_token_id,
+            pad_token_id=cast(int, tokenizer.pad_token_id),
+            eos_token_id=cast(int, tokenizer.eos_token_id),
         )
     )
     return TextEncoder(tokenizer, encoder, config.length)

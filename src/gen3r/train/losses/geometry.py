@@ -25,9 +25,8 @@ def camera_error(
     """Mean absolute errors of translation, quaternion, field of view; iteration k of K weighs 0.6^(K-1-k)."""
     weights = torch.tensor([ITERATION_DECAY ** (len(predictions) - 1 - k) for k in range(len(predictions))])
     weights = (weights / weights.sum()).to(target)
-    error = sum(
-        weight * (prediction.float() - target).abs() for weight, prediction in zip(weights, predictions, strict=True)
-    )
+    errors = [(prediction.float() - target).abs() for prediction in predictions]
+    error = torch.stack([weight * each for weight, each in zip(weights, errors, strict=True)]).sum(0)
     return {
         "translation": error[..., :3].mean(),
         "rotation": error[..., 3:7].mean(),
@@ -77,7 +76,7 @@ def sky_confidence(confidences: Sequence[Maps], sky: Mask) -> Float[Tensor, ""]:
     )
 
 
-def aligned_errors(prediction: Maps, target: Maps, mask: Mask) -> tuple[Float[Tensor, b], Float[Tensor, b]]:
+def aligned_errors(prediction: Maps, target: Maps, mask: Mask) -> tuple[Float[Tensor, " b"], Float[Tensor, " b"]]:
     """Absolute relative error and share of ratios under 1.25, per clip, after one median scale per clip."""
     errors, shares = [], []
     for predicted, true, valid in zip(prediction.float(), target, mask, strict=True):

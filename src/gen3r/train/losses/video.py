@@ -31,7 +31,7 @@ def multiscale_error(prediction: Video, target: Video, levels: int = 2) -> Float
     return total / levels
 
 
-def psnr(prediction: Video, target: Video) -> Float[Tensor, b]:
+def psnr(prediction: Video, target: Video) -> Float[Tensor, " b"]:
     """Peak signal-to-noise ratio per clip in dB, for a range of 2; the prediction is clamped to -1..1 first."""
     squared = (prediction.clamp(-1, 1) - target).square().mean(dim=(1, 2, 3, 4))
     return 10 * (4 / squared.clamp_min(1e-10)).log10()

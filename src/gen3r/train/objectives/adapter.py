@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
 import torch
 from jaxtyping import UInt8
@@ -52,9 +53,14 @@ class AdapterObjective(Objective):
         self.weights, self.kl_average, self.dense_frames = weights, kl_average, dense_frames
         self.running.register_buffer("kl_weight", torch.full((), -1.0))
 
+    @property
+    def adapter(self) -> GeometryAdapter:
+        """The network in training."""
+        return cast(GeometryAdapter, self.networks[ADAPTER])
+
     def loss(self, batch: Batch, rng: torch.Generator) -> Terms:
         """Encode tokens, decode a sample, compare tokens and what heads read in them, align with the video."""
-        adapter, images = self.networks[ADAPTER], batch["images"]
+        adapter, images = self.adapter, batch["images"]
         with torch.no_grad():
             tokens = GeometryCodec(self.vggt, adapter).tokens(images)
             frames = self._dense_frames(images.shape[1], rng)
@@ -82,9 +88,9 @@ class AdapterObjective(Objective):
         return Terms(losses.total, parts)
 
     def _average_weight(self, official: float) -> float:
-        running: Tensor = self.running.kl_weight
+        running = cast(Tensor, self.running.kl_weight)
         if self.training:
-            decay = self.kl_average if running >= 0 else 0.0
+            decay = self.kl_average if self.kl_average is not None and running >= 0 else 0.0
             running.copy_(decay * running + (1 - decay) * official)
         return float(running) if running >= 0 else official
 
@@ -108,7 +114,7 @@ class AdapterObjective(Objective):
 
     def metrics(self, batch: Batch, rng: torch.Generator) -> dict[str, float]:
         """Depth and rotation errors of VGGT and of the round trip through the latent (mean, and a sample)."""
-        codec, images = GeometryCodec(self.vggt, self.networks[ADAPTER]), batch["images"]
+        codec, images = GeometryCodec(self.vggt, self.adapter), batch["images"]
         posterior = codec.encode(images)
         target = targets(batch, FAR)
         outputs = {
@@ -132,7 +138,7 @@ class AdapterObjective(Objective):
 
     def pictures(self, batch: Batch, rng: torch.Generator) -> dict[str, UInt8[Tensor, "height width 3"]]:
         """First and last frame of some clips: image, true depth, VGGT's and the round trip's."""
-        codec = GeometryCodec(self.vggt, self.networks[ADAPTER])
+        codec = GeometryCodec(self.vggt, self.adapter)
         images = batch["images"][:4]
         target = targets({name: value[:4] for name, value in batch.items()}, FAR)["depth"]
         depths = (target, self.vggt(images).depth, codec.decode(codec.encode(images).mode()).depth)
@@ -140,7 +146,7 @@ class AdapterObjective(Objective):
 
     def export(self, folder: Path, batches: list[Batch]) -> None:
         """Measure the latents' mean and spread, and store them in the config (composed with those it had)."""
-        adapter = self.networks[ADAPTER]
+        adapter = self.adapter
         codec = GeometryCodec(self.vggt, adapter)
         means = torch.cat([codec.encode(batch["images"]).mean.transpose(0, 1).flatten(1) for batch in batches], dim=1)
         old_mean, old_std = (

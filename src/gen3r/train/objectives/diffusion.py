@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
+from typing import cast
 
 import torch
 from jaxtyping import Float, UInt8
@@ -63,12 +64,13 @@ class DiffusionObjective(Objective):
         total = (appearance.mean() + weight * geometry.mean()) / (1 + weight)
         return Terms(total, {"appearance": appearance.mean().detach(), "geometry": geometry.mean().detach()})
 
-    def _errors(self, batch: Batch, sigma: Tensor, noise: Tensor) -> tuple[Float[Tensor, b], Float[Tensor, b]]:
+    def _errors(self, batch: Batch, sigma: Tensor, noise: Tensor) -> tuple[Float[Tensor, " b"], Float[Tensor, " b"]]:
         clean = batch["clean"]
         level = sigma.view(-1, 1, 1, 1, 1)
         velocity = self._velocity(batch, (1 - level) * clean + level * noise, sigma)
         squared = (velocity.float() - (noise - clean)).square()
-        return tuple(half.mean(dim=(1, 2, 3, 4)) for half in split(squared))
+        appearance, geometry = split(squared)
+        return appearance.mean(dim=(1, 2, 3, 4)), geometry.mean(dim=(1, 2, 3, 4))
 
     def _velocity(self, batch: Batch, noisy: Tensor, sigma: Tensor) -> Tensor:
         text = encode_ids(self.networks[TEXT_ENCODER], batch["ids"], batch["ids_mask"])
@@ -96,7 +98,7 @@ class DiffusionObjective(Objective):
         """First and last frame of clean and generated clips: image above inverse depth."""
         if not len(self.codecs):
             return {}
-        appearance, geometry = self.codecs
+        appearance, geometry = cast(tuple[AppearanceCodec, GeometryCodec], tuple(self.codecs))
         few = {name: value[:4] for name, value in batch.items()}
         sheets = []
         for latents in (few["clean"], self.sample(few, rng)):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
 import torch
 from jaxtyping import UInt8
@@ -29,9 +30,14 @@ class VAEObjective(Objective):
         super().__init__({"vae": vae})
         self.weights = weights
 
+    @property
+    def vae(self) -> LinearShortcutVAE:
+        """The network in training."""
+        return cast(LinearShortcutVAE, self.networks["vae"])
+
     def loss(self, batch: Batch, rng: torch.Generator) -> Terms:
         """Reconstruct from a posterior sample, unclamped."""
-        vae, video, weights = self.networks["vae"], batch["video"], self.weights
+        vae, video, weights = self.vae, batch["video"], self.weights
         posterior = vae.encode(video)
         output = vae.decode(posterior.sample(rng)).float()
         parts = {
@@ -41,7 +47,7 @@ class VAEObjective(Objective):
             "multiscale": multiscale_error(output, video),
             "kl": posterior.kl().float().mean(),
         }
-        total = sum(getattr(weights, name) * value for name, value in parts.items())
+        total = torch.stack([getattr(weights, name) * value for name, value in parts.items()]).sum()
         return Terms(
             total,
             {name: value.detach() for name, value in parts.items()} | {"psnr": psnr(output.detach(), video).mean()},
@@ -49,7 +55,7 @@ class VAEObjective(Objective):
 
     def metrics(self, batch: Batch, rng: torch.Generator) -> dict[str, float]:
         """PSNR of full clips from the posterior's mean, beside that of 8x8 averages, and the latents' spread."""
-        vae, video = self.networks["vae"], batch["video"]
+        vae, video = self.vae, batch["video"]
         posterior = vae.encode(video)
         return {
             "psnr": float(psnr(vae.decode(posterior.mode()).float(), video).mean()),
@@ -62,7 +68,7 @@ class VAEObjective(Objective):
     def pictures(self, batch: Batch, rng: torch.Generator) -> dict[str, UInt8[Tensor, "height width 3"]]:
         """First, middle and last frame of some clips, original above reconstruction."""
         video = batch["video"][:4]
-        output = self.networks["vae"](video).float().clamp(-1, 1)
+        output = self.vae(video).float().clamp(-1, 1)
         frames = [0, video.shape[2] // 2, video.shape[2] - 1]
         rows = [
             torch.cat(list(images[:, :, frames].permute(0, 2, 3, 4, 1).flatten(0, 1)), dim=1)
@@ -72,7 +78,7 @@ class VAEObjective(Objective):
 
     def export(self, folder: Path, batches: list[Batch]) -> None:
         """Measure the latents' mean and spread, and store them in the config."""
-        vae = self.networks["vae"]
+        vae = self.vae
         means = torch.cat([vae.encode(batch["video"]).mean.transpose(0, 1).flatten(1) for batch in batches], dim=1)
         config = dataclasses.replace(
             vae.config, latents_mean=tuple(means.mean(1).tolist()), latents_std=tuple(means.std(1).tolist())
