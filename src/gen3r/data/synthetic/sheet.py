@@ -20,7 +20,7 @@ SHOWN_FRAMES = 4
 """Frames per clip, first and last among them."""
 MOST_ROWS = 32
 """Clips on one sheet."""
-_CAPTION_LENGTH = 150
+_CAPTION_LENGTH = 175
 """Characters that fit below a row."""
 
 
