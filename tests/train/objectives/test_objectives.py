@@ -169,9 +169,9 @@ def test_targets_are_in_units_of_the_first_view(tmp_path: Path) -> None:
     pack = write_pack(tmp_path / "pack.safetensors")
     batches = ViewBatches(PackedClips([pack]), images=10, steps=1, frames=5, seed=0, augmented=False)
     batch = batches.at(0)
-    target = targets(batch, far=20)
+    target = targets(batch, far=20.0)
     assert torch.allclose(target["depth"][:, 0].mean(dim=(1, 2)), torch.ones(2), atol=1e-3)
-    larger = targets(batch | {"depth": 3 * batch["depth"], "extrinsics": _scaled(batch["extrinsics"], 3)}, far=20)
+    larger = targets(batch | {"depth": 3 * batch["depth"], "extrinsics": _scaled(batch["extrinsics"], 3.0)}, far=20.0)
     for name in ("depth", "points", "pose"):
         torch.testing.assert_close(larger[name], target[name], atol=1e-4, rtol=1e-4)
     Cameras(batch["extrinsics"], batch["intrinsics"], 32, 32).validate()
