@@ -67,26 +67,31 @@ class ClipRecord:
     """Depth per step of the 16-bit pictures, in the unit of the cameras."""
 
     def __post_init__(self) -> None:
-        choices = {
-            "format": (FORMAT,),
-            "version": (VERSION,),
-            "split": get_args(Split),
-            "scale_kind": get_args(ScaleKind),
-        }
-        for name, allowed in choices.items():
-            value = getattr(self, name)
-            if type(value) is not type(allowed[0]) or value not in allowed:
-                raise ValueError(f"{name} must be {' or '.join(map(repr, allowed))}, got {value!r}.")
-        for name, smallest in {"seed": 0, "frames": 1, "height": 1, "width": 1}.items():
-            value = getattr(self, name)
-            if type(value) is not int or value < smallest:
-                raise ValueError(f"{name} must be a whole number, at least {smallest}, got {value!r}.")
-        for name in ("source", "licence"):
-            if not isinstance(getattr(self, name), str) or not getattr(self, name):
-                raise ValueError(f"{name} must be a text, got {getattr(self, name)!r}.")
-        scale = self.depth_scale
-        if type(scale) not in (int, float) or not 0 < scale < float("inf"):
-            raise ValueError(f"depth_scale must be a positive number, got {scale!r}.")
+        _check_fields(asdict(self))
+
+
+def _check_fields(values: dict[str, Any]) -> None:
+    """Raise `ValueError` for the first field of a record that has an impossible value or type."""
+    choices = {
+        "format": (FORMAT,),
+        "version": (VERSION,),
+        "split": get_args(Split),
+        "scale_kind": get_args(ScaleKind),
+    }
+    for name, allowed in choices.items():
+        value = values[name]
+        if type(value) is not type(allowed[0]) or value not in allowed:
+            raise ValueError(f"{name} must be {' or '.join(map(repr, allowed))}, got {value!r}.")
+    for name, smallest in {"seed": 0, "frames": 1, "height": 1, "width": 1}.items():
+        value = values[name]
+        if type(value) is not int or value < smallest:
+            raise ValueError(f"{name} must be a whole number, at least {smallest}, got {value!r}.")
+    for name in ("source", "licence"):
+        if not isinstance(values[name], str) or not values[name]:
+            raise ValueError(f"{name} must be a text, got {values[name]!r}.")
+    scale = values["depth_scale"]
+    if type(scale) not in (int, float) or not 0 < scale < float("inf"):
+        raise ValueError(f"depth_scale must be a positive number, got {scale!r}.")
 
 
 def write_clip(
@@ -147,10 +152,18 @@ def read_record(folder: str | Path) -> ClipRecord:
     missing = sorted(names - content.keys())
     if missing:
         raise ValueError(f"{path} lacks {', '.join(missing)}.")
+    values = {name: content[name] for name in names}
+    values["depth_scale"] = _as_float(values["depth_scale"])
     try:
-        return ClipRecord(**{name: content[name] for name in names})
+        _check_fields(values)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
+    return ClipRecord(**values)
+
+
+def _as_float(value: Any) -> Any:
+    """JSON may write a whole float without its point."""
+    return float(value) if type(value) is int else value
 
 
 def read_clip(folder: str | Path) -> Clip:

@@ -5,7 +5,12 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 
-_OPENINGS = ("{setting} with {things}", "{setting}, {things}", "a video of {setting} with {things}", "{things} in {setting}")
+_OPENINGS = (
+    "{setting} with {things}",
+    "{setting}, {things}",
+    "a video of {setting} with {things}",
+    "{things} in {setting}",
+)
 _SHORT = ("{setting}", "a clip of {setting}")
 _CAMERA = ("; the camera {motion}", ". The camera {motion}.", ", filmed as the camera {motion}", "")
 _MOST_THINGS = 5

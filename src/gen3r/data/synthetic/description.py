@@ -8,9 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import IntEnum
 
-from gen3r.data.synthetic.palettes import Color, darker
+from gen3r.data.synthetic.palettes import Color, Number, darker
 
-Vector = tuple[float, float, float]
+Vector = tuple[Number, Number, Number]
 
 
 class Shape(IntEnum):
@@ -50,11 +50,11 @@ class Material:
     second: Color
     """What the texture blends in."""
     texture: Texture = Texture.PLAIN
-    frequency: float = 1.0
+    frequency: Number = 1.0
     """Texture cycles per metre."""
-    gloss: float = 0.0
+    gloss: Number = 0.0
     """Strength of highlight and reflection, 0..1."""
-    emission: float = 0.0
+    emission: Number = 0.0
     """Shines by itself if above 0."""
 
 
@@ -62,9 +62,9 @@ def material(
     color: Color,
     second: Color | None = None,
     texture: Texture = Texture.PLAIN,
-    frequency: float = 1.0,
-    gloss: float = 0.0,
-    emission: float = 0.0,
+    frequency: Number = 1.0,
+    gloss: Number = 0.0,
+    emission: Number = 0.0,
 ) -> Material:
     """A material; the second colour defaults to a darker first."""
     return Material(
@@ -84,9 +84,9 @@ class Primitive:
     shape: Shape
     center: Vector
     half_size: Vector
-    yaw: float
-    pitch: float
-    roll: float
+    yaw: Number
+    pitch: Number
+    roll: Number
     material: Material
     thing: int = -1
     """Index of the thing it is part of, -1 for none."""
@@ -133,7 +133,7 @@ class Description:
         """A colour of the palette."""
         return self.random.choice(self.palette)
 
-    def wooden(self, frequency: float = 1.0, gloss: float = 0.15) -> Material:
+    def wooden(self, frequency: Number = 1.0, gloss: Number = 0.15) -> Material:
         """The wood of this scene."""
         return material(*self.wood, Texture.WOOD, frequency, gloss)
 
@@ -149,9 +149,9 @@ class Description:
         center: Vector,
         half_size: Vector,
         surface: Material,
-        yaw: float = 0.0,
-        pitch: float = 0.0,
-        roll: float = 0.0,
+        yaw: Number = 0.0,
+        pitch: Number = 0.0,
+        roll: Number = 0.0,
         *,
         background: bool = False,
     ) -> None:
@@ -177,7 +177,7 @@ class Description:
         self.things.append(thing)
 
     def free_spot(
-        self, radius: float, propose: Callable[[], tuple[float, float]] | None = None, tries: int = 40
+        self, radius: Number, propose: Callable[[], tuple[float, float]] | None = None, tries: int = 40
     ) -> tuple[float, float] | None:
         """Reserve a disc on the floor that touches no other; None if none was found."""
         half_x, _, half_z = self.half_extent
@@ -202,7 +202,7 @@ class Place:
     scene: Description
     x: float
     z: float
-    yaw: float
+    yaw: Number
 
     def add(
         self,
@@ -210,9 +210,9 @@ class Place:
         center: Vector,
         half_size: Vector,
         surface: Material,
-        yaw: float = 0.0,
-        pitch: float = 0.0,
-        roll: float = 0.0,
+        yaw: Number = 0.0,
+        pitch: Number = 0.0,
+        roll: Number = 0.0,
     ) -> None:
         """Add one solid in local coordinates."""
         cosine, sine = math.cos(self.yaw), math.sin(self.yaw)

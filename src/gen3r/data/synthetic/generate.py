@@ -28,8 +28,8 @@ def generate_clip(
 ) -> Clip:
     """The clip of a seed: scene, camera path, frames with exact depth, and a caption.
 
-    The scene and the path depend on the seed alone; frames, size and samples only set how finely they are seen. On one kind
-    of device the same call gives the same bits.
+    The scene, the path and the caption depend on the seed alone; frames, size and samples only set how finely they are
+    seen. On one kind of device the same call gives the same bits, alone or among other seeds.
 
     Args:
         seed: at least 0; see ``split_of`` for which seeds may be trained on.

@@ -1,7 +1,8 @@
 """Rays against solids and surroundings, and distances to them.
 
-Points and directions are ``[3, R]``: each coordinate is one contiguous row, and every formula below is elementwise over
-solids x rays followed by a minimum over the solids, so that torch.compile turns a query into one loop without temporaries.
+Points and directions are ``[3, R]``: each coordinate is one contiguous row, and every formula below is elementwise
+over solids x rays followed by a minimum over the solids, so that torch.compile turns a query into one loop without
+temporaries.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ GROUND_REACH = 60.0
 _TINY = 1e-9
 Coordinates = tuple[Float[Tensor, "n R"], Float[Tensor, "n R"], Float[Tensor, "n R"]]
 """Of R rays in the axes of n solids."""
+Sizes = tuple[Float[Tensor, "n 1"], Float[Tensor, "n 1"], Float[Tensor, "n 1"]]
+"""Half sizes of n solids, metres."""
 
 
 def nearest_solid(
@@ -55,14 +58,14 @@ def nearest_face(
 ) -> tuple[Float[Tensor, " R"], Int[Tensor, " R"]]:
     """Ray parameter and face (index into -x, +x, floor, ceiling, -z, +z) of the room or the ground."""
     x, y, z = origins.unbind(0)
-    dx, dy, dz = directions.unbind(0)
+    dx, dy, dz = (_nonzero(slope) for slope in directions.unbind(0))
     if not scene.is_room:
         t = -y / torch.where(dy < 0, dy, -_TINY)
         return torch.where((dy < -1e-5) & (t < GROUND_REACH), t, FAR), torch.full_like(t, 2, dtype=torch.long)
     half_x, height, half_z = scene.half_extent.unbind()
-    to_x = (torch.where(dx > 0, half_x, -half_x) - x) / _nonzero(dx)
-    to_y = (torch.where(dy > 0, height, torch.zeros_like(height)) - y) / _nonzero(dy)
-    to_z = (torch.where(dz > 0, half_z, -half_z) - z) / _nonzero(dz)
+    to_x = (torch.where(dx > 0, half_x, -half_x) - x) / dx
+    to_y = (torch.where(dy > 0, height, torch.zeros_like(height)) - y) / dy
+    to_z = (torch.where(dz > 0, half_z, -half_z) - z) / dz
     t = torch.minimum(torch.minimum(to_x, to_y), to_z)
     face = torch.where(to_x <= t, (dx > 0).long(), torch.where(to_y <= t, 2 + (dy > 0).long(), 4 + (dz > 0).long()))
     return t, face
@@ -71,7 +74,10 @@ def nearest_face(
 def distances_along(
     scene: PackedScene, points: Float[Tensor, "3 R"], normals: Float[Tensor, "3 R"], steps: tuple[float, ...]
 ) -> list[Float[Tensor, " R"]]:
-    """Signed distance in metres (approximate for ellipsoids and cones) to the nearest surface at ``points + step normals``."""
+    """Signed distance in metres to the nearest surface at ``points + step * normals``, for each step.
+
+    Exact for boxes and surroundings; for the other shapes zero at the surface and approximate elsewhere.
+    """
     nearest = [torch.full_like(points[0], FAR) for _ in steps]
     for measure, affine, half_size in zip(_DISTANCE, scene.unit_from_world, scene.half_size, strict=True):
         half = half_size.unbind(1)
@@ -115,13 +121,11 @@ def _nonzero(x: Tensor) -> Tensor:
 
 def _hit_box(origin: Coordinates, direction: Coordinates) -> Float[Tensor, "n R"]:
     """Slabs (Kay and Kajiya 1986)."""
-    enter, leave = None, None
+    enter, leave = torch.full_like(origin[0], -FAR), torch.full_like(origin[0], FAR)
     for position, slope in zip(origin, direction, strict=True):
         inverse = 1 / _nonzero(slope)
         middle, reach = -position * inverse, inverse.abs()
-        enter = middle - reach if enter is None else torch.maximum(enter, middle - reach)
-        leave = middle + reach if leave is None else torch.minimum(leave, middle + reach)
-    assert enter is not None and leave is not None
+        enter, leave = torch.maximum(enter, middle - reach), torch.minimum(leave, middle + reach)
     return torch.where((enter < leave) & (enter > NEAR), enter, FAR)
 
 
@@ -172,23 +176,23 @@ _HIT = (_hit_box, _hit_ellipsoid, _hit_cylinder, _hit_cone)
 """In the order of `Shape`."""
 
 
-def _distance_box(p: Coordinates, half: Coordinates) -> Float[Tensor, "n R"]:
+def _distance_box(p: Coordinates, half: Sizes) -> Float[Tensor, "n R"]:
     x, y, z = (axis.abs() - size for axis, size in zip(p, half, strict=True))
     outside = (x.clamp_min(0) ** 2 + y.clamp_min(0) ** 2 + z.clamp_min(0) ** 2).sqrt()
     return outside + torch.maximum(torch.maximum(x, y), z).clamp_max(0)
 
 
-def _distance_ellipsoid(p: Coordinates, half: Coordinates) -> Float[Tensor, "n R"]:
+def _distance_ellipsoid(p: Coordinates, half: Sizes) -> Float[Tensor, "n R"]:
     x, y, z = (axis / size for axis, size in zip(p, half, strict=True))
     return ((x * x + y * y + z * z).sqrt() - 1) * torch.minimum(torch.minimum(half[0], half[1]), half[2])
 
 
-def _distance_cylinder(p: Coordinates, half: Coordinates) -> Float[Tensor, "n R"]:
+def _distance_cylinder(p: Coordinates, half: Sizes) -> Float[Tensor, "n R"]:
     x, z = p[0] / half[0], p[2] / half[2]
     return torch.maximum(((x * x + z * z).sqrt() - 1) * half[0], p[1].abs() - half[1])
 
 
-def _distance_cone(p: Coordinates, half: Coordinates) -> Float[Tensor, "n R"]:
+def _distance_cone(p: Coordinates, half: Sizes) -> Float[Tensor, "n R"]:
     x, y, z = (axis / size for axis, size in zip(p, half, strict=True))
     slope = ((x * x + z * z).sqrt() - (1 - y) / 2) * half[0] * 0.8
     return torch.maximum(slope, -p[1] - half[1])

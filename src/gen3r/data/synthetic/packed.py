@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from gen3r.data.synthetic.description import Description, Primitive, Shape, material
+from gen3r.data.synthetic.description import Description, Primitive, Shape, Vector, material
+from gen3r.data.synthetic.palettes import Number
 
 _PADDING = (0.0, -1000.0, 0.0)
 """Where filler solids lie: out of every ray's way."""
@@ -46,20 +48,21 @@ class PackedScene(NamedTuple):
 
     def to(self, device: torch.device | str) -> PackedScene:
         """Move every tensor."""
-        moved = {
-            name: value.to(device) if isinstance(value, Tensor) else tuple(part.to(device) for part in value)
-            for name, value in self._asdict().items()
-            if name != "is_room"
-        }
-        return PackedScene(is_room=self.is_room, **moved)
+
+        def moved(value: Any) -> Any:
+            if isinstance(value, tuple):
+                return tuple(part.to(device) for part in value)
+            return value.to(device) if isinstance(value, Tensor) else value
+
+        return PackedScene(*(moved(value) for value in self))
 
 
 def pack(scene: Description) -> PackedScene:
     """Tensors of a description.
 
-    Solids of each shape are padded with far-away ones so that the four counts differ from each other and from 0 and 1 in
-    every scene. Compiled code may then treat them as free sizes and serve all scenes: torch.compile takes sizes that are
-    equal when it first sees them for equal forever.
+    Solids of each shape are padded with far-away ones so that the four counts differ from each other and from 0 and 1
+    in every scene. Compiled code may then treat them as free sizes and serve all scenes: torch.compile takes sizes
+    that are equal when it first sees them for equal forever.
     """
     solids: list[list[Primitive]] = [[item for item in scene.primitives if item.shape is shape] for shape in Shape]
     for shape, items in zip(Shape, solids, strict=True):
@@ -71,10 +74,10 @@ def pack(scene: Description) -> PackedScene:
     light = scene.light
     assert light is not None
 
-    def column(value: tuple[float, float, float]) -> Float[Tensor, "3 1"]:
+    def column(value: Vector) -> Float[Tensor, "3 1"]:
         return torch.tensor(value, dtype=torch.float32)[:, None]
 
-    def numbers(values: list[float]) -> Float[Tensor, " M"]:
+    def numbers(values: Sequence[Number]) -> Float[Tensor, " M"]:
         return torch.tensor(values, dtype=torch.float32)
 
     return PackedScene(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import colorsys
 
-Color = tuple[float, float, float]
+Number = float | int
+Color = tuple[Number, Number, Number]
 """Linear RGB."""
 
 _PALETTES = (
@@ -51,13 +52,13 @@ def from_hex(digits: str) -> Color:
 PALETTES = tuple(tuple(from_hex(digits) for digits in palette) for palette in _PALETTES)
 
 
-def mix(first: Color, second: Color, amount: float) -> Color:
+def mix(first: Color, second: Color, amount: Number) -> Color:
     """``first`` at 0, ``second`` at 1."""
     red, green, blue = (a * (1 - amount) + b * amount for a, b in zip(first, second, strict=True))
     return red, green, blue
 
 
-def darker(color: Color, factor: float) -> Color:
+def darker(color: Color, factor: Number) -> Color:
     """Every channel times ``factor``."""
     return color[0] * factor, color[1] * factor, color[2] * factor
 

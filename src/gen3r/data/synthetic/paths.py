@@ -91,7 +91,11 @@ def _view_point(scene: Description, chance: random.Random) -> tuple[Float[Tensor
     target = torch.tensor([(x + middle_x) / 2, height, (z + middle_z) / 2])
     if scene.is_room:
         half_x, _, half_z = scene.half_extent
-        eye = [chance.uniform(-1, 1) * (half_x - 0.45), chance.uniform(0.9, 1.75), chance.uniform(-1, 1) * (half_z - 0.45)]
+        eye = [
+            chance.uniform(-1, 1) * (half_x - 0.45),
+            chance.uniform(0.9, 1.75),
+            chance.uniform(-1, 1) * (half_z - 0.45),
+        ]
     else:
         angle, away = chance.uniform(0, 2 * math.pi), chance.uniform(4.2, 6.5)
         eye = [away * math.cos(angle), chance.uniform(0.9, 2.6), away * math.sin(angle)]

@@ -80,10 +80,14 @@ def _build_room(scene: Description) -> None:
         sky=(0.5, 0.65, 0.9),
         horizon=(0.85, 0.9, 0.95),
         ambient_up=(ambient, ambient * 1.02, ambient * 1.06),
-        ambient_down=mix((ambient * 0.8,) * 3, floor.color, 0.3),
+        ambient_down=mix((ambient * 0.8, ambient * 0.8, ambient * 0.8), floor.color, 0.3),
     )
     scene.add(
-        Shape.ELLIPSOID, (lamp[0], height - 0.12, lamp[2]), (0.16, 0.1, 0.16), material((1, 0.95, 0.85), emission=1.6), background=True
+        Shape.ELLIPSOID,
+        (lamp[0], height - 0.12, lamp[2]),
+        (0.16, 0.1, 0.16),
+        material((1, 0.95, 0.85), emission=1.6),
+        background=True,
     )
     _decorate_walls(scene)
     if chance.random() < 0.6:
@@ -228,7 +232,13 @@ def _build_outdoors(scene: Description) -> None:
         angle, distance, size = chance.uniform(0, 2 * math.pi), chance.uniform(16, 26), chance.uniform(3, 7)
         center = (distance * math.cos(angle), -0.3 * size, distance * math.sin(angle))
         half = (size * chance.uniform(1, 2), size * 0.75, size * chance.uniform(1, 2))
-        scene.add(Shape.ELLIPSOID, center, half, material(mix(hill_color, first, 0.4), None, Texture.NOISE, 0.3), background=True)
+        scene.add(
+            Shape.ELLIPSOID,
+            center,
+            half,
+            material(mix(hill_color, first, 0.4), None, Texture.NOISE, 0.3),
+            background=True,
+        )
     names = [chance.choice(["house", "tower", "tree", "conifer", "house"])]
     names += chance.sample([*BUILDINGS, "tree", "rock"], chance.randint(5, 7))
     for name in names:

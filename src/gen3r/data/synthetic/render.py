@@ -67,7 +67,9 @@ def render(
     for (down, right), shift in zip(_SUBPIXELS[samples], _LIGHT_SHIFTS, strict=False):
         offset = torch.tensor(shift if samples > 1 else (0.0, 0.0, 0.0), device=device)[:, None]
         for part, origins, directions in _chunks(*_rays(cameras, down, right, device)):
-            total[:, part] += color_of(scene, table, origins, directions, pixel_angle, offset)[:, : part.stop - part.start]
+            total[:, part] += color_of(scene, table, origins, directions, pixel_angle, offset)[
+                :, : part.stop - part.start
+            ]
     depth = torch.empty(total.shape[1], device=device)
     for part, origins, directions in _chunks(*_rays(cameras, 0.0, 0.0, device)):
         depth[part] = depth_of(scene, origins, directions)[: part.stop - part.start]

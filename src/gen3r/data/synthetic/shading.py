@@ -70,7 +70,9 @@ def shade(
     highlight = (_dot(normal, halfway) / _length(halfway).clamp_min(1e-8)).clamp_min(0) ** 60
     fresnel = (1 - cosine) ** 4 * openness * gloss * 0.5
     mirrored = _mirrored(scene, directions, normal, cosine)
-    color = color * (1 - fresnel) + mirrored * fresnel + scene.light_color * (highlight * gloss * lit * attenuation * 0.5)
+    color = (
+        color * (1 - fresnel) + mirrored * fresnel + scene.light_color * (highlight * gloss * lit * attenuation * 0.5)
+    )
     emission = scene.emission[hits.material]
     color = torch.where(emission > 0, albedo * emission * 1.3, color)
     if not scene.is_room:
@@ -80,7 +82,7 @@ def shade(
     return _tone_map(color)
 
 
-def _dot(a: Float[Tensor, "3 R"], b: Float[Tensor, "3 #R"]) -> Float[Tensor, " R"]:
+def _dot(a: Float[Tensor, "3 R"], b: Float[Tensor, "3 _"]) -> Float[Tensor, " R"]:
     return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
 
 
@@ -125,7 +127,7 @@ def _light(
 
 def _mirrored(
     scene: PackedScene, directions: Float[Tensor, "3 R"], normal: Float[Tensor, "3 R"], cosine: Float[Tensor, " R"]
-) -> Float[Tensor, "3 #R"]:
+) -> Float[Tensor, "3 _"]:
     """What a glossy surface reflects: plain sky, or the light of the room."""
     if scene.is_room:
         return scene.horizon * 0.4

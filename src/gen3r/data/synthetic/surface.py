@@ -50,7 +50,9 @@ def first_hits(scene: PackedScene, origins: Float[Tensor, "3 R"], directions: Fl
     return Hits(torch.minimum(near, far), solid, face, around, material)
 
 
-def ray_depth(scene: PackedScene, origins: Float[Tensor, "3 R"], directions: Float[Tensor, "3 R"]) -> Float[Tensor, " R"]:
+def ray_depth(
+    scene: PackedScene, origins: Float[Tensor, "3 R"], directions: Float[Tensor, "3 R"]
+) -> Float[Tensor, " R"]:
     """Ray parameter of the first hit, 0 for the sky: the z-depth for directions of unit z in the camera."""
     t = torch.minimum(first_blocker(scene, origins, directions), nearest_face(scene, origins, directions)[0])
     return torch.where(t < FAR / 2, t, 0.0)
@@ -83,7 +85,9 @@ def _solid_at(scene: PackedScene, hits: Hits, position: Float[Tensor, "3 R"]) ->
     normal_y = torch.where(flat, torch.where(on_y, y.sign(), zero), side_y)
     normal_z = torch.where(flat, torch.where(on_z, z.sign(), zero), z)
     # normals go with the transpose of what brings points into the unit axes
-    normal = torch.stack([affine[0][j] * normal_x + affine[1][j] * normal_y + affine[2][j] * normal_z for j in range(3)])
+    normal = torch.stack(
+        [affine[0][j] * normal_x + affine[1][j] * normal_y + affine[2][j] * normal_z for j in range(3)]
+    )
     normal = normal / (normal**2).sum(0).sqrt().clamp_min(1e-8)
 
     frequency = scene.frequency[hits.material]

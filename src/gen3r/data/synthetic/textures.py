@@ -94,7 +94,7 @@ def second_color_share(
     put(Texture.GRASS, ((blades - 0.5) * 2.4 + 0.5).clamp(0, 1), 0.5, soft_fade)
     put(Texture.MARBLE, (0.5 + 0.5 * torch.sin(3 * (a + b) + 14 * grain)) ** 3, 0.3, fade)
 
-    hills = _step((grain - 0.5) * 0.8 - 0.1 - b, width + 0.06) * (0.75 + 0.5 * grain)
+    hills = _step((grain - 0.5) * 0.8 - 0.1 - b, width + 0.06) * (0.7 + 0.3 * grain)
     put(Texture.VIEW, hills, 0.4, fade)
 
     dx, dy = a - a.floor() - 0.5, b - b.floor() - 0.5
