@@ -221,7 +221,7 @@ def clips_of_no_size(folder: Path, photo: Path) -> Arguments:
     return ["synth", "--size", "0x0", "--out", folder / "clips"]
 
 
-@case("Train them first.*--networks")
+@case("builds on .*--networks")
 def stage_without_the_earlier_ones(folder: Path, photo: Path) -> Arguments:
     return ["train", "adapter", "--preset", "tiny", "--clips", 1, "--out", folder / "run"]
 

@@ -18,7 +18,8 @@ def test_clips_are_written_with_a_sheet(tmp_path: Path, gen3r: Runner) -> None:
     folders = clip_folders(tmp_path / "clips")
     assert [read_clip(folder).seed for folder in folders] == [3, 4]
     assert read_clip(folders[0]).rgb.shape == (1, 112, 112, 3)
-    assert Image.open(tmp_path / "s.png").width > 112
+    with Image.open(tmp_path / "s.png") as sheet:
+        assert sheet.width > 112
     again = gen3r("synth", "--count", 1, *SMALL, "--out", tmp_path / "clips")
     assert again.code == 2
     assert "not empty" in again.stderr

@@ -1,0 +1,45 @@
+import json
+from pathlib import Path
+
+from cli.running import Runner
+from gen3r.eval.benchmarks.quantities import QUANTITIES
+from gen3r.eval.machine import folder_hash
+
+
+def test_a_model_is_measured_and_the_numbers_become_a_table(tmp_path: Path, gen3r: Runner, model: Path) -> None:
+    results, pack = tmp_path / "results.json", tmp_path / "clips.safetensors"
+    options = ("--count", 1, "--steps", 1, "--mean-map-count", 1, "--model", model, "--device", "cpu", "--pack", pack)
+    outcome = gen3r("eval", "synthetic", *options, "--out", results)
+    assert (outcome.code, outcome.stderr) == (0, "")
+    assert pack.is_file()
+    record = json.loads(results.read_text())
+    assert set(record["metrics"]) == set(QUANTITIES)
+    assert all(set(interval) == {"mean", "low", "high", "n"} for interval in record["metrics"].values())
+    assert list(record["clips"]) == ["900000000"]
+    assert record["seeds"] == {"start": 900_000_000, "count": 1}
+    assert record["settings"]["steps"] == 1
+    assert record["model"]["sha256"] == folder_hash(model)
+    assert record["machine"]["torch"]
+    assert record["failures"] == []
+    assert "`vae_psnr`" in outcome.stdout
+
+    table = gen3r("eval", "table", results, "--metrics", "vae_psnr", "vggt_absrel")
+    assert table.code == 0
+    assert table.stdout.count("\n") == 4
+    document = tmp_path / "README.md"
+    document.write_text(f"# Numbers\n<!-- table: {results.as_posix()} -->\n<!-- /table -->\n")
+    assert gen3r("eval", "table", results, "--metrics", "vae_psnr", "--into", document).code == 0
+    assert document.read_text().splitlines()[-2].startswith("| `vae_psnr` |")
+    document.write_text("# No place\n")
+    assert gen3r("eval", "table", results, "--into", document).code == 2
+
+
+def test_the_hash_of_a_folder_follows_names_and_contents(tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    (folder / "deep").mkdir(parents=True)
+    (folder / "deep" / "a").write_text("1")
+    first = folder_hash(folder)
+    (folder / "deep" / "a").rename(folder / "deep" / "b")
+    second = folder_hash(folder)
+    (folder / "deep" / "b").write_text("2")
+    assert len({first, second, folder_hash(folder)}) == 3
