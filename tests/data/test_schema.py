@@ -60,6 +60,13 @@ def test_unusable_depth_is_refused_and_leaves_nothing(tmp_path: Path, bad: float
     assert list(tmp_path.iterdir()) == []
 
 
+def test_failing_half_way_leaves_nothing(tmp_path: Path) -> None:
+    beyond_utf8 = replace(random_clip(), caption="\ud800")  # the pictures are written before the caption
+    with pytest.raises(UnicodeEncodeError):
+        written(tmp_path / "clip", beyond_utf8)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_nothing_is_overwritten(tmp_path: Path) -> None:
     first = written(tmp_path / "clip")
     with pytest.raises(ValueError, match="not empty"):

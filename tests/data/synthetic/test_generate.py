@@ -46,6 +46,12 @@ def test_more_frames_sample_the_same_path_of_the_same_scene() -> None:
     assert few.caption == many.caption
 
 
+def test_first_and_last_frames_are_the_same_pictures_however_many_lie_between() -> None:
+    few, many = (generate_clip(208, frames, 16, 16, samples=1) for frames in (3, 5))
+    for name in ("rgb", "depth"):
+        assert torch.equal(getattr(few, name)[[0, -1]], getattr(many, name)[[0, -1]])
+
+
 def test_size_changes_the_picture_only() -> None:
     small, large = (generate_clip(202, 3, size, size, samples=1) for size in (8, 24))
     assert torch.equal(small.cameras.extrinsics, large.cameras.extrinsics)
