@@ -18,8 +18,8 @@ from gen3r.latents.joint import JointLatent
 from gen3r.models.vggt import VGGTOutput
 from gen3r.scene.scene import Scene
 
-MIN_FOV = 0.05
-"""Radians. VGGT's fields of view end in a ReLU: an untrained or lost head says 0, an infinite focal length."""
+FOV_RANGE = (0.05, 3.0)
+"""Radians. VGGT's fields of view end in a ReLU: a lost head says 0, or more than half a turn: no focal length at all."""
 
 
 @torch.no_grad()
@@ -82,5 +82,5 @@ def scenes_from_output(
 def predicted_cameras(encoding: Float[Tensor, "F 9"], height: int, width: int) -> Cameras:
     """Cameras of VGGT's pose encodings, re-based so that the first one is the world."""
     encoding = encoding.detach().float().cpu()
-    encoding = torch.cat([encoding[:, :7], encoding[:, 7:].clamp_min(MIN_FOV)], dim=-1)
+    encoding = torch.cat([encoding[:, :7], encoding[:, 7:].clamp(*FOV_RANGE)], dim=-1)
     return decode_pose(encoding, height, width).rebased()
