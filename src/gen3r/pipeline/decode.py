@@ -19,7 +19,7 @@ from gen3r.models.vggt import VGGTOutput
 from gen3r.scene.scene import Scene
 
 FOV_RANGE = (0.05, 3.0)
-"""Radians. VGGT's fields of view end in a ReLU: a lost head says 0, or more than half a turn: no focal length at all."""
+"""Radians. VGGT's fields of view end in a ReLU: a lost head says 0, or more than half a turn: no focal length."""
 
 
 @torch.no_grad()
