@@ -88,7 +88,7 @@ def test_other_sample_counts_are_refused() -> None:
 COMPARE = """
 import torch
 from gen3r.data.synthetic import generate_clip
-for seed in (202, 208, 209):
+for seed in (202, 204, 208):
     eager, compiled = (generate_clip(seed, 2, 40, 40, samples=1, compiled=flag) for flag in (False, True))
     assert (eager.rgb.float() - compiled.rgb.float()).abs().mean() < 0.05
     assert ((eager.depth - compiled.depth).abs() < 1e-3).float().mean() > 0.999
@@ -96,9 +96,10 @@ for seed in (202, 208, 209):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 def test_compiled_gives_the_same_pictures() -> None:
     """In a process of its own: the annotations checked in tests cannot be compiled."""
-    subprocess.run([sys.executable, "-c", COMPARE], check=True, timeout=280)
+    subprocess.run([sys.executable, "-c", COMPARE], check=True, timeout=1100)
 
 
 @pytest.mark.gpu
