@@ -29,7 +29,6 @@ def free_rays(scene: PackedScene, seed: int) -> tuple[torch.Tensor, torch.Tensor
 
 
 @settings(max_examples=12)
-@settings(max_examples=20)
 @given(st.sampled_from(list(Shape)), seeds, st.tuples(lengths, lengths), angles, angles)
 def test_distance_is_zero_where_rays_hit_and_grows_along_the_normal(
     shape: Shape, seed: int, half: tuple[float, float], yaw: float, pitch: float
@@ -47,7 +46,6 @@ def test_distance_is_zero_where_rays_hit_and_grows_along_the_normal(
 
 
 @settings(max_examples=6)
-@settings(max_examples=10)
 @given(st.integers(0, 10**6))
 def test_hits_of_whole_scenes_have_distance_zero(seed: int) -> None:
     scene = pack(describe(seed))
