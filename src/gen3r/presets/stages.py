@@ -113,6 +113,10 @@ class DiffusionStage:
     """Which frames are given."""
     drops: DropRates = field(default_factory=DropRates)
     """How often text and cameras are withheld."""
+    subsets: int = 2
+    """Random choices of views encoded per clip, beside first, ends, all and none."""
+    mirrored: bool = True
+    """Encode every clip mirrored as well: twice the clips for twice the time."""
     shift: float = 2.0
     """Shift of the time schedule: larger trains more on strong noise."""
     geometry_weight: float = 1.0

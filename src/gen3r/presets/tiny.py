@@ -145,5 +145,10 @@ def diffusion() -> DiffusionStage:
         sample_every=500,
     )
     return DiffusionStage(
-        network=network, text=text, loop=loop, conditioning=ConditioningConfig(rays_at_latent_size=True)
+        network=network,
+        text=text,
+        loop=loop,
+        conditioning=ConditioningConfig(rays_at_latent_size=True),
+        subsets=1,
+        mirrored=False,
     )

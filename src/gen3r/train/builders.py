@@ -123,6 +123,7 @@ def build_diffusion(inputs: StageInputs) -> StageParts:
                 geometry,
                 path,
                 frames=frames,
+                subsets=stage.subsets,
                 mirrored=mirrored,
                 seed=loop.seed,
                 device=device,
@@ -130,7 +131,7 @@ def build_diffusion(inputs: StageInputs) -> StageParts:
             )
         return LatentCache(path)
 
-    training = cache("latents", inputs.clips, True)
+    training = cache("latents", inputs.clips, stage.mirrored)
     text = small_text_encoder(training.captions, stage.text)
     objective = DiffusionObjective(JointTransformer(stage.network), text, stage, (appearance, geometry))
     batches = LatentBatches(training, text, stage, batch_size=loop.batch_size, seed=loop.seed)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Float, Int
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
@@ -20,6 +20,7 @@ from gen3r.conditioning.condition import Conditioner
 from gen3r.conditioning.views import ViewSampler
 from gen3r.latents.geometry import GeometryCodec
 from gen3r.latents.joint import split
+from gen3r.models.posterior import Posterior
 from gen3r.train import augment
 from gen3r.train.rng import generator
 from gen3r.train.sources import Clips, ClipSource
@@ -118,8 +119,7 @@ def _encode(
     given = view_choices(count, frames, subsets, rng).to(device)
     controls = []
     for choice in range(given.shape[1]):
-        latents = conditioner.control(images, given[:, choice])[:, : appearance.mean.shape[1]]
-        controls.append(split(latents)[0])
+        controls.append(_control(images, given[:, choice], appearance, conditioner))
     cameras = Cameras(clips.extrinsics, clips.intrinsics, images.shape[-2], images.shape[-1])
     relative = relative_cameras(cameras, scene_scale(clips.depth[:, 0]))
     halves = {
@@ -133,6 +133,18 @@ def _encode(
     return {name: value.half().cpu() for name, value in halves.items()} | {
         name: value.cpu().contiguous() for name, value in exact.items()
     }
+
+
+def _control(
+    images: Float[Tensor, "n F 3 H W"], given: Bool[Tensor, "n F"], appearance: Posterior, conditioner: Conditioner
+) -> Float[Tensor, "n C f h w"]:
+    """Appearance half of the control latents; what is known without encoding again is taken."""
+    if given.all() and not conditioner.config.sample_control:
+        return appearance.mode()
+    if not given.any():
+        images, given = images[:1], given[:1]
+    latents = split(conditioner.control(images, given)[:, : appearance.mean.shape[1]])[0]
+    return latents.expand(len(appearance.mean), -1, -1, -1, -1)
 
 
 def view_choices(count: int, frames: int, subsets: int, rng: torch.Generator) -> Bool[Tensor, "n k F"]:
