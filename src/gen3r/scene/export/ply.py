@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from plyfile import PlyData, PlyElement
 
 from gen3r.scene.export.source import ExportSource
 
@@ -15,7 +16,6 @@ _VERTEX = np.dtype(
         ("confidence", "<f4"),
     ]
 )
-_PLY_NAMES = {"f4": "float", "u1": "uchar"}
 
 
 def write(source: ExportSource, folder: Path) -> None:
@@ -27,16 +27,6 @@ def write(source: ExportSource, folder: Path) -> None:
     for column, channel in enumerate(("red", "green", "blue")):
         vertices[channel] = cloud.colors[:, column].numpy()
     vertices["confidence"] = cloud.confidence.numpy()
-    properties = [f"property {_PLY_NAMES[_VERTEX[name].str[1:]]} {name}" for name in vertices.dtype.names or ()]
-    header = [
-        "ply",
-        "format binary_little_endian 1.0",
-        "comment Gen3R point cloud",
-        "comment axes: OpenCV, x right, y down, z forward; scene units",
-        f"element vertex {len(vertices)}",
-        *properties,
-        "end_header",
-    ]
-    with (folder / "points.ply").open("wb") as file:
-        file.write(("\n".join(header) + "\n").encode("ascii"))
-        file.write(vertices.tobytes())
+    comments = ["Gen3R point cloud", "axes: OpenCV, x right, y down, z forward; scene units"]
+    element = PlyElement.describe(vertices, "vertex")
+    PlyData([element], text=False, byte_order="<", comments=comments).write(str(folder / "points.ply"))
