@@ -8,7 +8,7 @@ import shutil
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, ClassVar, Protocol, TypeVar
 
 import torch
 from safetensors.torch import save_file
@@ -38,7 +38,20 @@ from gen3r.models.vggt import VGGT, VGGTConfig
 
 VAE, VGGT_FOLDER, ADAPTER, TRANSFORMER = "vae", "vggt", "geometry_adapter", "transformer"
 TEXT_ENCODER, TOKENIZER = "text_encoder", "tokenizer"
-PipelineSettings = TypeVar("PipelineSettings")
+
+
+class Settings(Protocol):
+    """A dataclass with what loading needs of a pipeline's settings."""
+
+    __dataclass_fields__: ClassVar[dict[str, dataclasses.Field[Any]]]
+
+    @property
+    def text_length(self) -> int:
+        """Rows of text features."""
+        ...
+
+
+PipelineSettings = TypeVar("PipelineSettings", bound=Settings)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +88,7 @@ def load_networks(folder: Path, settings_class: type[PipelineSettings]) -> tuple
             load_network(GeometryAdapter, AdapterConfig, folder / ADAPTER),
         ),
         transformer=load_network(JointTransformer, TransformerConfig, folder / TRANSFORMER),
-        text=load_text(folder, settings.text_length),  # type: ignore[attr-defined]
+        text=load_text(folder, settings.text_length),
     )
     return networks, settings
 
@@ -101,7 +114,7 @@ def load_encoder_weights(encoder: UMT5EncoderModel, path: Path) -> None:
     load_weights(encoder, path)
 
 
-def save_networks(networks: Networks, settings: object, folder: Path, storage: torch.dtype | None = None) -> None:
+def save_networks(networks: Networks, settings: Settings, folder: Path, storage: torch.dtype | None = None) -> None:
     """Write a model folder under a temporary name, then put it in place of ``folder``.
 
     ``storage`` is the type of floating tensors in the files (None: as they are); loading widens them to float32 again.
@@ -123,7 +136,7 @@ def save_networks(networks: Networks, settings: object, folder: Path, storage: t
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _write(networks: Networks, settings: object, folder: Path, storage: torch.dtype | None) -> None:
+def _write(networks: Networks, settings: Settings, folder: Path, storage: torch.dtype | None) -> None:
     vae = networks.appearance.vae
     if not isinstance(vae, LinearShortcutVAE):
         raise ValueError(f"expected a LinearShortcutVAE to save, got {type(vae).__name__}.")
@@ -132,7 +145,7 @@ def _write(networks: Networks, settings: object, folder: Path, storage: torch.dt
     save_network(networks.geometry.adapter, networks.geometry.adapter.config, folder / ADAPTER, storage)
     save_network(networks.transformer, networks.transformer.settings, folder / TRANSFORMER, storage)
     save_text(networks.text, folder, storage)
-    write_json(folder / PIPELINE_FILE, dataclasses.asdict(settings))  # type: ignore[call-overload]
+    write_json(folder / PIPELINE_FILE, dataclasses.asdict(settings))
 
 
 def save_text(text: TextEncoder, folder: Path, storage: torch.dtype | None = None) -> None:

@@ -47,7 +47,10 @@ def jitter_colours(
 ) -> Tensor:
     """Random gain per channel, contrast and gamma, one draw per clip; the result stays in [0,1]."""
     shape = (images.shape[0], 1, 1, 1, 1)
-    draw = lambda *size: 1 + strength * (2 * torch.rand(size, generator=rng) - 1)  # noqa: E731
+
+    def draw(*size: int) -> Tensor:
+        return 1 + strength * (2 * torch.rand(size, generator=rng) - 1)
+
     contrast, gamma = draw(*shape), draw(*shape)
     gain = 1 + 0.5 * (draw(images.shape[0], 1, 3, 1, 1) - 1)
     return (((images - 0.5) * contrast + 0.5).clamp(1e-4, 1) ** gamma * gain).clamp(0, 1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
@@ -40,7 +40,8 @@ class LatentCache:
     def __init__(self, path: Path) -> None:
         """Read a file written by ``encode_clips``."""
         with safe_open(str(path), "pt") as file:
-            self.tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            names = file.keys()
+            self.tensors = {name: file.get_tensor(name) for name in names}
             metadata = file.metadata()
         self.captions: list[str] = json.loads(metadata["captions"])
         self.height, self.width = int(metadata["height"]), int(metadata["width"])
@@ -67,7 +68,7 @@ def encode_clips(
     batch_size: int = 8,
     seed: int = 0,
     device: torch.device | str = "cpu",
-    progress: object | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> None:
     """Encode every clip (and its mirror image) and write the cache atomically.
 
@@ -97,7 +98,7 @@ def encode_clips(
                 parts.setdefault(name, []).append(value)
             captions += [swap_sides(caption) for caption in version.captions] if index else list(version.captions)
         if progress is not None:
-            progress(len(captions), total)  # type: ignore[operator]
+            progress(len(captions), total)
     size = source.get([0]).rgb.shape[2:4]
     metadata = {"captions": json.dumps(captions), "height": str(size[0]), "width": str(size[1])}
     temporary = path.with_suffix(".partial")
@@ -117,9 +118,7 @@ def _encode(
     count, frames = images.shape[:2]
     appearance, shape = conditioner.appearance.encode(images), geometry.encode(images)
     given = view_choices(count, frames, subsets, rng).to(device)
-    controls = []
-    for choice in range(given.shape[1]):
-        controls.append(_control(images, given[:, choice], appearance, conditioner))
+    controls = [_control(images, views, appearance, conditioner) for views in given.unbind(1)]
     cameras = Cameras(clips.extrinsics, clips.intrinsics, images.shape[-2], images.shape[-1])
     relative = relative_cameras(cameras, scene_scale(clips.depth[:, 0]))
     halves = {

@@ -77,7 +77,8 @@ def read_pack(path: Path, seeds: Sequence[int], grid: LatentGrid) -> list[Clip]:
     try:
         with safe_open(str(path), "pt") as pack:
             captions = json.loads((pack.metadata() or {}).get("captions", "null"))
-            arrays = {name: pack.get_tensor(name) for name in ARRAYS if name in pack.keys()}  # noqa: SIM118
+            present = set(pack.keys())
+            arrays = {name: pack.get_tensor(name) for name in ARRAYS if name in present}
     except SafetensorError as error:
         raise ValueError(f"{path} is damaged or no pack of clips ({error}); {advice}") from error
     if len(arrays) != len(ARRAYS) or not isinstance(captions, list):
