@@ -9,18 +9,15 @@ import shutil
 import uuid
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
-
 Network = TypeVar("Network", bound=nn.Module)
-Config = TypeVar("Config", bound="DataclassInstance")
+Config = TypeVar("Config")
 
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.safetensors"
@@ -59,7 +56,7 @@ def config_from_dict(config_class: type[Config], values: dict[str, Any], origin:
     Raises:
         ModelFolderError: naming the fields that are unknown or missing in ``origin``.
     """
-    fields = {field.name: field for field in dataclasses.fields(config_class)}
+    fields = {field.name: field for field in dataclasses.fields(cast(Any, config_class))}
     unknown = sorted(set(values) - set(fields))
     missing = sorted(
         name

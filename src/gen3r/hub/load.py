@@ -8,7 +8,7 @@ import shutil
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, TypeVar
+from typing import Any, TypeVar, cast
 
 import torch
 from safetensors.torch import save_file
@@ -39,19 +39,7 @@ from gen3r.models.vggt import VGGT, VGGTConfig
 VAE, VGGT_FOLDER, ADAPTER, TRANSFORMER = "vae", "vggt", "geometry_adapter", "transformer"
 TEXT_ENCODER, TOKENIZER = "text_encoder", "tokenizer"
 
-
-class Settings(Protocol):
-    """A dataclass with what loading needs of a pipeline's settings."""
-
-    __dataclass_fields__: ClassVar[dict[str, dataclasses.Field[Any]]]
-
-    @property
-    def text_length(self) -> int:
-        """Rows of text features."""
-        ...
-
-
-PipelineSettings = TypeVar("PipelineSettings", bound=Settings)
+PipelineSettings = TypeVar("PipelineSettings")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,7 +76,7 @@ def load_networks(folder: Path, settings_class: type[PipelineSettings]) -> tuple
             load_network(GeometryAdapter, AdapterConfig, folder / ADAPTER),
         ),
         transformer=load_network(JointTransformer, TransformerConfig, folder / TRANSFORMER),
-        text=load_text(folder, settings.text_length),
+        text=load_text(folder, cast(Any, settings).text_length),
     )
     return networks, settings
 
@@ -114,7 +102,7 @@ def load_encoder_weights(encoder: UMT5EncoderModel, path: Path) -> None:
     load_weights(encoder, path)
 
 
-def save_networks(networks: Networks, settings: Settings, folder: Path, storage: torch.dtype | None = None) -> None:
+def save_networks(networks: Networks, settings: Any, folder: Path, storage: torch.dtype | None = None) -> None:
     """Write a model folder under a temporary name, then put it in place of ``folder``.
 
     ``storage`` is the type of floating tensors in the files (None: as they are); loading widens them to float32 again.
@@ -136,7 +124,7 @@ def save_networks(networks: Networks, settings: Settings, folder: Path, storage:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _write(networks: Networks, settings: Settings, folder: Path, storage: torch.dtype | None) -> None:
+def _write(networks: Networks, settings: Any, folder: Path, storage: torch.dtype | None) -> None:
     vae = networks.appearance.vae
     if not isinstance(vae, LinearShortcutVAE):
         raise ValueError(f"expected a LinearShortcutVAE to save, got {type(vae).__name__}.")
