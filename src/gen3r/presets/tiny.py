@@ -8,7 +8,7 @@ from gen3r.models.transformer.config import TransformerConfig
 from gen3r.models.vae.config import VAEConfig
 from gen3r.models.vggt.config import VGGTConfig
 from gen3r.presets.loop import LoopConfig
-from gen3r.presets.stages import AdapterStage, DiffusionStage, Preset, TextConfig, VAEStage, VGGTStage
+from gen3r.presets.stages import AdapterStage, DiffusionStage, Preset, TextConfig, VAEStage, VGGTLossConfig, VGGTStage
 
 UNIT_MEAN, UNIT_STD = (0.0,) * 16, (1.0,) * 16
 """Before training: statistics are measured at the end of a stage and stored in the exported config."""
@@ -64,7 +64,7 @@ def vggt() -> VGGTStage:
         validate_every=200,
         sample_every=400,
     )
-    return VGGTStage(network=network, loop=loop)
+    return VGGTStage(network=network, loop=loop, loss=VGGTLossConfig(camera=40.0))
 
 
 def vae() -> VAEStage:
