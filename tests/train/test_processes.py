@@ -1,4 +1,4 @@
-"""Several processes train one model: `accelerate launch` around the same program."""
+"""Several processes train one model: `torchrun` (or `accelerate launch`) around the same program."""
 
 import os
 import subprocess
@@ -12,12 +12,12 @@ from gen3r.train.hooks import read_log
 from train.tiny_run import write_pack
 
 PROGRAM = Path(__file__).with_name("tiny_run.py")
-LAUNCH = (sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_machines=1", "--mixed_precision=no")
+LAUNCH = (sys.executable, "-m", "torch.distributed.run", "--standalone")
 STEPS = 6
 
 
 def run(pack: Path, out: Path, processes: int) -> Path:
-    command = [*LAUNCH, "--dynamo_backend=no", f"--num_processes={processes}", PROGRAM, pack, out, str(STEPS)]
+    command = [*LAUNCH, f"--nproc-per-node={processes}", PROGRAM, pack, out, str(STEPS)]
     subprocess.run(command, env=os.environ | {"OMP_NUM_THREADS": "1"}, check=True, timeout=300)
     return out
 
