@@ -4,9 +4,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from gen3r.cameras.cameras import Cameras
 from gen3r.cameras.projection import unproject
+from gen3r.data.clip import Split
 from gen3r.train import augment
 from gen3r.train.latents import swap_sides
 from gen3r.train.sources import Clips, GeneratedClips, PackedClips
@@ -36,6 +38,21 @@ def test_what_is_no_pack_is_refused(tmp_path: Path) -> None:
         PackedClips([])
     with pytest.raises(ValueError, match="no file"):
         PackedClips([tmp_path / "none.safetensors"])
+
+
+@pytest.mark.parametrize(("first_seed", "split"), [(0, "train"), (800_000_000, "validation"), (10**9, "held-out")])
+def test_packs_of_another_split_are_refused(tmp_path: Path, first_seed: int, split: Split) -> None:
+    pack = write_pack(tmp_path / "pack.safetensors", count=2, first_seed=first_seed)
+    assert len(PackedClips([pack], split=split)) == 2
+    for other in {"train", "validation", "held-out"} - {split}:
+        with pytest.raises(ValueError, match=f"expected {other} clips .* seed {first_seed} belongs to {split}"):
+            PackedClips([pack], split=other)
+
+
+def test_packs_that_tell_no_seeds_are_taken(pack: Path, tmp_path: Path) -> None:
+    own = tmp_path / "own.safetensors"
+    save_file({name: value for name, value in load_file(pack).items() if name != "seeds"}, own)
+    assert len(PackedClips([own], split="validation")) == 6
 
 
 def test_mirroring_mirrors_the_world(pack: Path) -> None:

@@ -34,7 +34,7 @@ TINY_VAE = VAEConfig(
 )
 
 
-def write_pack(path: Path, count: int = 6, frames: int = FRAMES, side: int = 32) -> Path:
+def write_pack(path: Path, count: int = 6, frames: int = FRAMES, side: int = 32, first_seed: int = 0) -> Path:
     """A pack of smooth random clips with cameras that move sideways."""
     rng = torch.Generator().manual_seed(0)
     coarse = torch.rand(count * frames, 3, 4, 4, generator=rng)
@@ -47,7 +47,7 @@ def write_pack(path: Path, count: int = 6, frames: int = FRAMES, side: int = 32)
         "depth": (1 + torch.rand(count, frames, side, side, generator=rng)).half(),
         "extrinsics": extrinsics,
         "intrinsics": focal.repeat(count, frames, 1, 1),
-        "seeds": torch.arange(count),
+        "seeds": torch.arange(first_seed, first_seed + count),
     }
     captions = [f"a room with {index} chairs; the camera slides left" for index in range(count)]
     save_file(tensors, path, {"captions": json.dumps(captions)})

@@ -13,6 +13,8 @@ from jaxtyping import Float, UInt8
 from safetensors import safe_open
 from torch import Tensor
 
+from gen3r.data.clip import Split, split_of
+
 ARRAYS = ("rgb", "depth", "extrinsics", "intrinsics")
 
 
@@ -49,20 +51,22 @@ class PackedClips(ClipSource):
 
     A pack has ``rgb`` uint8 [N,F,H,W,3], ``depth`` float16 [N,F,H,W], ``extrinsics`` [N,F,4,4], ``intrinsics``
     [N,F,3,3], and its captions as a JSON list in the metadata entry ``captions`` or in a file of the same name with the
-    suffix ``.json``.
+    suffix ``.json``. Packs of generated scenes also have ``seeds`` [N], which tell the split.
     """
 
-    def __init__(self, files: Sequence[Path], limit: int | None = None) -> None:
+    def __init__(self, files: Sequence[Path], limit: int | None = None, split: Split | None = None) -> None:
         """Read at most ``limit`` clips.
 
+        With ``split``, packs with seeds of another one are refused; a pack without seeds belongs where its owner says.
+
         Raises:
-            ValueError: for no files, a missing file, or packs of different frame sizes.
+            ValueError: for no files, a missing file, packs of different frame sizes, or seeds of another split.
         """
         if not files:
             raise ValueError(
                 "expected at least one pack of clips, got none; make some with `gen3r synth` or train from seeds."
             )
-        counts = [_count(Path(file)) for file in files]
+        counts = [_count(Path(file), split) for file in files]
         total = min(sum(counts), limit or sum(counts))
         self.captions: list[str] = []
         self.arrays: dict[str, Tensor] = {}
@@ -122,13 +126,21 @@ class GeneratedClips(ClipSource):
         )
 
 
-def _count(file: Path) -> int:
+def _count(file: Path, split: Split | None) -> int:
     if not file.is_file():
         raise ValueError(f"expected a pack of clips at {file}, found no file.")
     with safe_open(str(file), "pt") as pack:
-        missing = sorted(set(ARRAYS) - set(pack.keys()))
+        names = set(pack.keys())
+        missing = sorted(set(ARRAYS) - names)
         if missing:
             raise ValueError(f"{file} is not a pack of clips: it lacks {', '.join(missing)}.")
+        if split is not None and "seeds" in names:
+            other = [seed for seed in pack.get_tensor("seeds").tolist() if split_of(seed) != split]
+            if other:
+                raise ValueError(
+                    f"expected {split} clips in {file}, but seed {other[0]} belongs to {split_of(other[0])} "
+                    f"({len(other)} such clips); give a pack of {split} seeds."
+                )
         return pack.get_slice("rgb").get_shape()[0]
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from rich.console import Console
 
+from gen3r.data.clip import FIRST_VALIDATION_SEED, Split
 from gen3r.hub.load import ADAPTER, VAE, VGGT_FOLDER
 from gen3r.presets import load_preset
 from gen3r.presets.stages import Preset
@@ -19,6 +20,8 @@ from gen3r.train.rng import derive_seed
 from gen3r.train.sources import ClipSource, GeneratedClips, PackedClips
 
 STAGES = tuple(BUILDERS)
+FIRST_SEEDS: dict[Split, int] = {"train": 0, "validation": FIRST_VALIDATION_SEED}
+"""Where generated clips start."""
 
 
 def train(
@@ -42,7 +45,8 @@ def train(
         out: folder of the run; must be new unless ``resume``.
         resume: continue from the newest checkpoint, exactly.
         data: packs of clips to train on; without any, procedural clips are generated while training.
-        validation: packs for validation; without any, clips of the validation seeds are generated.
+        validation: packs for validation; without any, clips of the validation seeds are generated. Packs that tell
+            their seeds must be of the right split: see ``gen3r.data.clip.split_of``.
         networks: folders with networks of earlier stages: model folders, runs, or exports. The first that has one wins.
         overrides: fields of ``LoopConfig`` to change.
         clips: use at most this many training clips.
@@ -61,8 +65,8 @@ def train(
     inputs = StageInputs(
         preset=preset,
         loop=loop,
-        clips=_source(preset, data, preset.seeds[0], clips or (10**9 if data else preset.clips)),
-        validation=_source(preset, validation, preset.seeds[1], 64) if loop.validate_every else None,
+        clips=_source(preset, data, "train", clips),
+        validation=_source(preset, validation, "validation", 64) if loop.validate_every else None,
         networks=_find_networks(networks),
         out=out,
         fresh=not resume,
@@ -86,11 +90,13 @@ def train(
     return out / "export"
 
 
-def _source(preset: Preset, files: Sequence[str | Path], first_seed: int, count: int) -> ClipSource:
+def _source(preset: Preset, files: Sequence[str | Path], split: Split, count: int | None) -> ClipSource:
+    """Clips of one split: of packs, or generated from its first seeds on."""
     if files:
-        return PackedClips([Path(file) for file in files], count)
+        return PackedClips([Path(file) for file in files], count, split)
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    return GeneratedClips(first_seed, count, preset.frames, preset.height, preset.width, device)
+    first_seed = FIRST_SEEDS[split]
+    return GeneratedClips(first_seed, count or preset.clips, preset.frames, preset.height, preset.width, device)
 
 
 def _find_networks(folders: Sequence[str | Path]) -> dict[str, Path]:

@@ -102,6 +102,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """All four stages, one after the other."""
     folder = tmp_path_factory.mktemp("runs")
     pack = write_pack(folder / "pack.safetensors", count=6, frames=5, side=112)
+    validation = write_pack(folder / "validation.safetensors", count=6, frames=5, side=112, first_seed=800_000_000)
     for stage in ("vggt", "vae", "adapter", "diffusion"):
         pictures = {"validate_every": 12, "validation_batches": 1, "sample_every": 12}
         networks = [folder / name for name in ("vggt", "vae", "adapter")]
@@ -110,7 +111,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
             tiny_preset(),
             folder / stage,
             data=[pack],
-            validation=[pack],
+            validation=[validation],
             networks=networks,
             overrides=pictures if stage != "vae" else {},
         )
@@ -171,6 +172,19 @@ def test_later_stages_ask_for_earlier_networks(tmp_path: Path) -> None:
         train("adapter", tiny_preset(), tmp_path / "run", data=[pack])
     with pytest.raises(ValueError, match="unknown stage"):
         train("everything", tiny_preset(), tmp_path / "run", data=[pack])
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_stages_take_only_clips_of_their_split(tmp_path: Path, stage: str) -> None:
+    train_pack, held_out = (write_pack(tmp_path / f"{seed}.safetensors", first_seed=seed) for seed in (0, 900_000_000))
+    with pytest.raises(ValueError, match="expected train clips"):
+        train(stage, tiny_preset(), tmp_path / "run", data=[held_out])
+    with pytest.raises(ValueError, match="expected validation clips"):
+        train(
+            stage, tiny_preset(), tmp_path / "run", data=[train_pack], validation=[train_pack],
+            overrides={"validate_every": 1},
+        )  # fmt: skip
+    assert not (tmp_path / "run").exists()
 
 
 def test_targets_are_in_units_of_the_first_view(tmp_path: Path) -> None:
