@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from cameras.strategies import cameras, points_in_front, rotations, seeds, vectors
-from gen3r.cameras import Cameras, Sim3, mean_depth, project, scene_scale, umeyama
+from gen3r.cameras import Cameras, Sim3, mean_depth, project, trajectory_scale, umeyama
 from gen3r.cameras.alignment import least_squares_scale, spread_ratio_scale, unit_scale
 
 TOLERANCE = {"atol": 1e-8, "rtol": 1e-8}
@@ -104,5 +104,5 @@ def test_cameras_moved_with_the_world_see_the_same(transform: Sim3, of: Cameras,
 def test_scales_of_a_scene_leave_out_pixels_without_surface() -> None:
     depth = torch.tensor([[[0.0, 2.0], [4.0, torch.inf]], [[0.0, 0.0], [0.0, torch.nan]]])
     torch.testing.assert_close(mean_depth(depth), torch.tensor([3.0, 1.0]))
-    assert scene_scale(depth) == pytest.approx(1.6)
-    assert scene_scale(depth[1]) == 1.0
+    assert trajectory_scale(depth) == pytest.approx(1.6)
+    assert trajectory_scale(depth[1]) == 1.0

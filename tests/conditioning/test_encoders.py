@@ -8,7 +8,7 @@ from transformers import CLIPVisionConfig, CLIPVisionModel, PreTrainedTokenizerF
 
 from gen3r.conditioning.condition import Conditioner, ConditioningConfig
 from gen3r.conditioning.image import ImageEncoder, clip_pixels, clip_pixels_official
-from gen3r.conditioning.text import TextEncoder, drop_prompts
+from gen3r.conditioning.text import TextEncoder
 from gen3r.models.posterior import Posterior
 
 WORDS = ["<pad>", "</s>", "<unk>", "a", "red", "room", "with", "lamp"]
@@ -53,10 +53,6 @@ def test_text_encoder_can_be_trained() -> None:
     encoder = text_encoder()
     encoder.encode(["a lamp"]).square().sum().backward()
     assert encoder.encoder.shared.weight.grad[WORDS.index("lamp")].any()
-
-
-def test_dropped_prompts_are_empty() -> None:
-    assert drop_prompts(["a", "b", "c"], torch.tensor([True, False, True])) == ["", "b", ""]
 
 
 @torch.no_grad()

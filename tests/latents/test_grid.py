@@ -30,12 +30,14 @@ def test_named_sizes() -> None:
 
 
 @given(frames=st.integers(-5, 200), height=st.integers(-20, 1200), width=st.integers(-20, 1200), patch=PATCHES)
-def test_nearest_is_valid_and_near(frames: int, height: int, width: int, patch: int) -> None:
-    grid = LatentGrid.nearest(frames, height, width, patch)
-    assert abs(grid.frames - max(frames, 1)) <= 2
-    for side, wish in ((grid.height, height), (grid.width, width)):
-        assert abs(side - max(wish, side_multiple(patch))) <= side_multiple(patch) / 2
-    assert LatentGrid.nearest(grid.frames, grid.height, grid.width, patch) == grid
+def test_suggested_sizes_are_valid_and_near(frames: int, height: int, width: int, patch: int) -> None:
+    for count in nearest_frames(frames):
+        assert abs(count - max(frames, 1)) <= 4
+        LatentGrid(count, side_multiple(patch), side_multiple(patch), patch)
+    for wish in (height, width):
+        for side in nearest_side(wish, patch):
+            assert abs(side - max(wish, side_multiple(patch))) <= side_multiple(patch)
+            LatentGrid(1, side, side, patch)
 
 
 @given(frames=st.integers(1, 200).filter(lambda frames: frames % 4 != 1))

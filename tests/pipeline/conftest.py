@@ -3,9 +3,10 @@
 import pytest
 import torch
 from tokenizers import Tokenizer, models, pre_tokenizers
-from transformers import PreTrainedTokenizerFast, UMT5Config, UMT5EncoderModel
+from transformers import CLIPVisionConfig, CLIPVisionModel, PreTrainedTokenizerFast, UMT5Config, UMT5EncoderModel
 
 from gen3r.conditioning.condition import ConditioningConfig
+from gen3r.conditioning.image import ImageEncoder
 from gen3r.conditioning.text import TextEncoder
 from gen3r.hub.load import Networks
 from gen3r.latents.appearance import AppearanceCodec
@@ -31,7 +32,15 @@ def tiny_tokenizer() -> PreTrainedTokenizerFast:
     )
 
 
-def build_pipeline(seed: int = 0) -> Gen3RPipeline:
+def tiny_image_encoder(width: int) -> ImageEncoder:
+    config = CLIPVisionConfig(
+        hidden_size=width, intermediate_size=width, num_hidden_layers=2, num_attention_heads=2, image_size=224,
+        patch_size=112,
+    )  # fmt: skip
+    return ImageEncoder(CLIPVisionModel(config))
+
+
+def build_pipeline(seed: int = 0, *, image_dim: int | None = None, **conditioning: bool) -> Gen3RPipeline:
     torch.manual_seed(seed)
     vae_config = VAEConfig(
         base_dim=4, decoder_base_dim=4, dim_mult=(1, 1, 1, 1), num_res_blocks=1, latents_mean=(0.1,) * 16,
@@ -52,7 +61,7 @@ def build_pipeline(seed: int = 0) -> Gen3RPipeline:
         TransformerConfig(
             num_attention_heads=2, attention_head_dim=16, num_layers=2, ffn_dim=32, text_dim=16,
             text_length=TEXT_LENGTH,
-            image_dim=None, camera_downsample_first=True, camera_residual_kernel=1,
+            image_dim=image_dim, camera_downsample_first=True, camera_residual_kernel=1,
         )
     )  # fmt: skip
     torch.nn.init.normal_(transformer.proj_out.weight, std=0.1)
@@ -65,11 +74,12 @@ def build_pipeline(seed: int = 0) -> Gen3RPipeline:
         geometry=GeometryCodec(vggt, adapter),
         transformer=transformer,
         text=TextEncoder(tokenizer, encoder, TEXT_LENGTH),
+        image=None if image_dim is None else tiny_image_encoder(image_dim),
     )
     config = PipelineConfig(
         name="random", frames=FRAMES, height=SIDE, width=SIDE, steps=2, guidance=1.0, text_length=TEXT_LENGTH,
         far=1e6, max_travel=0.5,
-        conditioning=ConditioningConfig(rays_at_latent_size=True),
+        conditioning=ConditioningConfig(rays_at_latent_size=True, **conditioning),
     )  # fmt: skip
     return Gen3RPipeline(networks, config)
 

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 
 import pytest
@@ -5,6 +6,8 @@ import torch
 
 from gen3r.cameras import Cameras
 from gen3r.pipeline import Gen3RPipeline, SceneRequest
+from gen3r.pipeline.cameras import camera_path
+from gen3r.pipeline.request import place_request
 
 from .conftest import FRAMES, SIDE, build_pipeline
 
@@ -54,6 +57,61 @@ def test_the_same_seed_gives_the_same_scene_whatever_its_batch(pipeline: Gen3RPi
 def test_a_generator_is_as_good_as_its_seed(pipeline: Gen3RPipeline, photo) -> None:
     generator = torch.Generator().manual_seed(4)
     assert same(pipeline([photo], generator=4), pipeline([photo], generator=generator))
+
+
+def test_a_used_generator_leaves_no_seed_that_would_lie(pipeline: Gen3RPipeline, photo) -> None:
+    generator = torch.Generator().manual_seed(4)
+    assert pipeline([photo], generator=generator).provenance["settings"]["seed"] == 4
+    assert pipeline([photo], generator=generator).provenance["settings"]["seed"] is None
+
+
+def test_sampled_control_comes_from_the_generator_too(photo) -> None:
+    pipeline = build_pipeline(sample_control=True)
+    first, again = (pipeline([photo], generator=4) for _ in range(2))
+    assert torch.equal(first.rgb, again.rgb)
+    assert torch.equal(first.depth, again.depth)
+
+
+def test_official_cameras_are_taken_as_they_are(pipeline: Gen3RPipeline, photo) -> None:
+    """Without normalisation neither unit nor reach of the training matter."""
+    official = build_pipeline(normalize_scale=False)
+    far = path(60.0)
+    placed = place_request(SceneRequest(views=[photo], cameras=far), official.grid())
+    found = camera_path(
+        SceneRequest(views=[photo], cameras=far), placed, official.grid(), official.geometry.vggt, official.config
+    )
+    assert found.scale == 1.0
+    torch.testing.assert_close(found.cameras.extrinsics, far.extrinsics)
+    depth = official.geometry.vggt(placed.pictures[None]).depth
+    named = camera_path(
+        SceneRequest(views=[photo], cameras="zoom_in"), placed, official.grid(), official.geometry.vggt, official.config
+    )
+    reach = named.cameras.centers.norm(dim=-1).max()
+    assert float(reach) == pytest.approx(0.8 * float(depth.median()), rel=1e-4)
+    with pytest.raises(ValueError, match="no camera_scale"):
+        official([photo], cameras=path(0.3), camera_scale=2.0)
+
+
+def test_guidance_against_the_same_prompt_costs_nothing(pipeline: Gen3RPipeline, photo, monkeypatch) -> None:
+    calls = []
+    forward = pipeline.transformer.forward
+    monkeypatch.setattr(pipeline.transformer, "forward", lambda *a, **k: calls.append(1) or forward(*a, **k))
+    pipeline([photo], "", guidance=4.0, steps=2)
+    assert len(calls) == 2
+    pipeline([photo], "a red ball", guidance=4.0, steps=2)
+    assert len(calls) == 6
+
+
+def test_image_features_reach_the_transformer(photo, tmp_path) -> None:
+    """A model with image conditioning, as the official one, generates and comes back from its folder."""
+    pipeline = build_pipeline(image_dim=32)
+    scene = pipeline([photo], generator=1)
+    assert not same(scene, pipeline([1 - photo], generator=1))
+    pipeline.save_pretrained(tmp_path / "model")
+    loaded = Gen3RPipeline.from_pretrained(tmp_path / "model")
+    assert torch.equal(loaded([photo], generator=1).rgb, scene.rgb)
+    with pytest.raises(ValueError, match="image encoder"):
+        Gen3RPipeline(dataclasses.replace(pipeline.networks, image=None), pipeline.config)
 
 
 def test_cameras_and_text_are_heard(pipeline: Gen3RPipeline, photo) -> None:
@@ -108,6 +166,11 @@ def test_views_of_any_size_are_cropped(pipeline: Gen3RPipeline) -> None:
         ({"cameras": path(1.0, frames=3)}, "one camera per frame"),
         ({"steps": 0}, "at least one denoising step"),
         ({"camera_scale": -1.0}, "positive"),
+        ({"guidance": float("nan")}, "finite guidance"),
+        ({"guidance": float("inf")}, "finite guidance"),
+        ({"cameras": path(1e30)}, "check their unit"),
+        ({"generator": 2**64}, "seed from 0"),
+        ({"generator": -1}, "seed from 0"),
     ],
 )
 def test_bad_requests_say_what_to_do(pipeline: Gen3RPipeline, photo, arguments, said) -> None:
@@ -118,6 +181,9 @@ def test_bad_requests_say_what_to_do(pipeline: Gen3RPipeline, photo, arguments, 
 def test_pixels_must_be_in_range(pipeline: Gen3RPipeline, photo) -> None:
     with pytest.raises(ValueError, match="divide 8-bit"):
         pipeline([photo * 255])
+    for wrong in (photo * 255, photo[:, :0]):
+        with pytest.raises(ValueError, match="in \\[0, 1\\]"):
+            pipeline.reconstruct([wrong])
 
 
 def test_the_callback_counts_steps_and_can_cancel(pipeline: Gen3RPipeline, photo) -> None:

@@ -1,6 +1,6 @@
 """Camera maths: one convention, immutable `Cameras`, rays, projection, alignment and paths. No networks, no files."""
 
-from gen3r.cameras.alignment import Sim3, mean_depth, scene_scale, umeyama
+from gen3r.cameras.alignment import Sim3, mean_depth, trajectory_scale, umeyama
 from gen3r.cameras.cameras import Cameras
 from gen3r.cameras.convention import extrinsics_from_opengl, invert_se3, opengl_from_extrinsics
 from gen3r.cameras.pose_encoding import decode_pose, encode_pose
@@ -21,9 +21,9 @@ __all__ = [
     "opengl_from_extrinsics",
     "plucker_rays",
     "project",
-    "scene_scale",
     "spline_through",
     "trajectory",
+    "trajectory_scale",
     "umeyama",
     "unproject",
 ]

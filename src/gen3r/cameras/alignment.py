@@ -143,7 +143,7 @@ def mean_depth(depth: Float[Tensor, "*b H W"]) -> Float[Tensor, "*b"]:
     return (total / count.clamp(min=1)).where(count > 0, 1.0)
 
 
-def scene_scale(depth: Float[Tensor, "..."], fraction: float = OFFICIAL_SCENE_FRACTION) -> float:
+def trajectory_scale(depth: Float[Tensor, "..."], fraction: float = OFFICIAL_SCENE_FRACTION) -> float:
     """How far built-in trajectories move, in scene units: a fraction of the (lower) median of all depths.
 
     Pixels without a surface (not finite, or not above 0) do not count; 1 if there is no other.

@@ -143,7 +143,7 @@ def trajectory(
     Args:
         name: a key of `TRAJECTORIES`.
         frames: number of poses.
-        scale: distance to what the first camera looks at, scene units; see `alignment.scene_scale`.
+        scale: distance to what the first camera looks at, scene units; see `alignment.trajectory_scale`.
         amount: how much of the path to go: 0.5 half of it, -1 the other way round.
         device: of the result.
         dtype: of the result; computed in float64.

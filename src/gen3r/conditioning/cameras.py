@@ -10,7 +10,7 @@ from __future__ import annotations
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from gen3r.cameras import Cameras
+from gen3r.cameras import Cameras, mean_depth
 from gen3r.cameras.rays import plucker_rays
 from gen3r.conditioning.temporal import fold_frames
 from gen3r.latents.grid import LatentGrid
@@ -18,14 +18,11 @@ from gen3r.latents.joint import both
 
 
 def scene_scale(first_depth: Float[Tensor, "B H W"]) -> Float[Tensor, " B"]:
-    """Mean z-depth of the first view over pixels that see a surface (depth > 0); 1 where none does.
+    """The unit of a clip: mean z-depth of the first view over pixels that see a surface; 1 where none does.
 
     Depths, point maps and camera translations of one clip are all to be divided by this number.
     """
-    valid = first_depth > 0
-    count = valid.sum(dim=(-2, -1))
-    total = first_depth.where(valid, 0.0).sum(dim=(-2, -1))
-    return (total / count.clamp(min=1)).where(count > 0, 1.0)
+    return mean_depth(first_depth)
 
 
 def relative_cameras(cameras: Cameras, scale: Float[Tensor, " B"] | None = None) -> Cameras:

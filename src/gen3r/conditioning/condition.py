@@ -111,8 +111,10 @@ class ConditioningConfig:
     """Sample the control posterior instead of taking its mean (the official code samples)."""
     rays_at_latent_size: bool = False
     """One ray per latent cell instead of per pixel; only for transformers that pool the rays first."""
+    image_pixels: Literal["antialiased", "official"] = "antialiased"
+    """Preprocessing of image features, see ``conditioning.image``; the released weights were trained with theirs."""
     normalize_scale: bool = True
-    """Divide camera translations by the scene scale. False reproduces the official inputs."""
+    """Divide camera translations by the scene scale, in training and sampling. False reproduces the official inputs."""
 
 
 class Conditioner:

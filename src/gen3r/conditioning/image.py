@@ -31,6 +31,13 @@ def _normalize(images: Tensor) -> Tensor:
     return (images - mean) / std
 
 
+IMAGE_PIXELS: dict[str, Callable[[Tensor], Tensor]] = {
+    "antialiased": clip_pixels,
+    "official": clip_pixels_official,
+}
+"""Preprocessings by the name that a model's settings say."""
+
+
 class ImageEncoder(nn.Module):
     """transformers' ``CLIPVisionModel``, read before its last block.
 

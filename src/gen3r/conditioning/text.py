@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 from transformers import PreTrainedTokenizerBase
 
@@ -50,8 +50,3 @@ def encode_ids(
     mask = attention_mask.to(device)
     features = encoder(input_ids=input_ids.to(device), attention_mask=mask).last_hidden_state
     return features.where(mask[:, :, None] > 0, torch.zeros_like(features))
-
-
-def drop_prompts(prompts: Sequence[str], dropped: Bool[Tensor, " B"]) -> list[str]:
-    """The empty prompt where ``dropped``; for encoders that run in the training step."""
-    return ["" if drop else prompt for prompt, drop in zip(prompts, dropped.tolist(), strict=True)]

@@ -9,7 +9,7 @@ import shutil
 import uuid
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar, cast, get_type_hints
 
 import torch
 from safetensors import SafetensorError
@@ -54,7 +54,7 @@ def config_from_dict(config_class: type[Config], values: dict[str, Any], origin:
     """Build a (nested) config dataclass from JSON values; lists become tuples.
 
     Raises:
-        ModelFolderError: naming the fields that are unknown or missing in ``origin``.
+        ModelFolderError: naming the fields that are unknown, missing or of another type in ``origin``.
     """
     fields = {field.name: field for field in dataclasses.fields(cast(Any, config_class))}
     unknown = sorted(set(values) - set(fields))
@@ -69,12 +69,20 @@ def config_from_dict(config_class: type[Config], values: dict[str, Any], origin:
             f"missing fields {missing}. Was it written by another version of gen3r?"
         )
     arguments = {}
+    kinds = get_type_hints(config_class)
     for name, value in values.items():
+        accepted = _SCALARS.get(kinds[name])
+        if accepted is not None and type(value) not in accepted:
+            raise ModelFolderError(f"{origin}: expected {name} to be {kinds[name].__name__}, got {value!r}.")
         factory = fields[name].default_factory
         if isinstance(value, dict) and isinstance(factory, type) and dataclasses.is_dataclass(factory):
             value = config_from_dict(factory, value, f"{origin}:{name}")
         arguments[name] = _tuples(value)
     return config_class(**arguments)
+
+
+_SCALARS: dict[Any, tuple[type, ...]] = {int: (int,), float: (float, int), str: (str,), bool: (bool,)}
+"""Field types that are checked, and what JSON may hold for them."""
 
 
 def _tuples(value: Any) -> Any:

@@ -6,15 +6,17 @@ import dataclasses
 import os
 import shutil
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import torch
 from safetensors.torch import save_file
-from torch import nn
-from transformers import PreTrainedTokenizerFast, UMT5Config, UMT5EncoderModel
+from torch import Tensor, nn
+from transformers import CLIPVisionConfig, CLIPVisionModel, PreTrainedTokenizerFast, UMT5Config, UMT5EncoderModel
 
+from gen3r.conditioning.image import IMAGE_PIXELS, ImageEncoder
 from gen3r.conditioning.text import TextEncoder
 from gen3r.hub.folder import (
     CONFIG_FILE,
@@ -37,7 +39,7 @@ from gen3r.models.vae import LinearShortcutVAE, VAEConfig
 from gen3r.models.vggt import VGGT, VGGTConfig
 
 VAE, VGGT_FOLDER, ADAPTER, TRANSFORMER = "vae", "vggt", "geometry_adapter", "transformer"
-TEXT_ENCODER, TOKENIZER = "text_encoder", "tokenizer"
+TEXT_ENCODER, TOKENIZER, IMAGE_ENCODER = "text_encoder", "tokenizer", "image_encoder"
 
 PipelineSettings = TypeVar("PipelineSettings")
 
@@ -54,10 +56,13 @@ class Networks:
     """The denoiser."""
     text: TextEncoder
     """Tokenizer and text encoder."""
+    image: ImageEncoder | None = None
+    """Image encoder, for transformers that read image features."""
 
     def modules(self) -> list[nn.Module]:
         """All networks as modules."""
-        return [self.appearance, self.geometry, self.transformer, self.text]
+        always = [self.appearance, self.geometry, self.transformer, self.text]
+        return always if self.image is None else [*always, self.image]
 
 
 def load_networks(folder: Path, settings_class: type[PipelineSettings]) -> tuple[Networks, PipelineSettings]:
@@ -78,6 +83,9 @@ def load_networks(folder: Path, settings_class: type[PipelineSettings]) -> tuple
         transformer=load_network(JointTransformer, TransformerConfig, folder / TRANSFORMER),
         text=load_text(folder, cast(Any, settings).text_length),
     )
+    if networks.transformer.settings.image_dim is not None:
+        pixels = IMAGE_PIXELS[cast(Any, settings).conditioning.image_pixels]
+        networks = dataclasses.replace(networks, image=load_image_encoder(folder / IMAGE_ENCODER, pixels))
     return networks, settings
 
 
@@ -95,6 +103,12 @@ def load_text(folder: Path, length: int) -> TextEncoder:
     encoder = UMT5EncoderModel(UMT5Config.from_dict(read_json(encoder_folder / CONFIG_FILE)))
     load_encoder_weights(encoder, encoder_folder / WEIGHTS_FILE)
     return TextEncoder(tokenizer, encoder, length)
+
+
+def load_image_encoder(folder: Path, pixels: Callable[[Tensor], Tensor]) -> ImageEncoder:
+    """CLIP's vision tower of a model folder, with its preprocessing."""
+    vision = CLIPVisionModel(CLIPVisionConfig.from_dict(read_json(folder / CONFIG_FILE)))
+    return ImageEncoder(load_weights(vision, folder / WEIGHTS_FILE), pixels)
 
 
 def load_encoder_weights(encoder: UMT5EncoderModel, path: Path) -> None:
@@ -133,6 +147,10 @@ def _write(networks: Networks, settings: Any, folder: Path, storage: torch.dtype
     save_network(networks.geometry.adapter, networks.geometry.adapter.config, folder / ADAPTER, storage)
     save_network(networks.transformer, networks.transformer.settings, folder / TRANSFORMER, storage)
     save_text(networks.text, folder, storage)
+    if networks.image is not None:
+        vision = cast(CLIPVisionModel, networks.image.vision)
+        vision.config.save_pretrained(folder / IMAGE_ENCODER)
+        save_file(stored_tensors(vision, storage), folder / IMAGE_ENCODER / WEIGHTS_FILE)
     write_json(folder / PIPELINE_FILE, dataclasses.asdict(settings))
 
 

@@ -64,19 +64,6 @@ class LatentGrid:
                     f"an even number of latent cells), got {side}; use {_either(nearest_side(side, self.patch))}."
                 )
 
-    @classmethod
-    def nearest(cls, frames: int, height: int, width: int, patch: int = 14) -> LatentGrid:
-        """The valid grid closest to the wish (the smaller one on a tie)."""
-        closest = [
-            min(options, key=lambda option, wish=wish: abs(option - wish))
-            for wish, options in (
-                (frames, nearest_frames(frames)),
-                (height, nearest_side(height, patch)),
-                (width, nearest_side(width, patch)),
-            )
-        ]
-        return cls(*closest, patch=patch)
-
     @property
     def size(self) -> tuple[int, int]:
         """Image rows and columns in pixels."""

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from gen3r.cameras import Cameras
+from gen3r.cameras import Cameras, trajectory_scale
 from gen3r.cameras.pose_encoding import decode_pose
 from gen3r.cameras.trajectories import trajectory
 from gen3r.conditioning.cameras import scene_scale
@@ -43,7 +43,9 @@ def camera_path(
     views, and goes only part of the way if that is farther than the model has seen. User cameras are re-based
     on frame 0 and divided by the scene scale: ``request.camera_scale`` if given; else, with two or more views, the
     ratio between the distances of the user's cameras at those frames and of VGGT's; else 1, unless the path travels
-    farther than the model has ever seen, which shrinks it to that.
+    farther than the model has ever seen, which shrinks it to that. Models trained without
+    ``ConditioningConfig.normalize_scale``, like the official one, get user cameras as they are and trajectories in the
+    unit of VGGT's reading, neither shrunk nor divided.
 
     Raises:
         ValueError: unknown trajectory name (listing the known ones).
@@ -53,10 +55,17 @@ def camera_path(
     if isinstance(request.cameras, str):
         return _named_path(request.cameras, placed, grid, vggt, config)
     cameras = request.cameras.to(dtype=torch.float32).cover_crop(*grid.size).rebased()
-    if request.camera_scale is not None:
+    if request.camera_scale is not None and config.conditioning.normalize_scale:
         scale, source = float(request.camera_scale), "camera_scale as given"
-    else:
+    elif config.conditioning.normalize_scale:
         scale, source = _estimated_scale(cameras, placed, vggt, config)
+    elif request.camera_scale is None:
+        scale, source = 1.0, "numbers as they are"
+    else:
+        raise ValueError(
+            f"expected no camera_scale, got {request.camera_scale:g}: this model takes the numbers of cameras as they "
+            "are. Scale the cameras instead."
+        )
     return CameraPath(cameras=cameras.scaled(1.0 / scale), scale=scale, source=f"user cameras, {source}")
 
 
@@ -85,9 +94,8 @@ def _named_path(name: str, placed: PlacedViews, grid: LatentGrid, vggt: VGGT, co
         intrinsics = cameras.intrinsics
     else:
         reading = _read_views(placed, vggt)
-        unit = float(scene_scale(_near(reading.depth[:1], config))[0])
-        size = float(_near(reading.depth, config).flatten().median()) / unit
-        poses = _sized(name, grid.frames, 0.8 * size, config)
+        size = trajectory_scale(_near(reading.depth, config)) / _unit(reading, config)
+        poses = _sized(name, grid.frames, size, config)
         intrinsics = reading.cameras.intrinsics[:1]
         source = f"trajectory {name}, sized by VGGT"
     return CameraPath(
@@ -100,9 +108,16 @@ def _named_path(name: str, placed: PlacedViews, grid: LatentGrid, vggt: VGGT, co
 def _sized(name: str, frames: int, scale: float, config: PipelineConfig) -> Float[Tensor, "F 4 4"]:
     poses = trajectory(name, frames, scale)
     travel = float(poses[:, :3, 3].norm(dim=-1).max())
-    if config.max_travel is None or travel <= config.max_travel:
+    if config.max_travel is None or travel <= config.max_travel or not config.conditioning.normalize_scale:
         return poses
     return trajectory(name, frames, scale, amount=config.max_travel / travel)
+
+
+def _unit(reading: _Reading, config: PipelineConfig) -> float:
+    """What the model measures lengths in: the mean depth of the first view, or VGGT's own unit."""
+    if not config.conditioning.normalize_scale:
+        return 1.0
+    return float(scene_scale(_near(reading.depth[:1], config))[0])
 
 
 def _near(depth: Tensor, config: PipelineConfig) -> Tensor:
@@ -113,7 +128,7 @@ def _near(depth: Tensor, config: PipelineConfig) -> Tensor:
 def _estimated_scale(cameras: Cameras, placed: PlacedViews, vggt: VGGT, config: PipelineConfig) -> tuple[float, str]:
     if len(placed.at) > 1:
         reading = _read_views(placed, vggt)
-        unit = float(scene_scale(_near(reading.depth[:1], config))[0])
+        unit = _unit(reading, config)
         seen = (reading.cameras.centers - reading.cameras.centers[:1]).norm(dim=-1).sum() / unit
         asked_centers = cameras.centers[list(placed.at)]
         asked = (asked_centers - asked_centers[:1]).norm(dim=-1).sum()

@@ -23,31 +23,13 @@ FOV_RANGE = (0.05, 3.0)
 
 
 @torch.no_grad()
-def decode_scenes(
-    joint: Float[Tensor, "B C f h W"],
-    grid: LatentGrid,
-    appearance: AppearanceCodec,
-    geometry: GeometryCodec,
-    *,
-    scales: Sequence[float],
-    far: float,
-    provenance: Sequence[Mapping[str, Any]],
-) -> list[Scene]:
-    """Decode both halves and put them together, one scene per batch item.
-
-    Args:
-        joint: normalised joint latents.
-        grid: sizes of the clips.
-        appearance: decodes the left half to frames.
-        geometry: decodes the right half to depth, points and cameras.
-        scales: multiplies the lengths of each scene (see ``CameraPath.scale``).
-        far: depth that counts as no surface, before scaling.
-        provenance: JSON-able record of each scene.
-    """
+def decode_latents(
+    joint: Float[Tensor, "B C f h W"], grid: LatentGrid, appearance: AppearanceCodec, geometry: GeometryCodec
+) -> tuple[Float[Tensor, "B F 3 height width"], VGGTOutput]:
+    """Frames in [0, 1] from the left half of normalised joint latents; depth, points and cameras from the right."""
     latent = JointLatent.from_tensor(joint)
     frames = appearance.decode(latent.appearance)
-    output = geometry.decode(latent.geometry, grid.token_grid, grid.size)
-    return scenes_from_output(frames, output, scales=scales, far=far, provenance=provenance)
+    return frames, geometry.decode(latent.geometry, grid.token_grid, grid.size)
 
 
 def scenes_from_output(
@@ -58,7 +40,15 @@ def scenes_from_output(
     far: float,
     provenance: Sequence[Mapping[str, Any]],
 ) -> list[Scene]:
-    """Scenes from frames in [0, 1] and VGGT's predictions; the world is the first camera."""
+    """One scene per batch item; the world is the first camera.
+
+    Args:
+        frames: in [0, 1].
+        output: VGGT's predictions.
+        scales: multiplies the lengths of each scene (see ``CameraPath.scale``).
+        far: depth that counts as no surface, before scaling.
+        provenance: JSON-able record of each scene.
+    """
     rgb = (frames.permute(0, 1, 3, 4, 2).float() * 255).round().clamp(0, 255).to(torch.uint8)
     scenes = []
     for index, scale in enumerate(scales):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 
 from gen3r.cameras import Cameras
 from gen3r.conditioning.condition import Condition, Conditioner
+from gen3r.conditioning.image import ImageEncoder
 from gen3r.conditioning.text import TextEncoder
 from gen3r.hub.load import Networks, load_networks, save_networks
 from gen3r.hub.registry import resolve_model
@@ -23,10 +25,9 @@ from gen3r.latents.grid import LatentGrid
 from gen3r.models.transformer import JointTransformer
 from gen3r.pipeline.cameras import CameraPath, camera_path
 from gen3r.pipeline.config import PipelineConfig
-from gen3r.pipeline.decode import decode_scenes, scenes_from_output
+from gen3r.pipeline.decode import decode_latents, scenes_from_output
 from gen3r.pipeline.provenance import record
-from gen3r.pipeline.request import PlacedViews, SceneRequest, Views, noise_generator, place_request
-from gen3r.scene.crop import cover_crop
+from gen3r.pipeline.request import PlacedViews, SceneRequest, Views, crop_views, noise_generator, place_request
 from gen3r.scene.scene import Scene
 
 StepCallback = Callable[[int, int], None]
@@ -47,7 +48,15 @@ class Gen3RPipeline:
         self.geometry: GeometryCodec = networks.geometry
         self.transformer: JointTransformer = networks.transformer
         self.text: TextEncoder = networks.text
-        self.conditioner = Conditioner(self.appearance, config.conditioning, geometry=self.geometry, text=self.text)
+        self.image: ImageEncoder | None = networks.image
+        if (self.image is None) != (self.transformer.settings.image_dim is None):
+            raise ValueError(
+                f"expected an image encoder exactly when the transformer reads image features, got "
+                f"image_dim={self.transformer.settings.image_dim} and {type(self.image).__name__}."
+            )
+        self.conditioner = Conditioner(
+            self.appearance, config.conditioning, geometry=self.geometry, text=self.text, image=self.image
+        )
         for network in networks.modules():
             network.eval().requires_grad_(False)
 
@@ -60,8 +69,8 @@ class Gen3RPipeline:
         Args:
             model: a shipped model's name, or a folder written by ``save_pretrained``.
             device: where the networks run.
-            dtype: type of the transformer, the VAE and the text encoder, e.g. ``torch.bfloat16``. Geometry stays
-                float32.
+            dtype: type of the transformer, the VAE and the text and image encoders, e.g. ``torch.bfloat16``.
+                Geometry stays float32.
 
         Raises:
             ValueError: unknown name, incomplete folder, or tensors that do not fit (named).
@@ -77,7 +86,11 @@ class Gen3RPipeline:
     def networks(self) -> Networks:
         """The networks as one bundle."""
         return Networks(
-            appearance=self.appearance, geometry=self.geometry, transformer=self.transformer, text=self.text
+            appearance=self.appearance,
+            geometry=self.geometry,
+            transformer=self.transformer,
+            text=self.text,
+            image=self.image,
         )
 
     @property
@@ -90,8 +103,9 @@ class Gen3RPipeline:
         for network in self.networks.modules():
             network.to(device)
         if dtype is not None:
-            for network in (self.transformer, self.appearance.vae, self.text):
-                nn.Module.to(network, dtype)
+            for network in (self.transformer, self.appearance.vae, self.text, self.image):
+                if network is not None:
+                    nn.Module.to(network, dtype)
         return self
 
     def grid(self, frames: int | None = None, size: tuple[int, int] | None = None) -> LatentGrid:
@@ -165,6 +179,8 @@ class Gen3RPipeline:
         guidance = self.config.guidance if guidance is None else guidance
         if steps < 1:
             raise ValueError(f"expected at least one denoising step, got {steps}.")
+        if not math.isfinite(guidance):
+            raise ValueError(f"expected a finite guidance, got {guidance}; 1 is off, 3 to 7 are common.")
         placed = [place_request(request, grid) for request in requests]
         generators, seeds = zip(*(noise_generator(request.generator) for request in requests), strict=True)
 
@@ -173,18 +189,25 @@ class Gen3RPipeline:
             camera_path(request, views, grid, self.geometry.vggt, self.config)
             for request, views in zip(requests, placed, strict=True)
         ]
-        condition = self.encode_conditions(requests, placed, paths, grid)
         noise = torch.stack([torch.randn(grid.joint_shape, generator=generator) for generator in generators])
+        condition = self.encode_conditions(requests, placed, paths, grid, generators)
         encoded = time.perf_counter()
         latents = self.denoise(noise.to(self.device), condition, steps=steps, guidance=guidance, callback=callback)
         denoised = time.perf_counter()
-        settings = {"frames": grid.frames, "size": list(grid.size), "steps": steps, "guidance": guidance}
+        settings = {
+            "frames": grid.frames,
+            "size": list(grid.size),
+            "steps": steps,
+            "guidance": guidance,
+            "device": str(self.device),
+            "dtype": str(self.transformer.dtype).removeprefix("torch."),
+        }
         timings = {"encode_seconds": encoded - started, "denoise_seconds": denoised - encoded}
-        return decode_scenes(
-            latents,
-            grid,
-            self.appearance,
-            self.geometry,
+        pictures, output = decode_latents(latents, grid, self.appearance, self.geometry)
+        timings["decode_seconds"] = time.perf_counter() - denoised
+        return scenes_from_output(
+            pictures,
+            output,
             scales=[path.scale for path in paths],
             far=self.config.far,
             provenance=[
@@ -205,8 +228,12 @@ class Gen3RPipeline:
         placed: Sequence[PlacedViews],
         paths: Sequence[CameraPath],
         grid: LatentGrid,
+        generators: Sequence[torch.Generator] | None = None,
     ) -> Condition:
-        """What the transformer reads besides noise and time, for the positive branch of guidance."""
+        """What the transformer reads besides noise and time, for the positive branch of guidance.
+
+        ``generators``, one per request, draw control latents where ``ConditioningConfig.sample_control`` asks for it.
+        """
         identity = Cameras.from_fov(torch.eye(4).expand(grid.frames, 4, 4), 1.0, grid.height, grid.width)
         cameras = Cameras.stack([path.cameras or identity for path in paths]).to(self.device)
         follows = torch.tensor([path.cameras is not None for path in paths], device=self.device)
@@ -217,6 +244,7 @@ class Gen3RPipeline:
             cameras,
             grid=grid,
             known=follows[:, None].expand(-1, grid.frames),
+            generator=generators,
         )
 
     def denoise(
@@ -238,7 +266,8 @@ class Gen3RPipeline:
         branches = [self._branch(condition)]
         if guidance != 1.0:
             negative = self.conditioner.text_features([self.config.negative_prompt]).expand_as(condition.text)
-            branches.append(self._branch(condition.with_text(negative)))
+            if not torch.equal(negative, condition.text):
+                branches.append(self._branch(condition.with_text(negative)))
         latents = noise.float()
         timesteps = torch.as_tensor(scheduler.timesteps, device=noise.device)
         for finished, timestep in enumerate(timesteps, start=1):
@@ -271,9 +300,7 @@ class Gen3RPipeline:
         pictures = list(images)
         if not pictures:
             raise ValueError("expected at least one picture to reconstruct, got none.")
-        video = torch.stack(
-            [cover_crop(p.shape[1], p.shape[2], grid.height, grid.width).apply(p.float()) for p in pictures]
-        )
+        video = crop_views(pictures, grid.size)
         started = time.perf_counter()
         output = self.geometry.vggt(video[None].to(self.device))
         return scenes_from_output(

@@ -15,6 +15,8 @@ from gen3r.latents.grid import LatentGrid
 from gen3r.scene.crop import cover_crop
 
 FREE = "free"
+FARTHEST = 1e9
+"""Largest number in a camera translation: squares of more leave float32."""
 Views = Float[Tensor, "V 3 H W"] | Sequence[Float[Tensor, "3 _ _"]]
 
 
@@ -61,22 +63,15 @@ def place_request(request: SceneRequest, grid: LatentGrid) -> PlacedViews:
         ValueError: for a wrong number of views or indices, pictures that are not RGB in [0, 1], or bad cameras.
     """
     pictures = [] if request.views is None else list(request.views)
-    for picture in pictures:
-        if picture.ndim != 3 or picture.shape[0] != 3 or not picture.is_floating_point():
-            raise ValueError(
-                f"views must be float RGB pictures [3, H, W] in [0, 1], got {picture.dtype} {tuple(picture.shape)}."
-            )
-        if not bool(torch.isfinite(picture).all()) or picture.min() < 0 or picture.max() > 1:
-            raise ValueError("views must be finite and in [0, 1]; divide 8-bit pictures by 255.")
     at = official_view_frames(len(pictures), grid.frames) if request.at is None else list(request.at)
-    cropped = [
-        cover_crop(picture.shape[1], picture.shape[2], grid.height, grid.width).apply(picture.float())
-        for picture in pictures
-    ]
-    views = torch.stack(cropped) if cropped else torch.zeros(0, 3, grid.height, grid.width)
-    video, given = place_views(views, at, grid.frames)
+    video, given = place_views(crop_views(pictures, grid.size), at, grid.frames)
     if isinstance(request.cameras, Cameras):
         request.cameras.validate()
+        reach = float(request.cameras.extrinsics[..., :3, 3].abs().max())
+        if reach > FARTHEST:
+            raise ValueError(
+                f"camera translations must stay within {FARTHEST:g} units, got {reach:g}; check their unit."
+            )
         if tuple(request.cameras.shape) != (grid.frames,):
             raise ValueError(
                 f"need one camera per frame: {grid.frames}, got {tuple(request.cameras.shape)}; "
@@ -87,11 +82,40 @@ def place_request(request: SceneRequest, grid: LatentGrid) -> PlacedViews:
     return PlacedViews(video=video, given=given, at=tuple(sorted(at)))
 
 
-def noise_generator(source: torch.Generator | int | None) -> tuple[torch.Generator, int]:
-    """A CPU generator and the seed to note down."""
+def crop_views(pictures: Sequence[Tensor], size: tuple[int, int]) -> Float[Tensor, "V 3 H W"]:
+    """Pictures of any size, resized to cover ``size`` and cropped at the centre.
+
+    Raises:
+        ValueError: for pictures that are empty or not RGB in [0, 1].
+    """
+    for picture in pictures:
+        if picture.ndim != 3 or picture.shape[0] != 3 or not picture.numel() or not picture.is_floating_point():
+            raise ValueError(
+                f"views must be float RGB pictures [3, H, W] in [0, 1], got {picture.dtype} {tuple(picture.shape)}."
+            )
+        if not bool(torch.isfinite(picture).all()) or picture.min() < 0 or picture.max() > 1:
+            raise ValueError("views must be finite and in [0, 1]; divide 8-bit pictures by 255.")
+    if not pictures:
+        return torch.zeros(0, 3, *size)
+    return torch.stack(
+        [cover_crop(picture.shape[1], picture.shape[2], *size).apply(picture.float()) for picture in pictures]
+    )
+
+
+def noise_generator(source: torch.Generator | int | None) -> tuple[torch.Generator, int | None]:
+    """A CPU generator and the seed to note down: None for a generator that has been drawn from since it was seeded.
+
+    Raises:
+        ValueError: for a generator of another device, or a seed outside 0..2^63-1.
+    """
     if isinstance(source, torch.Generator):
-        return source, source.initial_seed()
+        if source.device.type != "cpu":
+            raise ValueError(f"expected a CPU generator, which gives every device the same noise; got {source.device}.")
+        fresh = torch.Generator().manual_seed(source.initial_seed())
+        return source, source.initial_seed() if torch.equal(fresh.get_state(), source.get_state()) else None
     generator = torch.Generator()
     seed = generator.seed() % 2**63 if source is None else int(source)
+    if not 0 <= seed < 2**63:
+        raise ValueError(f"expected a seed from 0 to 2^63 - 1, got {seed}.")
     generator.manual_seed(seed)
     return generator, seed
