@@ -29,6 +29,7 @@ from torch import Tensor
 from parity._reference import reference_input, reference_weights
 
 _REPOSITORY = Path(__file__).parents[2]
+_COMPARED: set[tuple[str, str]] = set()
 _INDICES = {"geometry": Path("geometry/index.json"), "wan": Path("index_wan.json")}
 
 
@@ -129,24 +130,27 @@ class Golden:
             _check_stats(label, actual, record["stats"], self.entry["tolerance"])
             actual = actual[tuple(slice(*part) for part in sliced)]
         _check_close(label, actual, stored.double(), tolerance)
+        _COMPARED.add((str(self), key))
 
 
-def goldens(*kinds: str, family: str | None = None) -> list[Golden]:
-    """Every golden of the given kinds, in one index or both; none where the set in use has none of them."""
+def all_goldens() -> list[Golden]:
+    """Every golden of both indices of the set in use."""
     folder = parity_folder()
     return [
         Golden(name, index, (folder / path).parent, entry)
         for index, path in _INDICES.items()
-        if family in (None, index)
         for name, entry in _index((folder / path).parent, path.name).items()
-        if entry["kind"] in kinds
     ]
 
 
-def kinds() -> set[str]:
-    """All kinds in the set in use."""
-    folder = parity_folder()
-    return {entry["kind"] for path in _INDICES.values() for entry in _index((folder / path).parent, path.name).values()}
+def goldens(*kinds: str, family: str | None = None) -> list[Golden]:
+    """Every golden of the given kinds, in one index or both; none where the set in use has none of them."""
+    return [golden for golden in all_goldens() if golden.kind in kinds and family in (None, golden.family)]
+
+
+def compared(golden: Golden) -> set[str]:
+    """The keys of a golden that some test of this session compared with success."""
+    return {key for name, key in _COMPARED if name == str(golden)}
 
 
 def manifest(name: str) -> dict[str, tuple[int, ...]]:

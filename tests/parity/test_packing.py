@@ -11,6 +11,7 @@ from gen3r.conditioning.temporal import fold_frames
 from gen3r.conditioning.views import official_view_frames
 from gen3r.latents.grid import LatentGrid
 from gen3r.latents.joint import both, pair, split
+from gen3r.latents.tokens import pack_tokens
 from gen3r.models.posterior import Posterior
 from parity._goldens import Golden, goldens
 from parity._networks import StoredNoise, appearance_codec, image_encoder, text_encoder, text_features, transformer
@@ -76,6 +77,9 @@ def test_training_control_encodes_geometry(golden: Golden) -> None:
     for task in tasks:
         golden.check(f"{task}_control", conditioner.control(video, given_frames(task, video.shape[1])))
         golden.check(f"{task}_frames_seen", geometry.frames_seen)
+    layers = {int(key.rsplit("_", 1)[1]): golden[key] for key in golden.tensors if key.startswith("vggt_tokens_")}
+    grid = golden.shape("vggt_latents")[-2:]
+    golden.check("vggt_latents", pack_tokens([layers[index] for index in sorted(layers)], grid), exact=True)
     clean = StoredNoise(codec, golden["eps_latents"]).encode(video).mode()
     golden.check("combined_latents", pair(clean, golden["geometry_latents"]))
 

@@ -2,17 +2,20 @@
 
 import pytest
 import torch
+from diffusers import FlowMatchEulerDiscreteScheduler
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from gen3r.hub.convert.transformer import transformer_keys
 from gen3r.models.transformer import JointTransformer, TransformerConfig
 from gen3r.models.transformer.rotary import JointRotaryPosEmbed
+from gen3r.train.objectives.diffusion import squared_errors
 from parity._goldens import Golden, goldens, manifest
 from parity._networks import transformer
 
 FORWARD = goldens("wan_transformer_forward")
 TRAIN = goldens("train_step")
+OFFICIAL_SHIFT, OFFICIAL_OUTLIER = 2.0, 50.0
 OFFICIAL_PARAMETERS = 1_616_337_728
 
 
@@ -93,15 +96,22 @@ def test_rotary_positions(golden: Golden, key: str, shared: bool) -> None:
 @pytest.mark.parametrize("golden", TRAIN, ids=str)
 def test_training_step(golden: Golden) -> None:
     model = transformer(golden.used("transformer"))
-    sigma = golden["sigmas"]
+    indices, sigma = golden["indices"], golden["sigmas"]
+    table = FlowMatchEulerDiscreteScheduler(shift=OFFICIAL_SHIFT)
+    golden.check("timesteps", table.timesteps[indices])
+    golden.check("sigmas", table.sigmas[indices].view(-1, 1, 1, 1, 1))
     noisy = (1 - sigma) * golden["x0"] + sigma * golden["noise"]
     golden.check("noisy", noisy)
     golden.check("target", golden["noise"] - golden["x0"])
     camera, image = golden["y_camera"].float(), golden["clip_fea"].float()
     prediction = model(noisy, golden["timesteps"], golden["y"], golden["context"], camera, image)
     golden.check("pred", prediction)
-    loss = (prediction - golden["target"]).square().mean()
+    loss = squared_errors(prediction, golden["target"], OFFICIAL_OUTLIER).mean()
     golden.check("loss", loss)
+    outliers = golden["outlier_pred"]
+    moved = (outliers - prediction.detach()).abs() > 1
+    golden.check("outlier_pred", torch.where(moved, outliers, prediction))
+    golden.check("outlier_loss", squared_errors(outliers, golden["target"], OFFICIAL_OUTLIER).mean())
     loss.backward()
     names = {name: parameter.grad for name, parameter in model.named_parameters()}
     keys = transformer_keys(model.settings.num_layers)

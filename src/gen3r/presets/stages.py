@@ -119,6 +119,8 @@ class DiffusionStage:
     """Encode every clip mirrored as well: twice the clips for twice the time."""
     shift: float = 2.0
     """Shift of the time schedule: larger trains more on strong noise."""
+    outlier: float | None = None
+    """Velocity errors above this count as 0, but still in the mean (official: 50); None: every error counts."""
     geometry_weight: float = 1.0
     """Weight of the geometry half's error; the official loss weighs both halves alike."""
 
@@ -163,5 +165,3 @@ class Preset:
     """Default denoising steps of the shipped pipeline."""
     guidance: float = 1.0
     """Default guidance of the shipped pipeline."""
-    seeds: tuple[int, int] = field(default=(0, 800_000_000))
-    """First training seed and first validation seed."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
 from pathlib import Path
 from typing import cast
 
 import torch
+from diffusers import FlowMatchEulerDiscreteScheduler
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
@@ -33,14 +33,24 @@ TIMESTEPS = 1000
 
 
 def shifted(uniform: Float[Tensor, "*b"], shift: float) -> Float[Tensor, "*b"]:
-    """Noise level sigma = s u / (1 + (s - 1) u): the schedule that sampling uses."""
+    """Noise level sigma = s u / (1 + (s - 1) u) of the training schedule."""
     return shift * uniform / (1 + (shift - 1) * uniform)
+
+
+def squared_errors(
+    velocity: Float[Tensor, "*b"], target: Float[Tensor, "*b"], outlier: float | None
+) -> Float[Tensor, "*b"]:
+    """Squared errors in float32; 0 where the error is larger than ``outlier``."""
+    error = velocity.float() - target
+    if outlier is not None:
+        error = error.masked_fill(error.abs() > outlier, 0.0)
+    return error.square()
 
 
 class DiffusionObjective(Objective):
     """Trains ``networks.transformer`` and ``networks.text_encoder`` on batches of ``LatentBatches``.
 
-    x_sigma = (1 - sigma) x + sigma noise; the target velocity is noise - x; plain mean squared error in float32.
+    x_sigma = (1 - sigma) x + sigma noise; the target velocity is noise - x; mean squared error in float32.
     """
 
     def __init__(
@@ -68,8 +78,7 @@ class DiffusionObjective(Objective):
         clean = batch["clean"]
         level = sigma.view(-1, 1, 1, 1, 1)
         velocity = self._velocity(batch, (1 - level) * clean + level * noise, sigma)
-        squared = (velocity.float() - (noise - clean)).square()
-        appearance, geometry = split(squared)
+        appearance, geometry = split(squared_errors(velocity, noise - clean, self.stage.outlier))
         return appearance.mean(dim=(1, 2, 3, 4)), geometry.mean(dim=(1, 2, 3, 4))
 
     def _velocity(self, batch: Batch, noisy: Tensor, sigma: Tensor) -> Tensor:
@@ -87,11 +96,13 @@ class DiffusionObjective(Objective):
         return values | {"total": sum(values.values()) / len(values)}
 
     def sample(self, batch: Batch, rng: torch.Generator, steps: int = 12) -> Float[Tensor, "b c f h w2"]:
-        """Plain Euler from noise with the training conditions, for pictures."""
+        """From noise with the training conditions, by the pipeline's steps without guidance, for pictures."""
         latents = torch.randn(batch["clean"].shape, generator=rng, device=batch["clean"].device)
-        levels = shifted(torch.linspace(1, 0, steps + 1), self.stage.shift).to(latents)
-        for level, following in pairwise(levels):
-            latents = latents + (following - level) * self._velocity(batch, latents, level.expand(len(latents))).float()
+        scheduler = FlowMatchEulerDiscreteScheduler(shift=self.stage.shift)
+        scheduler.set_timesteps(steps, device=latents.device)
+        for timestep in cast(Tensor, scheduler.timesteps):
+            velocity = self._velocity(batch, latents, (timestep / TIMESTEPS).expand(len(latents))).float()
+            latents = cast(Tensor, scheduler.step(velocity, timestep, latents, return_dict=False)[0])  # pyright: ignore[reportArgumentType]
         return latents
 
     def pictures(self, batch: Batch, rng: torch.Generator) -> dict[str, UInt8[Tensor, "height width 3"]]:
