@@ -144,6 +144,19 @@ def test_camera_scale_sets_the_unit_of_the_result(pipeline: Gen3RPipeline, photo
     torch.testing.assert_close(millimetres.depth / 1000, metres.depth, rtol=1e-3, atol=1e-4)
 
 
+def test_scenes_carry_predicted_or_requested_cameras(pipeline: Gen3RPipeline, photo) -> None:
+    asked = path(300.0)
+    predicted, requested = (
+        pipeline([photo], cameras=asked, camera_scale=1000.0, scene_cameras=choice, generator=2)
+        for choice in ("predicted", "requested")
+    )
+    torch.testing.assert_close(requested.cameras.extrinsics, asked.extrinsics, atol=1e-3, rtol=1e-5)
+    assert not torch.allclose(predicted.cameras.extrinsics, asked.extrinsics, atol=1.0)
+    assert torch.equal(predicted.depth, requested.depth)
+    free = pipeline([photo], scene_cameras="requested", generator=2)
+    assert free.provenance["settings"]["scene_cameras"] == "predicted"
+
+
 def test_a_path_too_long_for_the_model_is_shrunk(pipeline: Gen3RPipeline, photo) -> None:
     scene = pipeline([photo], cameras=path(60.0), generator=2)
     assert "shrunk" in scene.provenance["settings"]["cameras"]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal, get_args
 
 from gen3r.conditioning.condition import ConditioningConfig
 
 FORMAT_VERSION = 1
+SceneCameras = Literal["predicted", "requested"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +44,9 @@ class PipelineConfig:
     max_travel: float | None = None
     """Farthest camera displacement known from training, in mean depths of the first view; longer paths of unknown unit
     and named trajectories are shortened to it. None = any."""
+    scene_cameras: SceneCameras = "predicted"
+    """Cameras of a generated scene whose request names some: those that VGGT's head reads in the generated geometry, or
+    the requested ones, for weights whose camera head is worse than their obedience."""
     conditioning: ConditioningConfig = field(default_factory=ConditioningConfig)
     """How conditions were made in training."""
 
@@ -51,5 +56,7 @@ class PipelineConfig:
                 f"this gen3r reads model folders of format {FORMAT_VERSION}, got {self.format_version}; "
                 "upgrade gen3r or export the model again."
             )
+        if self.scene_cameras not in get_args(SceneCameras):
+            raise ValueError(f"expected scene_cameras to be predicted or requested, got {self.scene_cameras!r}.")
         if self.steps < 1 or self.shift <= 0:
             raise ValueError(f"expected steps >= 1 and shift > 0, got steps={self.steps}, shift={self.shift}.")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 import torch
 from diffusers import FlowMatchEulerDiscreteScheduler
@@ -24,7 +25,7 @@ from gen3r.latents.geometry import GeometryCodec
 from gen3r.latents.grid import LatentGrid
 from gen3r.models.transformer import JointTransformer
 from gen3r.pipeline.cameras import CameraPath, camera_path
-from gen3r.pipeline.config import PipelineConfig
+from gen3r.pipeline.config import PipelineConfig, SceneCameras
 from gen3r.pipeline.decode import decode_latents, scenes_from_output
 from gen3r.pipeline.provenance import record
 from gen3r.pipeline.request import PlacedViews, SceneRequest, Views, crop_views, noise_generator, place_request
@@ -132,6 +133,7 @@ class Gen3RPipeline:
         size: tuple[int, int] | None = None,
         steps: int | None = None,
         guidance: float | None = None,
+        scene_cameras: SceneCameras | None = None,
         generator: torch.Generator | int | None = None,
         callback: StepCallback | None = None,
     ) -> Scene:
@@ -147,6 +149,8 @@ class Gen3RPipeline:
             size: (height, width) in pixels.
             steps: denoising steps.
             guidance: text guidance; 1 is off.
+            scene_cameras: cameras of the scene where ``cameras`` asked for some: "predicted" from the generated
+                geometry, or as "requested"; left out, what suits the weights.
             generator: a CPU generator or a seed; the same one gives the same scene in any batch.
             callback: called after each step with (finished, total).
 
@@ -157,7 +161,13 @@ class Gen3RPipeline:
             views=views, prompt=prompt, at=at, cameras=cameras, camera_scale=camera_scale, generator=generator
         )
         return self.generate_batch(
-            [request], frames=frames, size=size, steps=steps, guidance=guidance, callback=callback
+            [request],
+            frames=frames,
+            size=size,
+            steps=steps,
+            guidance=guidance,
+            scene_cameras=scene_cameras,
+            callback=callback,
         )[0]
 
     @torch.no_grad()
@@ -169,6 +179,7 @@ class Gen3RPipeline:
         size: tuple[int, int] | None = None,
         steps: int | None = None,
         guidance: float | None = None,
+        scene_cameras: SceneCameras | None = None,
         callback: StepCallback | None = None,
     ) -> list[Scene]:
         """Several scenes of one size in one batch; see ``__call__`` for the arguments."""
@@ -179,6 +190,9 @@ class Gen3RPipeline:
         guidance = self.config.guidance if guidance is None else guidance
         if steps < 1:
             raise ValueError(f"expected at least one denoising step, got {steps}.")
+        scene_cameras = self.config.scene_cameras if scene_cameras is None else scene_cameras
+        if scene_cameras not in get_args(SceneCameras):
+            raise ValueError(f"expected scene_cameras to be predicted or requested, got {scene_cameras!r}.")
         if not math.isfinite(guidance):
             raise ValueError(f"expected a finite guidance, got {guidance}; 1 is off, 3 to 7 are common.")
         placed = [place_request(request, grid) for request in requests]
@@ -205,7 +219,7 @@ class Gen3RPipeline:
         timings = {"encode_seconds": encoded - started, "denoise_seconds": denoised - encoded}
         pictures, output = decode_latents(latents, grid, self.appearance, self.geometry)
         timings["decode_seconds"] = time.perf_counter() - denoised
-        return scenes_from_output(
+        scenes = scenes_from_output(
             pictures,
             output,
             scales=[path.scale for path in paths],
@@ -215,12 +229,24 @@ class Gen3RPipeline:
                     self.config,
                     kind="generated",
                     settings=settings
-                    | {"prompt": request.prompt, "seed": seed, "views_at": list(views.at), "cameras": path.source},
+                    | {
+                        "prompt": request.prompt,
+                        "seed": seed,
+                        "views_at": list(views.at),
+                        "cameras": path.source,
+                        "scene_cameras": "predicted" if path.cameras is None else scene_cameras,
+                    },
                     timings=timings,
                 )
                 for request, views, path, seed in zip(requests, placed, paths, seeds, strict=True)
             ],
         )
+        if scene_cameras == "predicted":
+            return scenes
+        return [
+            scene if path.cameras is None else dataclasses.replace(scene, cameras=path.cameras.scaled(path.scale))
+            for scene, path in zip(scenes, paths, strict=True)
+        ]
 
     def encode_conditions(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 from gen3r.conditioning.condition import ConditioningConfig, DropRates
 from gen3r.conditioning.views import ViewSampler
@@ -165,3 +166,5 @@ class Preset:
     """Default denoising steps of the shipped pipeline."""
     guidance: float = 1.0
     """Default guidance of the shipped pipeline."""
+    scene_cameras: Literal["predicted", "requested"] = "predicted"
+    """Default cameras of the shipped pipeline's scenes, see ``PipelineConfig``."""

@@ -31,7 +31,8 @@ def preset() -> Preset:
         vae=vae(),
         adapter=adapter(),
         diffusion=diffusion(),
-        clips=3000,
+        clips=4800,
+        scene_cameras="requested",
     )
 
 

@@ -71,6 +71,7 @@ def release(config: ReleaseConfig) -> Path:
         shift=stage.shift,
         text_length=stage.text.length,
         max_travel=config.max_travel,
+        scene_cameras=preset.scene_cameras,
         conditioning=stage.conditioning,
     )
     save_networks(networks, settings, config.out, torch.float16 if config.half else None)

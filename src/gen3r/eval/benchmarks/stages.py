@@ -81,7 +81,12 @@ def generate(
         for truth in truths
     ]
     return pipeline.generate_batch(
-        requests, frames=truths[0].frames, size=truths[0].size, steps=steps, guidance=guidance
+        requests,
+        frames=truths[0].frames,
+        size=truths[0].size,
+        steps=steps,
+        guidance=guidance,
+        scene_cameras="predicted",
     )
 
 
