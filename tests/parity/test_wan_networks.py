@@ -49,7 +49,7 @@ def test_vae(golden: Golden) -> None:
 def test_text_encoder(golden: Golden) -> None:
     features = encode_ids(text_encoder(golden), golden["input_ids"], golden["attention_mask"])
     valid = golden["attention_mask"] > 0
-    assert torch.equal(valid.sum(1), golden["seq_lens"])
+    golden.check("seq_lens", valid.sum(1), exact=True)
     golden.check("hidden", features[valid], expected=golden["hidden"][valid])
     assert not features[~valid].any()
 

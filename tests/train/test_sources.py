@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from gen3r.cameras.cameras import Cameras
 from gen3r.cameras.projection import unproject
@@ -72,6 +73,18 @@ def test_colour_jitter_stays_in_range(pack: Path) -> None:
     assert jittered.min() >= 0
     assert jittered.max() <= 1
     assert not torch.equal(jittered, images)
+
+
+def test_augmented_clips_stay_on_their_device() -> None:
+    rng = torch.Generator().manual_seed(1)
+    with FakeTensorMode(allow_non_fake_inputs=True):  # knows devices without having them
+        sizes = {"rgb": (2, 5, 8, 8, 3), "depth": (2, 5, 8, 8), "extrinsics": (2, 5, 4, 4), "intrinsics": (2, 5, 3, 3)}
+        arrays = {name: torch.zeros(size, device="cuda") for name, size in sizes.items()}
+        clips = Clips(**arrays | {"rgb": arrays["rgb"].byte()}, captions=("", ""))
+        clips = augment.mirror(augment.select_frames(clips, torch.arange(2)))
+        images = augment.jitter_colours(augment.video(clips), rng)
+    for value in (images, clips.depth, clips.extrinsics, clips.intrinsics):
+        assert value.device.type == "cuda"
 
 
 @pytest.mark.parametrize(

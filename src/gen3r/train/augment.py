@@ -14,7 +14,7 @@ from gen3r.train.sources import Clips
 
 def mirror(clips: Clips) -> Clips:
     """Swap left and right: the world is mirrored in x; poses conjugate with diag(-1,1,1,1), cx becomes W - cx."""
-    sign = torch.tensor([-1.0, 1.0, 1.0, 1.0])
+    sign = clips.extrinsics.new_tensor([-1.0, 1.0, 1.0, 1.0])
     intrinsics = clips.intrinsics.clone()
     intrinsics[..., 0, 2] = clips.rgb.shape[3] - intrinsics[..., 0, 2]
     return dataclasses.replace(
@@ -49,7 +49,7 @@ def jitter_colours(
     shape = (images.shape[0], 1, 1, 1, 1)
 
     def draw(*size: int) -> Tensor:
-        return 1 + strength * (2 * torch.rand(size, generator=rng) - 1)
+        return 1 + strength * (2 * torch.rand(size, generator=rng).to(images) - 1)
 
     contrast, gamma = draw(*shape), draw(*shape)
     gain = 1 + 0.5 * (draw(images.shape[0], 1, 3, 1, 1) - 1)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from pathlib import Path
 
@@ -13,6 +12,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
+
+from gen3r.data.whole_file import whole_file
 
 LOG_FILE = "log.jsonl"
 
@@ -25,9 +26,8 @@ class RunLog:
         self.path = run / LOG_FILE
         run.mkdir(parents=True, exist_ok=True)
         kept = [line for line in read_log(run) if line["step"] <= start] if start else []
-        temporary = self.path.with_suffix(".tmp")
-        temporary.write_text("".join(json.dumps(line) + "\n" for line in kept))
-        os.replace(temporary, self.path)
+        with whole_file(self.path) as temporary:
+            temporary.write_text("".join(json.dumps(line) + "\n" for line in kept))
         self.file = self.path.open("a")
         self.board = SummaryWriter(str(run / "tensorboard"), purge_step=start + 1 if start else None)
         self.began = time.monotonic()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -18,6 +17,7 @@ from gen3r.cameras.cameras import Cameras
 from gen3r.conditioning.cameras import relative_cameras, scene_scale
 from gen3r.conditioning.condition import Conditioner
 from gen3r.conditioning.views import ViewSampler
+from gen3r.data.whole_file import whole_file
 from gen3r.latents.geometry import GeometryCodec
 from gen3r.latents.joint import split
 from gen3r.models.posterior import Posterior
@@ -101,9 +101,8 @@ def encode_clips(
             progress(len(captions), total)
     size = source.get([0]).rgb.shape[2:4]
     metadata = {"captions": json.dumps(captions), "height": str(size[0]), "width": str(size[1])}
-    temporary = path.with_suffix(".partial")
-    save_file({name: torch.cat(values) for name, values in parts.items()}, temporary, metadata)
-    os.replace(temporary, path)
+    with whole_file(path) as temporary:
+        save_file({name: torch.cat(values) for name, values in parts.items()}, temporary, metadata)
 
 
 def _encode(

@@ -100,7 +100,7 @@ class PackedClips(ClipSource):
 
 
 class GeneratedClips(ClipSource):
-    """Procedural clips made when asked for: clip i has the seed ``first_seed + i``."""
+    """Procedural clips made when asked for, on ``device``, where they stay: clip i has the seed ``first_seed + i``."""
 
     def __init__(
         self, first_seed: int, count: int, frames: int, height: int, width: int, device: torch.device | str = "cpu"
@@ -116,12 +116,13 @@ class GeneratedClips(ClipSource):
         from gen3r.data.synthetic import generate_clips
 
         seeds = [self.first_seed + item for item in items]
-        clips = list(generate_clips(seeds, self.frames, self.height, self.width, device=self.device, samples=2))
+        size = (self.frames, self.height, self.width)
+        clips = list(generate_clips(seeds, *size, device=self.device, store=self.device, samples=2))
         return Clips(
-            torch.stack([clip.rgb for clip in clips]).cpu(),
-            torch.stack([clip.depth for clip in clips]).float().cpu(),
-            torch.stack([clip.cameras.extrinsics for clip in clips]).float().cpu(),
-            torch.stack([clip.cameras.intrinsics for clip in clips]).float().cpu(),
+            torch.stack([clip.rgb for clip in clips]),
+            torch.stack([clip.depth for clip in clips]).float(),
+            torch.stack([clip.cameras.extrinsics for clip in clips]).float(),
+            torch.stack([clip.cameras.intrinsics for clip in clips]).float(),
             tuple(clip.caption for clip in clips),
         )
 

@@ -1,5 +1,7 @@
 """Clips are functions of their seed; their frames, depth, cameras and captions tell of one scene."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -120,6 +122,14 @@ def test_paths_move_within_reason() -> None:
             assert (poses[:, [0, 2], 3].abs() < limit).all()
     assert sum(amount > 0.2 for amount in moved) >= 7
     assert max(moved) < 5
+
+
+def test_a_scene_without_room_for_a_camera_is_named() -> None:
+    scene = describe(208)
+    assert scene.is_room
+    cramped = replace(scene, half_extent=(0.5, 2.5, 0.5), footprints=[(0.0, 0.0, 0.1)])
+    with pytest.raises(ValueError, match="room for a camera in the scene of seed 208"):
+        film(cramped, pack(scene), 208)
 
 
 def test_negative_seeds_are_refused() -> None:

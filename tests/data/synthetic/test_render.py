@@ -82,7 +82,7 @@ def test_samples_agree_on_flat_colour_and_differ_at_edges() -> None:
 
 
 def test_other_sample_counts_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"one of \[1, 2, 4\], got 3"):
+    with pytest.raises(ValueError, match=r"one of \(1, 2, 4\), got 3"):
         render(known_scene(), level_cameras(EYE), samples=3)
 
 

@@ -60,7 +60,7 @@ def test_stopping_early_keeps_whole_clips_only(tmp_path: Path) -> None:
     [
         ({"count": 0}, "count must be at least 1"),
         ({"frames": 0}, "frames must be at least 1"),
-        ({"samples": 3}, "samples must be 1, 2 or 4"),
+        ({"samples": 3}, "samples must be one of .1, 2, 4.*got 3"),
         ({"seed": -1}, "0 or more"),
         ({"seed": 799_999_999}, "from train into validation"),
     ],

@@ -1,13 +1,8 @@
-"""Many clips into one packed file, for training from memory.
-
-python -m gen3r.data.synthetic.bulk --start-seed 0 --count 512 --out train-0.safetensors
-"""
+"""Many clips into one packed file, for training from memory."""
 
 from __future__ import annotations
 
 import json
-import os
-import uuid
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +12,7 @@ from safetensors.torch import save_file
 
 from gen3r.data.clip import Clip, split_of
 from gen3r.data.synthetic.generate import generate_clips
+from gen3r.data.whole_file import whole_file
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,22 +20,22 @@ class BulkConfig:
     """Which clips to pack, and how."""
 
     out: Path
-    """File to write; an existing one is left as it is."""
-    start_seed: int = 0
+    """New file."""
+    start_seed: int
     """First seed; the others follow. All must belong to one split."""
-    count: int = 512
+    count: int
     """Number of clips."""
-    frames: int = 9
+    frames: int
     """Frames per clip."""
-    height: int = 112
+    height: int
     """Image rows in pixels."""
-    width: int = 112
+    width: int
     """Image columns in pixels."""
     samples: int = 2
     """Colour samples per pixel: 1, 2 or 4."""
     device: str = "cpu"
     """Where to render."""
-    compiled: bool = True
+    compiled: bool = False
     """Compile the renderer first: minutes, then about six times faster on a CPU."""
 
 
@@ -58,22 +54,18 @@ def pack_clips(clips: Iterable[Clip], path: Path) -> None:
         "seeds": torch.tensor([clip.seed for clip in listed]),
     }
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    try:
+    with whole_file(path) as temporary:
         save_file(tensors, temporary, metadata={"captions": json.dumps([clip.caption for clip in listed])})
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def generate_pack(config: BulkConfig, progress: Callable[[int, int], None] | None = None) -> Path:
-    """Generate and pack; ``progress`` is told (finished, total). Does nothing if the file is already there.
+    """Generate and pack; ``progress`` is told (finished, total).
 
     Raises:
-        ValueError: if the seeds do not all belong to one split.
+        ValueError: before any work, if the file is already there or the seeds do not all belong to one split.
     """
     if config.out.exists():
-        return config.out
+        raise ValueError(f"expected a new file for the pack, but {config.out} exists; name another one.")
     last = config.start_seed + config.count - 1
     if split_of(config.start_seed) != split_of(last):
         raise ValueError(f"seeds {config.start_seed}..{last} cross a split; pack each split on its own.")
@@ -92,18 +84,3 @@ def generate_pack(config: BulkConfig, progress: Callable[[int, int], None] | Non
             progress(len(clips), config.count)
     pack_clips(clips, config.out)
     return config.out
-
-
-def main() -> None:
-    """Command line of this module."""
-    import tyro
-    from rich.progress import Progress
-
-    config = tyro.cli(BulkConfig)
-    with Progress() as bar:
-        task = bar.add_task(str(config.out), total=config.count)
-        generate_pack(config, lambda finished, total: bar.update(task, completed=finished, total=total))
-
-
-if __name__ == "__main__":
-    main()

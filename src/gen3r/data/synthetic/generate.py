@@ -23,6 +23,7 @@ def generate_clip(
     width: int = 224,
     *,
     device: torch.device | str = "cpu",
+    store: torch.device | str = "cpu",
     samples: int = 4,
     compiled: bool = False,
 ) -> Clip:
@@ -36,7 +37,8 @@ def generate_clip(
         frames: number of frames over the path.
         height: image rows in pixels.
         width: image columns in pixels.
-        device: where to render; the clip comes back on the CPU.
+        device: where to render.
+        store: where the clip is kept; the device that rendered it saves training the way over the CPU.
         samples: colour samples per pixel: 1, 2 or 4.
         compiled: see ``render``.
 
@@ -53,9 +55,9 @@ def generate_clip(
     cameras = Cameras.from_world_from_camera(path.poses(frames), intrinsics[None], height, width)
     color, depth = render(packed.to(device), cameras, samples=samples, compiled=compiled)
     return Clip(
-        rgb=(color * 255).round().clamp(0, 255).to(torch.uint8).cpu(),
-        depth=depth.cpu(),
-        cameras=cameras,
+        rgb=(color * 255).round().clamp(0, 255).to(torch.uint8).to(store),
+        depth=depth.to(store),
+        cameras=cameras.to(store),
         caption=caption(scene.setting, path.seen, path.words, seed),
         seed=seed,
     )
@@ -68,9 +70,10 @@ def generate_clips(
     width: int = 224,
     *,
     device: torch.device | str = "cpu",
+    store: torch.device | str = "cpu",
     samples: int = 4,
     compiled: bool = False,
 ) -> Iterator[Clip]:
     """Clips of several seeds, one after the other; each is what ``generate_clip`` gives for its seed."""
     for seed in seeds:
-        yield generate_clip(seed, frames, height, width, device=device, samples=samples, compiled=compiled)
+        yield generate_clip(seed, frames, height, width, device=device, store=store, samples=samples, compiled=compiled)

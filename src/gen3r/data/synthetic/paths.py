@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from gen3r.cameras.trajectories import look_at
 from gen3r.data.synthetic.description import Description
 from gen3r.data.synthetic.intersection import FAR, distances_along
 from gen3r.data.synthetic.motions import MOTIONS, UP, Motion, View
@@ -23,6 +24,9 @@ LOWEST = 0.35
 NEAREST = 0.45
 """Least depth in metres that any probe may see."""
 TRIES = 60
+"""Proposals to choose the best path from."""
+ROUNDS = 20
+"""How often to try again where none of them is clear."""
 PATIENCE = 8
 """Acceptable paths to compare before the best is taken, unless one sees most things."""
 CHECKED_POSES = 17
@@ -47,14 +51,18 @@ class CameraPath:
 
     def poses(self, frames: int) -> Float[Tensor, "F 4 4"]:
         """World-from-camera poses, evenly spread in time: more frames sample the same movement more finely."""
-        return looking(*self.motion.at(torch.linspace(0, 1, frames)[:, None]))
+        return look_at(*self.motion.at(torch.linspace(0, 1, frames)[:, None]), down=-UP)
 
 
 def film(scene: Description, packed: PackedScene, seed: int) -> CameraPath:
-    """The path of a scene: of some that are clear, one that sees many things."""
+    """The path of a scene: of some that are clear, one that sees many things.
+
+    Raises:
+        ValueError: if no proposal is clear, naming the seed: such a scene leaves no room for a camera.
+    """
     chance = random.Random(seed * 7919 + 13)
     best: CameraPath | None = None
-    while best is None:
+    for _ in range(ROUNDS):
         for attempt in range(TRIES):
             path = _propose(scene, chance)
             path = None if path is None else _checked(scene, packed, path)
@@ -64,7 +72,12 @@ def film(scene: Description, packed: PackedScene, seed: int) -> CameraPath:
                 best = path
             if attempt > PATIENCE and len(best.seen) >= 0.6 * len(set(scene.things)):
                 break
-    return best
+        if best is not None:
+            return best
+    raise ValueError(
+        f"expected room for a camera in the scene of seed {seed}, found no clear path in {ROUNDS * TRIES} proposals; "
+        "use another seed."
+    )
 
 
 def _propose(scene: Description, chance: random.Random) -> CameraPath | None:
@@ -100,16 +113,6 @@ def _view_point(scene: Description, chance: random.Random) -> tuple[Float[Tensor
         angle, away = chance.uniform(0, 2 * math.pi), chance.uniform(4.2, 6.5)
         eye = [away * math.cos(angle), chance.uniform(0.9, 2.6), away * math.sin(angle)]
     return torch.tensor(eye), target
-
-
-def looking(eyes: Float[Tensor, "F 3"], targets: Float[Tensor, "F 3"]) -> Float[Tensor, "F 4 4"]:
-    """World-from-camera poses (OpenCV axes) in a world with y up: z towards the target, x level."""
-    forward = torch.nn.functional.normalize(targets - eyes, dim=-1)
-    right = torch.nn.functional.normalize(torch.linalg.cross(forward, UP.expand_as(forward)), dim=-1)
-    poses = torch.eye(4).repeat(len(eyes), 1, 1)
-    poses[:, :3, 0], poses[:, :3, 1], poses[:, :3, 2] = right, torch.linalg.cross(forward, right), forward
-    poses[:, :3, 3] = eyes
-    return poses
 
 
 def _checked(scene: Description, packed: PackedScene, path: CameraPath) -> CameraPath | None:

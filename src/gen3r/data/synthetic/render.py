@@ -54,8 +54,8 @@ def render(
     Raises:
         ValueError: for another number of samples.
     """
-    if samples not in _SUBPIXELS:
-        raise ValueError(f"samples must be one of {sorted(_SUBPIXELS)}, got {samples}.")
+    if samples not in sample_counts():
+        raise ValueError(f"samples must be one of {sample_counts()}, got {samples}.")
     color_of, depth_of = _compiled() if compiled else (shade, ray_depth)
     if compiled:
         _let_sizes_vary(scene)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import textwrap
-import uuid
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from gen3r.data.clip import Clip
+from gen3r.data.whole_file import whole_file
 from gen3r.scene.colormap import depth_colors, depth_range, inferno
 from gen3r.scene.export.sheet import Legend, Sheet
 from gen3r.scene.limits import evenly_spread
@@ -54,10 +53,6 @@ def contact_sheet(clips: Iterable[Clip], path: str | Path) -> Path:
         caption = textwrap.shorten(clip.caption, _CAPTION_LENGTH, placeholder=" ...")
         sheet.tiles(pictures, [caption, *[""] * (len(pictures) - 1)], columns)
     path = Path(path)
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.partial")
-    try:
+    with whole_file(path) as temporary:
         sheet.picture().save(temporary, format="PNG")
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
     return path

@@ -9,6 +9,7 @@ from pathlib import Path
 from gen3r.data.clip import split_of
 from gen3r.data.schema import write_clip
 from gen3r.data.synthetic.generate import generate_clips
+from gen3r.data.synthetic.render import sample_counts
 from gen3r.data.synthetic.sheet import MOST_ROWS, contact_sheet, excerpt
 from gen3r.scene.export.output_folder import check_output_folder
 
@@ -46,8 +47,8 @@ class SynthConfig:
         for name in ("count", "frames", "height", "width"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}.")
-        if self.samples not in (1, 2, 4):
-            raise ValueError(f"samples must be 1, 2 or 4, got {self.samples}.")
+        if self.samples not in sample_counts():
+            raise ValueError(f"samples must be one of {sample_counts()}, got {self.samples}.")
         first, last = split_of(self.seed), split_of(self.last_seed)
         if first != last:
             raise ValueError(
