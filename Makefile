@@ -9,7 +9,9 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constr
 
 .PHONY: demo test lint format clean
 
+# The scene of an earlier demo makes room for the new one; any other folder of that name is refused.
 demo: $(VENV)/.installed
+	@if grep -qs '"gen3r-scene"' demo_scene/scene.json; then rm -rf demo_scene; fi
 	$(BIN)/python examples/01_photo_to_scene.py
 
 test: $(VENV)/.installed-dev

@@ -11,6 +11,8 @@ import time
 from pathlib import Path
 
 from gen3r import Gen3RPipeline, read_image, write_scene_folder
+from gen3r.cli.errors import report_user_errors
+from gen3r.scene.export.output_folder import check_output_folder
 
 HERE = Path(__file__).parent
 
@@ -18,6 +20,7 @@ HERE = Path(__file__).parent
 def main(photo: Path = HERE / "photos" / "temple.jpg", out: Path = Path("demo_scene")) -> None:
     """Turn ``photo`` into the new folder ``out``."""
     started = time.perf_counter()
+    check_output_folder(out)
     views = [read_image(photo)]
     pipeline = Gen3RPipeline.from_pretrained("tiny")
     scene = pipeline(views, "a building with trees under a cloudy sky", cameras="orbit_right", generator=0)
@@ -26,4 +29,4 @@ def main(photo: Path = HERE / "photos" / "temple.jpg", out: Path = Path("demo_sc
 
 
 if __name__ == "__main__":
-    main(*map(Path, sys.argv[1:]))
+    raise SystemExit(report_user_errors(lambda: main(*map(Path, sys.argv[1:]))))

@@ -11,10 +11,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 
 from cli.conftest import FRAMES, write_photo
 from cli.running import Runner
 from gen3r.cameras.cameras import Cameras
+from gen3r.cli.errors import report_user_errors
 from gen3r.scene.camera_files import write_cameras
 
 Arguments = list[object]
@@ -30,6 +32,14 @@ def case(message: str) -> Callable[[Case], Case]:
         return build
 
     return register
+
+
+def png(pixels: bytes, *, width: int, height: int) -> bytes:
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(pixels)) + chunk(b"IEND", b"")
 
 
 def cameras_file(folder: Path, frames: int = FRAMES) -> Path:
@@ -58,6 +68,12 @@ def truncated_file(folder: Path, photo: Path) -> Arguments:
     return ["generate", photo]
 
 
+@case("has zero size \\(0x10\\)")
+def zero_size(folder: Path, photo: Path) -> Arguments:
+    photo.write_bytes(png(b"", width=10, height=0))
+    return ["generate", photo]
+
+
 @case("empty")
 def zero_bytes(folder: Path, photo: Path) -> Arguments:
     photo.write_bytes(b"")
@@ -66,13 +82,13 @@ def zero_bytes(folder: Path, photo: Path) -> Arguments:
 
 @case("too many pixels|million pixels")
 def image_bomb(folder: Path, photo: Path) -> Arguments:
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+    photo.write_bytes(png(b"", width=40_000, height=40_000))
+    return ["generate", photo]
 
-    header = struct.pack(">IIBBBBB", 40_000, 40_000, 8, 2, 0, 0, 0)
-    photo.write_bytes(
-        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
-    )
+
+@case("100.01 million pixels, at most 100 million are read")
+def picture_just_too_large(folder: Path, photo: Path) -> Arguments:
+    Image.new("1", (10_001, 10_000)).save(photo)
     return ["generate", photo]
 
 
@@ -116,6 +132,17 @@ def cameras_that_are_no_json(folder: Path, photo: Path) -> Arguments:
     return ["generate", photo, "--cameras", folder / "cameras.json"]
 
 
+@case("horizontal one of frame 2 is 180; focal lengths are in pixels")
+def cameras_without_focal_length(folder: Path, photo: Path) -> Arguments:
+    path = edited_cameras(folder, lambda r: r["intrinsics"][2][0].__setitem__(0, 1e-9))
+    return ["generate", photo, "--cameras", path]
+
+
+@case("--camera-scale expects --cameras FILE.*got --cameras orbit_right")
+def camera_scale_without_a_file(folder: Path, photo: Path) -> Arguments:
+    return ["generate", photo, "--cameras", "orbit_right", "--camera-scale", 2.0]
+
+
 @case("3 cameras for 5 frames.*--frames 1")
 def too_few_cameras(folder: Path, photo: Path) -> Arguments:
     return ["generate", photo, "--cameras", cameras_file(folder, frames=3)]
@@ -134,6 +161,14 @@ def number_of_views(folder: Path, photo: Path) -> Arguments:
 @case("one frame index per view: 1, got 2")
 def number_of_indices(folder: Path, photo: Path) -> Arguments:
     return ["generate", photo, "--at", 0, 1]
+
+
+@case("one frame index per view: 2, got 3")
+def number_of_indices_for_a_folder(folder: Path, photo: Path) -> Arguments:
+    (folder / "frames").mkdir()
+    for index in range(2):
+        write_photo(folder / "frames" / f"{index}.png", seed=index)
+    return ["generate", folder / "frames", "--at", 0, 2, 4]
 
 
 @case("within 0..4")
@@ -159,6 +194,26 @@ def size_off_the_grid(folder: Path, photo: Path) -> Arguments:
 @case("HEIGHTxWIDTH")
 def size_that_is_none(folder: Path, photo: Path) -> Arguments:
     return ["generate", photo, "--size", "big"]
+
+
+@case("--seed expects a whole number from 0 to 9223372036854775807, got 99999999999999999999")
+def seed_beyond_the_generator(folder: Path, photo: Path) -> Arguments:
+    return ["generate", photo, "--seed", 99999999999999999999]
+
+
+@case("--seed expects a whole number from 0 to 9223372036854775804, got 9223372036854775807")
+def seeds_of_clips_beyond_the_generator(folder: Path, photo: Path) -> Arguments:
+    return ["synth", "--seed", 2**63 - 1, "--count", 4, "--out", folder / "clips"]
+
+
+@case("--seed expects a whole number")
+def seed_of_training_beyond_the_generator(folder: Path, photo: Path) -> Arguments:
+    return ["train", "vae", "--preset", "tiny", "--seed", 2**63, "--out", folder / "run"]
+
+
+@case("--seed-start expects a whole number")
+def seeds_of_measuring_beyond_the_generator(folder: Path, photo: Path) -> Arguments:
+    return ["eval", "synthetic", "--seed-start", 2**63, "--out", folder / "results.json"]
 
 
 @case("denoising step")
@@ -191,7 +246,7 @@ def output_not_empty(folder: Path, photo: Path) -> Arguments:
     return ["generate", photo, "--out", folder]
 
 
-@case("cannot be written|not a folder")
+@case("cannot be made: .*photo.png is a file")
 def output_below_a_file(folder: Path, photo: Path) -> Arguments:
     return ["generate", photo, "--out", photo / "scene"]
 
@@ -268,8 +323,6 @@ def test_the_process_exits_with_two_and_no_traceback(tmp_path: Path) -> None:
 
 
 def test_defects_keep_their_traceback() -> None:
-    from gen3r.cli.errors import report_user_errors
-
     def library_refuses() -> None:
         json.loads("{")
 
@@ -279,3 +332,37 @@ def test_defects_keep_their_traceback() -> None:
     for defect, kind in ((library_refuses, ValueError), (programmer_slips, KeyError)):
         with pytest.raises(kind):
             report_user_errors(defect)
+
+
+def called_by_the_package(code: str) -> Callable[[], None]:
+    """A function that runs ``code`` as a module of gen3r would."""
+    compiled = compile(code, "module.py", "exec")
+    return lambda: exec(compiled, {"__name__": "gen3r.module"})
+
+
+@pytest.mark.parametrize(
+    "code", ["int('nine')", "import json; json.loads('{')", "try: int('x')\nexcept ValueError: raise"]
+)
+def test_errors_of_functions_the_package_calls_are_defects(code: str) -> None:
+    with pytest.raises(ValueError, match=r"nine|property name|'x'"):
+        report_user_errors(called_by_the_package(code))
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "raise ValueError('use nine')",
+        "try: int('x')\nexcept ValueError as error: raise ValueError('use nine') from error",
+    ],
+)
+def test_errors_the_package_raises_are_told(code: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert report_user_errors(called_by_the_package(code)) == 2
+    assert capsys.readouterr().err == "gen3r: error: use nine\n"
+
+
+def test_what_the_system_forbids_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    def write() -> None:
+        raise PermissionError(13, "Permission denied", "scene/notes.txt")
+
+    assert report_user_errors(write) == 2
+    assert capsys.readouterr().err.startswith("gen3r: error: no permission for scene/notes.txt; ")

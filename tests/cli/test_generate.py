@@ -3,11 +3,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import torch
 
 from cli.conftest import FRAMES, SIDE, write_photo
 from cli.running import Runner
 from gen3r.cameras.cameras import Cameras
+from gen3r.cli.camera_paths import resolve_cameras
+from gen3r.cli.views import read_pictures
 from gen3r.scene.camera_files import write_cameras
 from gen3r.scene.scene import Scene
 
@@ -81,6 +84,36 @@ def test_a_folder_stands_for_its_frames(tmp_path: Path, gen3r: Runner, model: Pa
     outcome = gen3r("generate", folder, "--model", model, "--steps", 1, "--out", tmp_path / "scene")
     assert outcome.code == 0
     assert Scene.load(tmp_path / "scene").provenance["settings"]["views_at"] == list(range(FRAMES))
+
+
+@pytest.mark.parametrize(("given", "expected"), [((), [0, 2, 4]), (("--at", 3, 0, 1), [0, 1, 3])])
+def test_a_folder_of_fewer_pictures_is_spread_over_the_clip(
+    tmp_path: Path, gen3r: Runner, model: Path, given: tuple[object, ...], expected: list[int]
+) -> None:
+    folder = tmp_path / "frames"
+    folder.mkdir()
+    for index in range(3):
+        write_photo(folder / f"{index}.png", seed=index)
+    outcome = gen3r("generate", folder, *given, "--model", model, "--steps", 1, "--out", tmp_path / "scene")
+    assert (outcome.code, outcome.stderr) == (0, "")
+    assert Scene.load(tmp_path / "scene").provenance["settings"]["views_at"] == expected
+
+
+def test_pictures_are_cropped_as_they_are_read(tmp_path: Path) -> None:
+    write_photo(tmp_path / "large.png", seed=0, height=600, width=800)
+    write_photo(tmp_path / "small.png", seed=1)
+    read = read_pictures([str(tmp_path / name) for name in ("large.png", "small.png")], size=(28, 42), max_frames=1)
+    assert read.images.shape == (2, 3, 28, 42)
+
+
+def test_official_camera_files_are_for_560_pixels_whatever_the_views_are(tmp_path: Path) -> None:
+    record = {"extrinsics": torch.eye(4).repeat(FRAMES, 1, 1).tolist()}
+    record["intrinsics"] = torch.tensor([[500.0, 0, 280], [0, 500, 280], [0, 0, 1]]).repeat(FRAMES, 1, 1).tolist()
+    path = tmp_path / "cameras.json"
+    path.write_text(json.dumps(record))
+    cameras = resolve_cameras(str(path), FRAMES)
+    assert isinstance(cameras, Cameras)
+    assert (cameras.height, cameras.width) == (560, 560)
 
 
 def test_a_video_stands_for_its_frames_and_is_reconstructed(

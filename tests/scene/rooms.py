@@ -47,7 +47,7 @@ def room_scene(frames: int = 5, height: int = 24, width: int = 32) -> Scene:
         points=torch.where(mask[..., None], points, 0.0),
         mask=mask,
         cameras=cameras,
-        provenance={"model": "analytic", "seed": 0, "settings": {"prompt": "a room with a ball"}},
+        provenance={"model": "analytic", "settings": {"prompt": "a room with a ball", "seed": 0}},
     )
 
 

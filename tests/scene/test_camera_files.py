@@ -47,6 +47,11 @@ def test_a_stated_size_wins(tmp_path, record):
     assert read_cameras(write(tmp_path, record), size=(560, 560)).width == 32
 
 
+def test_no_permission(forbidden):
+    with pytest.raises(ValueError, match=r"no permission to read .*cameras\.json"):
+        read_cameras(forbidden / "cameras.json")
+
+
 def edited(record, key, frame, row, column, value):
     record[key][frame][row][column] = value
     return record
@@ -66,6 +71,9 @@ def edited(record, key, frame, row, column, value):
         (lambda r: {k: v for k, v in r.items() if k != "intrinsics"}, "key is missing"),
         (lambda r: r | {"height": 0}, "height must be a whole number"),
         (lambda r: r | {"width": 32.5}, "width must be a whole number"),
+        (lambda r: r | {"width": 10_000_000}, "24x10000000 = 240.00 million pixels"),
+        (lambda r: edited(r, "intrinsics", 1, 0, 0, 1e-9), "horizontal one of frame 1 is 180"),
+        (lambda r: edited(r, "intrinsics", 2, 1, 1, 1e9), "vertical one of frame 2 is"),
         (lambda r: {k: v for k, v in r.items() if k != "width"}, "width must be"),
         (lambda r: edited(r, "extrinsics", 1, 0, 3, float("nan")), r"frames \[1\] hold NaN"),
         (lambda r: edited(r, "intrinsics", 2, 0, 0, float("inf")), r"frames \[2\] hold NaN"),
@@ -86,7 +94,7 @@ def test_unusable_files_are_refused_by_name(tmp_path, record, edit, message):
 
 
 def test_missing_file(tmp_path):
-    with pytest.raises(ValueError, match="no camera file"):
+    with pytest.raises(ValueError, match="does not exist"):
         read_cameras(tmp_path / "cameras.json")
 
 

@@ -6,6 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gen3r.cameras.official import min_max_depth_mask
 from gen3r.scene.point_cloud import (
     PointCloud,
     PointCloudConfig,
@@ -55,6 +56,13 @@ def test_confidence_quantile_drops_the_least_confident(scene):
 def test_equal_confidence_drops_nothing(scene):
     flat = dataclasses.replace(scene, confidence=torch.ones_like(scene.confidence))
     assert len(point_cloud(flat, dataclasses.replace(EVERYTHING, confidence_quantile=0.5))) == int(scene.mask.sum())
+
+
+def test_official_mask_takes_the_place_of_ours(scene):
+    cloud = point_cloud(scene, dataclasses.replace(EVERYTHING, official_mask=True))
+    kept = min_max_depth_mask(scene.depth)
+    assert kept.sum() < scene.mask.sum()
+    assert torch.equal(cloud.points, scene.world_points()[kept])
 
 
 def test_max_points_is_a_limit(scene):

@@ -11,15 +11,15 @@ from gen3r.scene.limits import evenly_spread
 FREE = "free"
 
 
-def resolve_cameras(word: str, frames: int, view_size: tuple[int, int] | None) -> Cameras | str:
+def resolve_cameras(word: str, frames: int) -> Cameras | str:
     """A trajectory's name or ``free`` as it is; a camera file as ``frames`` cameras.
 
-    A file with more cameras than frames is sampled evenly, first and last included, and that is said on stdout.
+    A file with more cameras than frames is sampled evenly, first and last included, and that is said on stdout. A file
+    that does not say which size its intrinsics are for is an official one: `OFFICIAL_SIZE`, whatever the views are.
 
     Args:
         word: name of a trajectory, ``free``, or the path of a camera file.
         frames: length of the clip.
-        view_size: (height, width) of the first view, for files that do not say what size they are for.
 
     Raises:
         ValueError: for a word that is none of these (listing the trajectories), an unusable file, or too few cameras.
@@ -31,7 +31,7 @@ def resolve_cameras(word: str, frames: int, view_size: tuple[int, int] | None) -
             f"--cameras expects a cameras.json, free, or a trajectory, but {word!r} is neither a file nor a "
             f"trajectory; the trajectories are {', '.join(sorted(TRAJECTORIES))}."
         )
-    path = read_cameras(word, size=view_size or OFFICIAL_SIZE)
+    path = read_cameras(word, size=OFFICIAL_SIZE)
     count = path.shape[0]
     if count < frames:
         longest = max(1, (count - 1) // 4 * 4 + 1)

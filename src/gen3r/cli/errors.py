@@ -1,34 +1,30 @@
 """Which exceptions are the user's to mend, and how they are told."""
 
+import dis
 import sys
 from collections.abc import Callable
-from types import TracebackType
 
-USER_EXCEPTIONS = (
-    ValueError,
-    FileNotFoundError,
-    FileExistsError,
-    IsADirectoryError,
-    NotADirectoryError,
-    PermissionError,
-)
 USAGE = 2
 INTERRUPTED = 130
+RAISE = dis.opmap["RAISE_VARARGS"]
 
 
 def report_user_errors(work: Callable[[], None]) -> int:
     """Run ``work`` and return the exit code: 0, ``USAGE`` for a user's mistake, ``INTERRUPTED`` for Ctrl-C.
 
-    A mistake is one of ``USER_EXCEPTIONS`` raised by this package's own code, where messages say what was expected,
-    what came and what to do: it becomes one line on stderr. The same types raised inside a library are defects here,
-    and pass through with their traceback.
+    A mistake is a ``ValueError`` from a ``raise`` statement of this package, whose messages say what was expected, what
+    came and what to do, or a ``PermissionError`` of the operating system: it becomes one line on stderr. A
+    ``ValueError`` from anything this package calls, Python or C, is a defect and passes through with its traceback.
     """
     try:
         work()
-    except USER_EXCEPTIONS as error:
-        if not _raised_by_this_package(error.__traceback__):
+    except PermissionError as error:
+        sys.stderr.write(f"gen3r: error: no permission for {error.filename}; get access to it or name another place.\n")
+        return USAGE
+    except ValueError as error:
+        if not raised_by_this_package(error):
             raise
-        sys.stderr.write(f"gen3r: error: {one_line(error)}\n")
+        sys.stderr.write(f"gen3r: error: {' '.join(str(error).split())}\n")
         return USAGE
     except KeyboardInterrupt:
         sys.stderr.write("gen3r: interrupted; nothing more was written.\n")
@@ -36,16 +32,15 @@ def report_user_errors(work: Callable[[], None]) -> int:
     return 0
 
 
-def one_line(error: BaseException) -> str:
-    """The message of an exception with its line breaks folded; system errors get the path they are about."""
-    if isinstance(error, OSError) and error.strerror:
-        return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
-    return " ".join(str(error).split())
+def raised_by_this_package(error: BaseException) -> bool:
+    """Whether the exception comes from a ``raise`` statement in a module of gen3r, not from a function called there.
 
-
-def _raised_by_this_package(traceback: TracebackType | None) -> bool:
-    module = ""
-    while traceback is not None:
-        module = traceback.tb_frame.f_globals.get("__name__", "")
-        traceback = traceback.tb_next
-    return module.split(".")[0] == "gen3r"
+    Exceptions of C functions have no frame of their own; what tells them apart is the instruction that their last
+    Python frame was at.
+    """
+    last = error.__traceback__
+    while last is not None and last.tb_next is not None:
+        last = last.tb_next
+    if last is None or last.tb_frame.f_globals.get("__name__", "").split(".")[0] != "gen3r":
+        return False
+    return last.tb_frame.f_code.co_code[last.tb_lasti] == RAISE

@@ -10,6 +10,7 @@ from typing import Annotated
 import tyro
 
 from gen3r.cli.output_file import check_output_file, write_whole
+from gen3r.cli.seeds import check_seed
 from gen3r.cli.terminal import progress_bar, say, warn, working
 from gen3r.eval.benchmarks.seeds import HELD_OUT_START, benchmark_seeds
 from gen3r.hub.registry import DEFAULT_MODEL, resolve_model
@@ -51,6 +52,7 @@ class Synthetic:
         check_output_file(self.out)
         if self.pack is not None:
             check_output_file(self.pack, "--pack")
+        check_seed(self.seed_start, "--seed-start", self.count)
         seeds = benchmark_seeds(self.seed_start, self.count, allow_any_split=self.allow_any_split)
         folder = resolve_model(self.model)
 

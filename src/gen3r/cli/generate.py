@@ -8,6 +8,7 @@ from typing import Annotated
 import tyro
 
 from gen3r.cli.input_paths import check_paths
+from gen3r.cli.seeds import check_seed
 from gen3r.cli.sizes import parse_size
 from gen3r.cli.terminal import progress_bar, say, working
 from gen3r.hub.registry import DEFAULT_MODEL, resolve_model
@@ -29,14 +30,14 @@ class Generate:
     out: Annotated[Path, tyro.conf.arg(metavar="DIR")]
     """New folder for the results. Look at preview.png in it first."""
     at: Annotated[tuple[int, ...], tyro.conf.arg(metavar="FRAME ...")] = ()
-    """Frame index of each view, counted from 0."""
+    """Frame index of each view, counted from 0; of each picture, for a folder."""
     prompt: str = ""
     """What to see, in words."""
     cameras: Annotated[str, tyro.conf.arg(metavar="FILE|TRAJECTORY|free")] = FREE
     """cameras.json with a pose per frame, the name of a trajectory such as orbit_right or dolly_in (an unknown name
     lists them all), or free to let the model choose."""
     camera_scale: Annotated[float | None, tyro.conf.arg(metavar="LENGTH")] = None
-    """Mean depth of the first view in the unit of the camera file. Left out, it is estimated."""
+    """Mean depth of the first view in the unit of the camera file. Left out, it is estimated. Needs a camera file."""
     frames: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
     """Length of the clip: 1, 5, 9, ... (4k+1). Left out, what the model was trained for."""
     size: Annotated[str | None, tyro.conf.arg(metavar="HxW")] = None
@@ -66,15 +67,12 @@ class Generate:
             raise ValueError(
                 "expected at least one VIEW or a --prompt, got neither; name a picture or say what to see."
             )
-        if self.at and len(self.at) != len(self.views):
-            raise ValueError(f"--at expects one frame index per view: {len(self.views)}, got {len(self.at)}.")
-        if self.seed < 0:
-            raise ValueError(f"--seed expects a number of at least 0, got {self.seed}.")
+        check_seed(self.seed)
         folder = resolve_model(self.model)
 
         from gen3r.cli.camera_paths import resolve_cameras
         from gen3r.cli.device import resolve_device
-        from gen3r.cli.views import read_pictures
+        from gen3r.cli.views import read_pictures, view_frames
         from gen3r.pipeline import Gen3RPipeline
         from gen3r.scene.export.folder import write_scene_folder
 
@@ -82,13 +80,17 @@ class Generate:
         with working("Loading the model"):
             pipeline = Gen3RPipeline.from_pretrained(folder, device=device)
         grid = pipeline.grid(self.frames, size)
-        inputs = read_pictures(self.views, max_frames=grid.frames)
-        at = list(self.at) or None
-        cameras = resolve_cameras(self.cameras, grid.frames, inputs.size)
+        inputs = read_pictures(self.views, size=grid.size, max_frames=grid.frames)
+        at = view_frames(inputs, self.at, grid.frames)
+        cameras = resolve_cameras(self.cameras, grid.frames)
+        if self.camera_scale is not None and isinstance(cameras, str):
+            raise ValueError(
+                f"--camera-scale expects --cameras FILE, whose unit it explains, got --cameras {cameras}; leave it out."
+            )
         loaded = time.perf_counter()
         with progress_bar("Generating") as advance:
             scene = pipeline(
-                list(inputs.pictures) or None,
+                inputs.images,
                 self.prompt,
                 at=at,
                 cameras=cameras,
@@ -105,7 +107,7 @@ class Generate:
             write_scene_folder(
                 scene,
                 self.out,
-                views=inputs.pictures or None,
+                views=inputs.images,
                 view_frames=at or scene.provenance["settings"]["views_at"],
             )
         written = time.perf_counter()

@@ -56,10 +56,10 @@ class Reconstruct:
         with working("Loading the model"):
             pipeline = Gen3RPipeline.from_pretrained(folder, device=device)
         grid = pipeline.grid(1, size)
-        inputs = read_pictures(self.images, max_frames=self.frames or pipeline.config.frames)
+        inputs = read_pictures(self.images, size=grid.size, max_frames=self.frames or pipeline.config.frames)
         loaded = time.perf_counter()
         with working("Reconstructing"):
-            scene = pipeline.reconstruct(list(inputs.pictures), size=grid.size)
+            scene = pipeline.reconstruct(inputs.images, size=grid.size)
         reconstructed = time.perf_counter()
         with working("Writing the files"):
             write_scene_folder(scene, self.out)

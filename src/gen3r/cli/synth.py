@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import tyro
 
 from gen3r.cli.output_file import check_output_file
+from gen3r.cli.seeds import check_seed
 from gen3r.cli.sizes import parse_size
 from gen3r.cli.terminal import Advance, progress_bar, say
 from gen3r.scene.export.output_folder import check_output_folder
@@ -52,6 +53,7 @@ class Synth:
             raise ValueError(
                 f"expected at least one clip of one frame, got --count {self.count} and --frames {self.frames}."
             )
+        check_seed(self.seed, count=self.count)
         self.check_outputs()
         with progress_bar("Generating clips") as advance:
             if self.pack:

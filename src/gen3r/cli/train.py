@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 import tyro
 
+from gen3r.cli.seeds import check_seed
 from gen3r.cli.terminal import say
 
 Count = Annotated[int | None, tyro.conf.arg(metavar="N")]
@@ -58,6 +59,8 @@ class Train:
         """
         if self.out.exists() and not self.out.is_dir():
             raise ValueError(f"--out expects a folder, but {self.out} is a file; name another one.")
+        if self.seed is not None:
+            check_seed(self.seed)
         from rich.console import Console
 
         from gen3r.train.stages import train

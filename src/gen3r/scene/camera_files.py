@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,14 @@ from jaxtyping import Float64
 from torch import Tensor
 
 from gen3r.cameras.cameras import Cameras
+from gen3r.scene.files import check_file
+from gen3r.scene.limits import check_picture_size
 
 CONVENTION = "opencv world-to-camera, pixel centres +0.5"
 OFFICIAL_SIZE = (560, 560)
 """(height, width) that the intrinsics of official Gen3R camera files refer to; the files do not say so."""
+FOV_RANGE = (0.01, 3.1)
+"""Accepted fields of view in radians: from the strongest telescope of a photographer to almost half a turn."""
 
 
 def write_cameras(path: str | Path, cameras: Cameras) -> None:
@@ -37,7 +42,8 @@ def read_cameras(path: str | Path, *, size: tuple[int, int] | None = None) -> Ca
             the official ones (`OFFICIAL_SIZE`). A file that states its size keeps it.
 
     Raises `ValueError` for a missing file, broken JSON, another convention, wrong shapes, NaN,
-    extrinsics that are not rotation + translation, unusable focal lengths, or an unknown size.
+    extrinsics that are not rotation + translation, fields of view outside `FOV_RANGE`, a size that is unknown or
+    above 100 million pixels.
     """
     path = Path(path)
     record = _read_record(path)
@@ -56,12 +62,12 @@ def read_cameras(path: str | Path, *, size: tuple[int, int] | None = None) -> Ca
         cameras.validate()
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
+    _check_fov(path, cameras)
     return cameras
 
 
 def _read_record(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        raise ValueError(f"no camera file at {path}.")
+    check_file(path)
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
@@ -95,7 +101,9 @@ def _size(path: Path, record: dict[str, Any], size: tuple[int, int] | None) -> t
                 f"or pass the size (official Gen3R files: {OFFICIAL_SIZE[0]}x{OFFICIAL_SIZE[1]})."
             )
         return size
-    return _pixels(path, record, "height"), _pixels(path, record, "width")
+    height, width = _pixels(path, record, "height"), _pixels(path, record, "width")
+    check_picture_size(f"{path}: an image of its cameras", height, width)
+    return height, width
 
 
 def _pixels(path: Path, record: dict[str, Any], key: str) -> int:
@@ -103,3 +111,15 @@ def _pixels(path: Path, record: dict[str, Any], key: str) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         raise ValueError(f"{path}: {key} must be a whole number of pixels, at least 1, got {value!r}.")
     return value
+
+
+def _check_fov(path: Path, cameras: Cameras) -> None:
+    for frame, angles in enumerate(cameras.fov.tolist()):
+        for axis, angle in zip(("vertical", "horizontal"), angles, strict=True):
+            if not FOV_RANGE[0] <= angle <= FOV_RANGE[1]:
+                low, high = (math.degrees(limit) for limit in FOV_RANGE)
+                raise ValueError(
+                    f"{path}: fields of view must be between {low:.1f} and {high:.1f} degrees, but the {axis} one of "
+                    f"frame {frame} is {math.degrees(angle):.3g}; focal lengths are in pixels of the "
+                    f"{cameras.height}x{cameras.width} image."
+                )

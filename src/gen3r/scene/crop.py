@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
@@ -42,21 +41,13 @@ class CoverCrop:
             image = image.clamp(0, 1)
         return image[:, self.top : self.top + self.height, self.left : self.left + self.width].contiguous()
 
-    def intrinsics(self, intrinsics: Float[Tensor, "*b 3 3"]) -> Float[Tensor, "*b 3 3"]:
-        """Carry pinhole intrinsics [pixels of the source] over to the cropped picture."""
-        moved = torch.eye(3, dtype=intrinsics.dtype, device=intrinsics.device)
-        moved[0, 0] = self.resized_width / self.source_width
-        moved[1, 1] = self.resized_height / self.source_height
-        moved[0, 2], moved[1, 2] = -self.left, -self.top
-        return moved @ intrinsics
-
 
 def cover_crop(source_height: int, source_width: int, height: int, width: int) -> CoverCrop:
     """The cover-resize and centre crop from source to target size, in pixels.
 
     The resized size is `cover_size`, the crop starts at floor((resized - target) / 2), the same rounding as
-    `Cameras.cover_crop`. Raises `ValueError`
-    for empty sizes and for shapes so narrow that the resized picture would pass 100 million pixels.
+    `Cameras.cover_crop`, which carries the intrinsics over. Raises `ValueError` for empty sizes and for shapes so
+    narrow that the resized picture would pass 100 million pixels.
     """
     if min(source_height, source_width, height, width) < 1:
         raise ValueError(

@@ -11,18 +11,20 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float32
+from jaxtyping import Float32
 from natsort import natsorted
 from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from gen3r.scene.crop import CoverCrop, cover_crop
+from gen3r.scene.files import check_file, reading
 from gen3r.scene.limits import MAX_CLIP_PIXELS, check_picture_size, evenly_spread
 from gen3r.scene.video_reader import VIDEO_SUFFIXES, read_video_frames
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 
 _DECODERS = ("PNG", "JPEG", "WEBP")
+_PNG = b"\x89PNG\r\n\x1a\n"
 _DAMAGED = (OSError, SyntaxError, ValueError, EOFError, TypeError, IndexError, struct.error, zlib.error)
 
 _OTHER_TYPES = (
@@ -51,10 +53,6 @@ class LoadedImages:
     """Per picture: original size and the resize + crop that was applied (identity if no size was asked for)."""
     names: tuple[str, ...]
     """File name of each picture, or `video.mp4#17` for frame 17 of a video."""
-
-    def intrinsics(self, intrinsics: Float[Tensor, "F 3 3"]) -> Float[Tensor, "F 3 3"]:
-        """Intrinsics given for the original pictures [pixels], as they are for `images`."""
-        return torch.stack([crop.intrinsics(k) for crop, k in zip(self.crops, intrinsics, strict=True)])
 
 
 def read_images(
@@ -115,7 +113,7 @@ def read_image(path: str | Path) -> Float32[Tensor, "3 H W"]:
     another file type, and more than 100 million pixels (seen before decoding).
     """
     path = Path(path)
-    _check_file(path)
+    check_file(path)
     with _open(path) as opened:
         check_picture_size(str(path), opened.height, opened.width)
         try:
@@ -131,7 +129,8 @@ def list_folder(folder: Path) -> list[Path]:
 
     Raises `ValueError` if there are none, or if a picture or video there cannot be used.
     """
-    files = [path for path in folder.iterdir() if path.is_file() and not path.name.startswith(".")]
+    with reading(folder):
+        files = [path for path in folder.iterdir() if path.is_file() and not path.name.startswith(".")]
     pictures = natsorted((f for f in files if f.suffix.lower() in IMAGE_SUFFIXES), key=lambda f: f.name)
     refused = sorted(f.name for f in files if f.suffix.lower() in (*_OTHER_SUFFIXES, *VIDEO_SUFFIXES))
     if refused:
@@ -151,20 +150,11 @@ def _expand(path: Path) -> list[Path]:
 def _pictures(files: list[Path], max_frames: int | None) -> Iterator[tuple[str, Float32[Tensor, "3 H W"]]]:
     for file in files:
         if file.suffix.lower() in VIDEO_SUFFIXES:
-            _check_file(file)
+            check_file(file)
             for index, frame in read_video_frames(file, max_frames=max_frames):
                 yield f"{file.name}#{index}", _float_rgb(frame, 255)
         else:
             yield file.name, read_image(file)
-
-
-def _check_file(path: Path) -> None:
-    if not path.exists():
-        raise ValueError(f"{path} does not exist.")
-    if not path.is_file():
-        raise ValueError(f"{path} is not a file.")
-    if path.stat().st_size == 0:
-        raise ValueError(f"{path} is empty (0 bytes).")
 
 
 def _open(path: Path) -> Image.Image:
@@ -184,7 +174,10 @@ def _open(path: Path) -> Image.Image:
 
 def _why_unreadable(path: Path) -> str:
     with path.open("rb") as file:
-        head = file.read(16)
+        head = file.read(24)
+    if head.startswith(_PNG):
+        width, height = struct.unpack_from(">II", head.ljust(24, b"\1"), 16)
+        check_picture_size(str(path), height, width)
     names = [name for magic, name in _OTHER_TYPES if head.startswith(magic)]
     if head[4:8] == b"ftyp":
         names = [_OTHER_BRANDS.get(head[8:12], "a video")]

@@ -12,7 +12,7 @@ def check_picture_size(name: str, height: int, width: int) -> None:
         raise ValueError(f"{name} has zero size ({height}x{width}).")
     if height * width > MAX_PICTURE_PIXELS:
         raise ValueError(
-            f"{name} has {height}x{width} = {height * width / 1e6:.0f} million pixels, "
+            f"{name} has {height}x{width} = {height * width / 1e6:,.2f} million pixels, "
             f"at most {MAX_PICTURE_PIXELS // 10**6} million are read; make it smaller first."
         )
 

@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float, Float32, UInt8
 from scipy.spatial import KDTree
 from torch import Tensor
 
+from gen3r.cameras.official import min_max_depth_mask
 from gen3r.scene.scene import PixelAnchor, Scene
 
 
@@ -29,6 +30,9 @@ class PointCloudConfig:
     """Drop statistical outliers beyond this many standard deviations, see `without_outliers`. Slow; None skips it."""
     anchor: PixelAnchor = PixelAnchor.CENTRE
     """Where on a pixel its ray starts."""
+    official_mask: bool = False
+    """Take the official `min_max_depth_mask` in place of the scene's mask. It drops the far 2 % of every frame. For
+    parity only."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.confidence_quantile < 1:
@@ -66,9 +70,10 @@ class PointCloud:
 def point_cloud(scene: Scene, config: PointCloudConfig | None = None) -> PointCloud:
     """Merge the frames of a scene into one cloud, from depth and cameras; may be empty."""
     config = config or PointCloudConfig()
-    keep = scene.mask & _confident(scene.confidence, scene.mask, config.confidence_quantile)
+    valid = min_max_depth_mask(scene.depth) if config.official_mask else scene.mask
+    keep = valid & _confident(scene.confidence, valid, config.confidence_quantile)
     if config.depth_edge is not None:
-        keep &= ~depth_edges(scene.depth, scene.mask, config.depth_edge)
+        keep &= ~depth_edges(scene.depth, valid, config.depth_edge)
     points = scene.world_points(config.anchor)
     normals = surface_normals(points, scene.cameras.centers)
     cloud = PointCloud(
@@ -76,7 +81,7 @@ def point_cloud(scene: Scene, config: PointCloudConfig | None = None) -> PointCl
     )
     if config.voxel_pixels is not None and len(cloud):
         focal = scene.cameras.intrinsics[:, 0, 0].median()
-        cloud = voxel_thinned(cloud, float(config.voxel_pixels * scene.depth[scene.mask].median() / focal))
+        cloud = voxel_thinned(cloud, float(config.voxel_pixels * scene.depth[valid].median() / focal))
     if config.outlier_deviations is not None:
         cloud = without_outliers(cloud, deviations=config.outlier_deviations)
     if config.max_points is not None and len(cloud) > config.max_points:

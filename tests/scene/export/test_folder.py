@@ -35,8 +35,8 @@ class TestCheck:
         (tmp_path / "file").touch()
         with pytest.raises(ValueError, match="is a file"):
             check_output_folder(tmp_path / "file")
-        with pytest.raises(ValueError, match="cannot be written"):
-            check_output_folder(tmp_path / "file" / "below")
+        with pytest.raises(ValueError, match=r"cannot be made: .*file is a file"):
+            check_output_folder(tmp_path / "file" / "below" / "deep")
 
     @pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="needs a file system nobody can write to")
     def test_not_writable(self):
@@ -139,6 +139,10 @@ class TestExportScene:
         assert (folder / "points.ply").read_bytes().startswith(b"ply")
         assert (folder / "depth" / "frame00001.png").exists()
         assert {path.name for path in folder.iterdir()} == {n for i in EXPORT_FORMATS for n in i.files} - {"views"}
+
+    def test_the_scene_folder_itself_is_no_new_folder(self, saved):
+        with pytest.raises(ValueError, match="not empty"):
+            export_scene(saved, ["ply"], saved)
 
     def test_unknown_format_writes_nothing(self, saved, tmp_path):
         with pytest.raises(ValueError, match="unknown export format"):

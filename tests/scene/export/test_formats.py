@@ -13,7 +13,10 @@ import trimesh
 from PIL import Image
 
 from gen3r.cameras.cameras import Cameras
+from gen3r.pipeline.config import PipelineConfig
+from gen3r.pipeline.provenance import record
 from gen3r.scene.camera_files import read_cameras
+from gen3r.scene.export.preview_png import facts
 from gen3r.scene.export.registry import EXPORT_FORMATS, find_formats
 from gen3r.scene.export.source import ExportSource
 from gen3r.scene.export.video import write_h264
@@ -227,6 +230,15 @@ def test_preview_shows_colours_and_cloud(source, nothing_seen, tmp_path):
     export("preview", nothing_seen, tmp_path)
     with Image.open(tmp_path / "preview.png") as picture:
         assert picture.height < pixels.shape[0]  # no empty panels
+
+
+def test_preview_names_what_made_the_scene(source):
+    """With the record that the pipeline writes."""
+    made_by = record(
+        PipelineConfig(name="tiny"), kind="generated", settings={"prompt": "a lake", "seed": 7}, timings={}
+    )
+    scene = dataclasses.replace(source.scene, provenance=made_by)
+    assert facts(scene) == ['"a lake"', "3 frames   |   27 x 37 pixels   |   model tiny   |   seed 7"]
 
 
 def test_views_come_back_with_their_frames(source, tmp_path):

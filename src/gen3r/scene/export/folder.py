@@ -62,7 +62,7 @@ def export_scene(scene_dir: str | Path, formats: Sequence[str], out: str | Path 
     """
     items = find_formats(formats)
     scene_dir = Path(scene_dir)
-    if out is not None and Path(out).resolve() != scene_dir.resolve():
+    if out is not None:
         with whole_folder(out) as folder:
             source = ExportSource(Scene.load(scene_dir), InputViews.load(scene_dir))
             for item in items:

@@ -13,7 +13,7 @@ from pathlib import Path
 def check_output_folder(out: str | Path) -> Path:
     """Check, before any work, that a folder can be made at `out`; returns it resolved.
 
-    Raises `ValueError` if it is a file, not empty, or not writable. Nothing is left behind.
+    Raises `ValueError` if it is a file or below one, not empty, or not writable. Nothing is left behind.
     """
     path = Path(out).expanduser().resolve()
     if path.exists() and not path.is_dir():
@@ -21,6 +21,8 @@ def check_output_folder(out: str | Path) -> Path:
     if path.is_dir() and any(path.iterdir()):
         raise ValueError(f"the output folder {out} is not empty; choose a new one, nothing is overwritten.")
     existing = next(parent for parent in (path, *path.parents) if parent.exists())
+    if not existing.is_dir():
+        raise ValueError(f"the output folder {out} cannot be made: {existing} is a file; choose another place.")
     if not _accepts_folders(existing):
         raise ValueError(f"the output folder {out} cannot be written: no permission to write in {existing}.")
     return path

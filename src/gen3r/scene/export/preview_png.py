@@ -42,7 +42,7 @@ def preview(source: ExportSource) -> Image.Image:
     """The page as a picture."""
     scene = source.scene
     sheet = Sheet()
-    sheet.title("Gen3R scene", _facts(scene))
+    sheet.title("Gen3R scene", facts(scene))
     shown = evenly_spread(scene.frames, _COLUMNS)
     if source.views is not None:
         views = [(source.views.images[i], source.views.frames[i]) for i in evenly_spread(len(source.views.images), 6)]
@@ -128,12 +128,14 @@ def _draw_cameras(picture: Image.Image, scene: Scene, camera: Cameras) -> None:
                 draw.line([*map(tuple, pixels[frame, [a, b]].tolist())], fill=colors[frame], width=4)
 
 
-def _facts(scene: Scene) -> list[str]:
-    record = scene.provenance
-    prompt = record.get("prompt") or (record.get("settings") or {}).get("prompt")
-    facts = [_count(scene.frames, "frame"), f"{scene.height} x {scene.width} pixels"]
-    facts += [f"{key} {record[key]}" for key in ("model", "seed") if record.get(key) is not None]
-    return [*([f'"{prompt}"'] if prompt else []), "   |   ".join(facts)]
+def facts(scene: Scene) -> list[str]:
+    """Lines below the title: the prompt if there was one, then sizes, model and seed as far as provenance has them."""
+    settings = scene.provenance.get("settings") or {}
+    known = {"model": scene.provenance.get("model"), "seed": settings.get("seed")}
+    line = [_count(scene.frames, "frame"), f"{scene.height} x {scene.width} pixels"]
+    line += [f"{name} {value}" for name, value in known.items() if value is not None]
+    prompt = settings.get("prompt")
+    return [*([f'"{prompt}"'] if prompt else []), "   |   ".join(line)]
 
 
 def _count(number: int, thing: str) -> str:
