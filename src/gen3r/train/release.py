@@ -19,6 +19,7 @@ from gen3r.models.transformer import JointTransformer, TransformerConfig
 from gen3r.models.vggt import VGGT, VGGTConfig
 from gen3r.pipeline.config import PipelineConfig
 from gen3r.presets import load_preset
+from gen3r.presets.stages import Preset
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,13 +42,13 @@ class ReleaseConfig:
     """Store weights as float16: half the size; networks still run in float32."""
 
 
-def release(config: ReleaseConfig) -> Path:
-    """Collect the networks of ``config.runs`` into ``config.out``.
+def release(config: ReleaseConfig, preset: Preset | None = None) -> Path:
+    """Collect the networks of ``config.runs`` into ``config.out``; ``preset`` replaces the named one.
 
     Raises:
         ValueError: naming the network that no run has.
     """
-    preset = load_preset(config.preset)
+    preset = preset or load_preset(config.preset)
     vae = load_vae(_find(config.runs, VAE))
     stage = preset.diffusion
     transformer_folder = _find(config.runs, TRANSFORMER)

@@ -7,19 +7,22 @@ import pytest
 import torch
 
 from gen3r.cameras.cameras import Cameras
-from gen3r.conditioning.condition import Conditioner
-from gen3r.conditioning.text import TextEncoder
+from gen3r.conditioning.condition import Condition, Conditioner
+from gen3r.conditioning.text import TextEncoder, encode_ids
 from gen3r.hub.load import load_text, load_vae
 from gen3r.latents.appearance import AppearanceCodec
 from gen3r.models.adapter import AdapterConfig
 from gen3r.models.transformer import TransformerConfig
 from gen3r.models.vae import VAEConfig
 from gen3r.models.vggt import VGGTConfig
+from gen3r.pipeline import Gen3RPipeline
 from gen3r.presets.stages import AdapterStage, DiffusionStage, Preset, TextConfig, VAEStage, VGGTStage
 from gen3r.train import augment
 from gen3r.train.hooks import read_log
 from gen3r.train.latents import LatentCache
+from gen3r.train.objectives.diffusion import DiffusionObjective, LatentBatches
 from gen3r.train.objectives.vggt import ViewBatches, targets
+from gen3r.train.release import ReleaseConfig, release
 from gen3r.train.sources import PackedClips
 from gen3r.train.stages import STAGES, train
 from gen3r.train.tokenizer import small_text_encoder, train_tokenizer
@@ -164,6 +167,44 @@ def test_cached_controls_are_what_sampling_makes(runs: Path) -> None:
 @pytest.mark.parametrize("stage", ["vggt", "adapter", "diffusion"])
 def test_pictures_are_written(runs: Path, stage: str) -> None:
     assert list((runs / stage / "samples").glob("*.png"))
+
+
+@pytest.mark.slow
+def test_a_release_generates_what_training_pictured(runs: Path, tmp_path: Path) -> None:
+    config = ReleaseConfig(
+        runs=tuple(runs / stage for stage in STAGES),
+        preset="test",
+        out=tmp_path / "model",
+        revision="test",
+        half=False,
+    )
+    pipeline = Gen3RPipeline.from_pretrained(release(config, tiny_preset()))
+    assert (pipeline.config.name, pipeline.config.revision) == ("test", "test")
+    scene = pipeline(torch.rand(1, 3, 112, 112), "a room", steps=2, generator=0)
+    assert scene.rgb.shape == (5, 112, 112, 3)
+    assert torch.isfinite(scene.depth).all()
+
+    stage = tiny_preset().diffusion
+    cache = LatentCache(runs / "diffusion" / "latents.safetensors")
+    batch = LatentBatches(cache, pipeline.text, stage, batch_size=2, seed=0).at(0)
+    with torch.no_grad():
+        objective = DiffusionObjective(pipeline.transformer, pipeline.text, stage, None)
+        pictured = objective.sample(batch, torch.Generator().manual_seed(3), steps=3)
+        condition = Condition(
+            control=batch["control"],
+            text=encode_ids(pipeline.text.encoder, batch["ids"], batch["ids_mask"]),
+            camera=batch["camera"],
+        )
+        noise = torch.randn(batch["clean"].shape, generator=torch.Generator().manual_seed(3))
+        torch.testing.assert_close(pipeline.denoise(noise, condition, steps=3, guidance=1.0), pictured)
+
+
+@pytest.mark.slow
+def test_a_release_names_the_missing_network(runs: Path, tmp_path: Path) -> None:
+    config = ReleaseConfig(runs=(runs / "vae", runs / "vggt"), preset="tiny", out=tmp_path / "model", revision="test")
+    with pytest.raises(ValueError, match="exported transformer, found none"):
+        release(config)
+    assert not config.out.exists()
 
 
 def test_later_stages_ask_for_earlier_networks(tmp_path: Path) -> None:
