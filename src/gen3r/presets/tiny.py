@@ -56,7 +56,7 @@ def vggt() -> VGGTStage:
         head_downsample=2,
     )
     loop = LoopConfig(
-        steps=4000,
+        steps=7000,
         batch_size=18,
         lr=6e-4,
         warmup=100,
@@ -140,6 +140,7 @@ def diffusion() -> DiffusionStage:
         batch_size=8,
         lr=4e-4,
         warmup=200,
+        precision="bf16",
         threads=1,
         checkpoint_every=250,
         validate_every=250,
