@@ -1,22 +1,30 @@
 """What the transformer is told, and whole denoising runs, against the official pipeline and training code."""
 
+from collections.abc import Sequence
+
 import pytest
 import torch
-from diffusers import FlowMatchEulerDiscreteScheduler
 from torch import Tensor
 
 from gen3r.cameras import Cameras
 from gen3r.conditioning.condition import Conditioner, ConditioningConfig
 from gen3r.conditioning.temporal import fold_frames
+from gen3r.conditioning.text import TextEncoder
 from gen3r.conditioning.views import official_view_frames
+from gen3r.hub.load import Networks
+from gen3r.latents.geometry import GeometryCodec
 from gen3r.latents.grid import LatentGrid
 from gen3r.latents.joint import both, pair, split
 from gen3r.latents.tokens import pack_tokens
+from gen3r.models.adapter import AdapterConfig, GeometryAdapter
 from gen3r.models.posterior import Posterior
+from gen3r.models.vggt import VGGT, VGGTConfig
+from gen3r.pipeline import Gen3RPipeline, PipelineConfig
 from parity._goldens import Golden, goldens
 from parity._networks import StoredNoise, appearance_codec, image_encoder, text_encoder, text_features, transformer
 
 OFFICIAL = ConditioningConfig(normalize_scale=False)
+NEGATIVE = "the other branch of guidance"
 
 
 def tasks_of(golden: Golden) -> list[str]:
@@ -84,6 +92,26 @@ def test_training_control_encodes_geometry(golden: Golden) -> None:
     golden.check("combined_latents", pair(clean, golden["geometry_latents"]))
 
 
+class StoredPrompts(TextEncoder):
+    """Stored features by prompt: goldens hold token ids, not words."""
+
+    def __init__(self, features: dict[str, Tensor]) -> None:
+        torch.nn.Module.__init__(self)
+        self.features = features
+
+    def encode(self, prompts: Sequence[str]) -> Tensor:
+        return torch.stack([self.features[prompt] for prompt in prompts])
+
+
+def small_geometry() -> GeometryCodec:
+    """What a pipeline needs besides, and denoising does not use."""
+    vggt = VGGTConfig(
+        image_size=28, embed_dim=16, patch_embed="conv", depth=4, heads=2, kept_layers=(0, 1, 2, 3), camera_depth=1,
+        camera_heads=2, dense_features=8, dense_channels=(8, 8, 8, 8), dense_hidden=4,
+    )  # fmt: skip
+    return GeometryCodec(VGGT(vggt), GeometryAdapter(AdapterConfig(hidden=4, token_channels=160, resample_scale=4)))
+
+
 def runs_of(golden: Golden) -> list[str]:
     """Names of the denoising runs in a golden, such as 1view_camera or allview_free."""
     keys = [key for key in golden.entry["tensors"] if key.endswith("_latents") and not key.endswith("_step_latents")]
@@ -107,6 +135,14 @@ def test_denoising_run(golden: Golden, run: str) -> None:
     poses = Cameras.from_world_from_camera(golden["c2w"][None], golden["K"][None], *grid.size)
     video = golden["images_u8"][None] / 255
     prompts = text_features(text_encoder(golden.used("t5")), golden["negative_ids"], golden["prompt_ids"])
+    networks = Networks(
+        appearance=codec,
+        geometry=small_geometry(),
+        transformer=model,
+        text=StoredPrompts({NEGATIVE: prompts[0]}),
+        image=conditioner.image,
+    )
+    pipeline = Gen3RPipeline(networks, PipelineConfig(name="official", negative_prompt=NEGATIVE, conditioning=OFFICIAL))
     condition = conditioner(
         video, given_frames(task, grid.frames), prompts[1:], poses if cameras == "camera" else None, grid=grid
     )
@@ -115,18 +151,15 @@ def test_denoising_run(golden: Golden, run: str) -> None:
     assert condition.image is not None
     golden.check("clip_fea_head", condition.image[:, : head.shape[1]])
 
-    statics = [model.prepare(text[None], condition.camera, condition.image) for text in prompts]
-    scheduler = FlowMatchEulerDiscreteScheduler(shift=2.0)
-    scheduler.set_timesteps(call["num_inference_steps"])
-    latents, velocities, steps = golden["noise"], [], []
-    for time in scheduler.timesteps:
-        negative, positive = (model(latents, time.expand(1), condition.control, static=static) for static in statics)
-        velocities.append(torch.cat([negative, positive]))
-        guided = negative + call["guidance_scale"] * (positive - negative)
-        latents = scheduler.step(guided, time, latents).prev_sample
-        steps.append(latents)
-    golden.check(f"{run}_noise_pred", torch.stack([velocities[0], velocities[-1]]))
-    golden.check(f"{run}_step_latents", torch.stack(steps[:-1]))
+    calls: list[tuple[Tensor, Tensor]] = []
+    model.register_forward_hook(lambda _model, inputs, velocity: calls.append((inputs[0], velocity)))
+    latents = pipeline.denoise(
+        golden["noise"], condition, steps=call["num_inference_steps"], guidance=float(call["guidance_scale"])
+    )
+    (seen, positive), (_, negative) = (tuple(zip(*calls[branch::2], strict=True)) for branch in (0, 1))
+    predicted = [torch.cat([negative[step], positive[step]]) for step in (0, -1)]
+    golden.check(f"{run}_noise_pred", torch.stack(predicted))
+    golden.check(f"{run}_step_latents", torch.stack(seen[1:]))
     golden.check(f"{run}_latents", latents)
     if f"{run}_rgb" in golden.tensors:
         golden.check(f"{run}_rgb", codec.decode(split(latents)[0]).transpose(1, 2))
