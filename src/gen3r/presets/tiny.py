@@ -32,6 +32,7 @@ def preset() -> Preset:
         adapter=adapter(),
         diffusion=diffusion(),
         clips=4800,
+        steps=3,
         scene_cameras="requested",
     )
 
