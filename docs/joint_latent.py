@@ -53,13 +53,13 @@ def main() -> None:
             (15, inverse(depth[frame]), "decoded G"),
         ):
             axes = figure.add_subplot(3, 6, 1 + column + offset)
-            axes.imshow(picture, cmap="inferno")
+            axes.imshow(picture.numpy(), cmap="inferno")
             axes.set_title(title, fontsize=9)
             axes.axis("off")
     for index in range(grid.latent_frames):
         axes = figure.add_subplot(3, grid.latent_frames, grid.latent_frames + 1 + index)
         halves = [as_colours(half) for half in split(joint[0, :, index])]
-        axes.imshow(torch.cat(halves, dim=1), interpolation="nearest")
+        axes.imshow(torch.cat(halves, dim=1).numpy(), interpolation="nearest")
         axes.axvline(grid.latent_size[1] - 0.5, color="white", linewidth=2)
         axes.set_title(f"[A; G], latent frame {index}", fontsize=9)
         axes.axis("off")

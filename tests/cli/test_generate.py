@@ -61,6 +61,10 @@ def test_seed_views_and_cameras_are_followed(tmp_path: Path, gen3r: Runner, mode
         outcome = gen3r(*common, "--seed", seed, "--steps", 1, "--camera-scale", 2.0, "--out", tmp_path / name)
         assert (outcome.code, outcome.stderr) == (0, "")
     a, b, c = (Scene.load(tmp_path / name) for name in seeds)
+    outcome = gen3r(*common, "--steps", 1, "--scene-cameras", "requested", "--out", tmp_path / "d")
+    assert (outcome.code, outcome.stderr) == (0, "")
+    asked = Scene.load(tmp_path / "d").cameras.centers
+    torch.testing.assert_close(asked[:, 0], torch.linspace(0, 0.2, FRAMES), atol=1e-4, rtol=1e-4)
     assert torch.equal(a.rgb, b.rgb)
     assert torch.equal(a.depth, b.depth)
     assert not torch.equal(a.depth, c.depth)

@@ -3,7 +3,7 @@
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 
@@ -46,6 +46,9 @@ class Generate:
     """Denoising steps; time grows with it. Left out, the model's own."""
     guidance: Annotated[float | None, tyro.conf.arg(metavar="W")] = None
     """Weight of the text; 1 turns guidance off and halves the time. Left out, the model's own."""
+    scene_cameras: Literal["predicted", "requested"] | None = None
+    """Cameras of the scene where --cameras asked for some: read from the generated geometry, or those asked for. Left
+    out, what suits the model."""
     seed: int = 0
     """Same seed, same scene."""
     model: Annotated[str, tyro.conf.arg(metavar="NAME|DIR")] = DEFAULT_MODEL
@@ -99,6 +102,7 @@ class Generate:
                 size=grid.size,
                 steps=self.steps,
                 guidance=self.guidance,
+                scene_cameras=self.scene_cameras,
                 generator=self.seed,
                 callback=advance,
             )
