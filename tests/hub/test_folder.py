@@ -74,6 +74,24 @@ def test_missing_fields_without_default_are_named() -> None:
         config_from_dict(PipelineConfig, {"frames": 9}, "pipeline.json")
 
 
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"frames": "nine"}, "frames to be int"),
+        ({"frames": True}, "frames to be int"),
+        ({"name": 3}, "name to be str"),
+        ({"scene_cameras": "imagined"}, "one of predicted, requested"),
+        ({"conditioning": {"control_geometry": "guessed"}}, "one of zeros, encoded"),
+        ({"conditioning": {"image_pixels": "guessed"}}, "one of antialiased, official"),
+    ],
+)
+def test_fields_of_another_kind_are_named(values: dict, said: str) -> None:
+    from gen3r.pipeline import PipelineConfig
+
+    with pytest.raises(ModelFolderError, match=said):
+        config_from_dict(PipelineConfig, {"name": "mine"} | values, "pipeline.json")
+
+
 def test_unknown_models_list_the_known_ones(tmp_path) -> None:
     with pytest.raises(ValueError, match=r"pipeline\.json"):
         resolve_model(tmp_path)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import save_file
@@ -54,11 +55,18 @@ def write_pack(path: Path, count: int = 6, frames: int = FRAMES, side: int = 32,
     return path
 
 
-def loop_config(steps: int, **changes: object) -> LoopConfig:
+def loop_config(steps: int, **changes: Any) -> LoopConfig:
     """A schedule for a handful of steps."""
-    settings = {"batch_size": 2, "lr": 2e-3, "warmup": 2, "log_every": 1, "checkpoint_every": 3, "threads": 1}
+    settings: dict[str, Any] = {
+        "batch_size": 2,
+        "lr": 2e-3,
+        "warmup": 2,
+        "log_every": 1,
+        "checkpoint_every": 3,
+        "threads": 1,
+    }
     settings["lr_factors"] = (("vae.linear.", 0.05),)
-    return LoopConfig(steps=steps, sample_every=0, validate_every=0, **(settings | changes))  # type: ignore[arg-type]
+    return LoopConfig(steps=steps, sample_every=0, validate_every=0, **(settings | changes))
 
 
 def trainer(pack: Path, out: Path, config: LoopConfig, *, resume: bool = False) -> Trainer:

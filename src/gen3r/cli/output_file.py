@@ -1,8 +1,9 @@
 """Single output files: asked for before the work, written whole."""
 
 import os
-import uuid
 from pathlib import Path
+
+from gen3r.data.whole_file import whole_file
 
 
 def check_output_file(out: Path, option: str = "--out") -> None:
@@ -18,9 +19,5 @@ def check_output_file(out: Path, option: str = "--out") -> None:
 
 def write_whole(out: Path, text: str) -> None:
     """Write a text file under a temporary name, then rename it: a reader sees the old or the new one, never half."""
-    temporary = out.with_name(f".{out.name}.{uuid.uuid4().hex[:8]}.partial")
-    try:
+    with whole_file(out) as temporary:
         temporary.write_text(text, encoding="utf-8")
-        os.replace(temporary, out)
-    finally:
-        temporary.unlink(missing_ok=True)

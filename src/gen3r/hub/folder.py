@@ -9,7 +9,7 @@ import shutil
 import uuid
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar, cast, get_type_hints
+from typing import Any, Literal, TypeVar, cast, get_args, get_origin, get_type_hints
 
 import torch
 from safetensors import SafetensorError
@@ -74,6 +74,9 @@ def config_from_dict(config_class: type[Config], values: dict[str, Any], origin:
         accepted = _SCALARS.get(kinds[name])
         if accepted is not None and type(value) not in accepted:
             raise ModelFolderError(f"{origin}: expected {name} to be {kinds[name].__name__}, got {value!r}.")
+        if get_origin(kinds[name]) is Literal and value not in get_args(kinds[name]):
+            choices = ", ".join(map(str, get_args(kinds[name])))
+            raise ModelFolderError(f"{origin}: expected {name} to be one of {choices}, got {value!r}.")
         factory = fields[name].default_factory
         if isinstance(value, dict) and isinstance(factory, type) and dataclasses.is_dataclass(factory):
             value = config_from_dict(factory, value, f"{origin}:{name}")

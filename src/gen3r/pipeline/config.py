@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal, get_args
+from typing import Literal
 
 from gen3r.conditioning.condition import ConditioningConfig
 
@@ -56,7 +56,5 @@ class PipelineConfig:
                 f"this gen3r reads model folders of format {FORMAT_VERSION}, got {self.format_version}; "
                 "upgrade gen3r or export the model again."
             )
-        if self.scene_cameras not in get_args(SceneCameras):
-            raise ValueError(f"expected scene_cameras to be predicted or requested, got {self.scene_cameras!r}.")
         if self.steps < 1 or self.shift <= 0:
             raise ValueError(f"expected steps >= 1 and shift > 0, got steps={self.steps}, shift={self.shift}.")

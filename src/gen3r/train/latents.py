@@ -137,9 +137,10 @@ def _control(
     images: Float[Tensor, "n F 3 H W"], given: Bool[Tensor, "n F"], appearance: Posterior, conditioner: Conditioner
 ) -> Float[Tensor, "n C f h w"]:
     """Appearance half of the control latents; what is known without encoding again is taken."""
-    if given.all() and not conditioner.config.sample_control:
+    drawn = conditioner.config.sample_control
+    if given.all() and not drawn:
         return appearance.mode()
-    if not given.any():
+    if not given.any() and not drawn:
         images, given = images[:1], given[:1]
     latents = split(conditioner.control(images, given)[:, : appearance.mean.shape[1]])[0]
     return latents.expand(len(appearance.mean), -1, -1, -1, -1)
