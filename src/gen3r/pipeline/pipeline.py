@@ -5,12 +5,11 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, cast, get_args
+from typing import get_args
 
 import torch
-from diffusers import FlowMatchEulerDiscreteScheduler
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -27,12 +26,10 @@ from gen3r.models.transformer import JointTransformer
 from gen3r.pipeline.cameras import CameraPath, camera_path
 from gen3r.pipeline.config import PipelineConfig, SceneCameras
 from gen3r.pipeline.decode import decode_latents, scenes_from_output
+from gen3r.pipeline.denoise import Sampling, StepCallback, denoise
 from gen3r.pipeline.provenance import record
 from gen3r.pipeline.request import PlacedViews, SceneRequest, Views, crop_views, noise_generator, place_request
 from gen3r.scene.scene import Scene
-
-StepCallback = Callable[[int, int], None]
-"""Called after each denoising step with the number of finished steps and their total. May raise to cancel."""
 
 
 class Gen3RPipeline:
@@ -280,37 +277,18 @@ class Gen3RPipeline:
         *,
         steps: int,
         guidance: float,
+        guidance_skip: float = 0.0,
         callback: StepCallback | None = None,
     ) -> Float[Tensor, "B C f h W"]:
-        """Euler steps of the flow from noise to clean joint latents, in float32.
+        """Euler steps from noise to clean joint latents, in float32 (see ``pipeline.denoise``)."""
+        sampling = Sampling(steps=steps, shift=self.config.shift, guidance=guidance, guidance_skip=guidance_skip)
+        negative = self._negative_text(condition) if guidance != 1.0 else None
+        return denoise(self.transformer, noise, condition, negative, sampling, callback=callback)
 
-        With guidance w != 1 the velocity is v_negative + w (v_positive - v_negative); the two branches run one after
-        the other, so that memory does not double.
-        """
-        scheduler = FlowMatchEulerDiscreteScheduler(shift=self.config.shift)
-        scheduler.set_timesteps(steps, device=noise.device)
-        branches = [self._branch(condition)]
-        if guidance != 1.0:
-            negative = self.conditioner.text_features([self.config.negative_prompt]).expand_as(condition.text)
-            if not torch.equal(negative, condition.text):
-                branches.append(self._branch(condition.with_text(negative)))
-        latents = noise.float()
-        timesteps = torch.as_tensor(scheduler.timesteps, device=noise.device)
-        for finished, timestep in enumerate(timesteps, start=1):
-            time_of_batch = timestep.float().expand(len(latents))
-            velocity, *others = (
-                self.transformer(latents, time_of_batch, condition.control, static=static).float()
-                for static in branches
-            )
-            for negative_velocity in others:
-                velocity = negative_velocity + guidance * (velocity - negative_velocity)
-            latents = cast(Tensor, scheduler.step(velocity, timestep, latents, return_dict=False)[0])  # pyright: ignore[reportArgumentType]
-            if callback is not None:
-                callback(finished, steps)
-        return latents
-
-    def _branch(self, condition: Condition) -> Any:
-        return self.transformer.prepare(condition.text, condition.camera, condition.image)
+    def _negative_text(self, condition: Condition) -> Tensor | None:
+        """Features of the negative prompt, or None where they say the same as the positive ones."""
+        features = self.conditioner.text_features([self.config.negative_prompt]).expand_as(condition.text)
+        return None if torch.equal(features, condition.text) else features
 
     # reconstruction -------------------------------------------------------------------------------------------
 
