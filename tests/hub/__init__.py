@@ -1,0 +1,1 @@
+"""Model folders: layouts, loading, conversion."""
