@@ -49,4 +49,4 @@ def encode_ids(
     device = next(encoder.parameters()).device
     mask = attention_mask.to(device)
     features = encoder(input_ids=input_ids.to(device), attention_mask=mask).last_hidden_state
-    return features.where(mask[:, :, None] > 0, torch.zeros_like(features))
+    return features.where(attention_mask.to(features.device)[:, :, None] > 0, torch.zeros_like(features))

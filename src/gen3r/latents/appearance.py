@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from gen3r.models.posterior import Posterior
+
+
+@runtime_checkable
+class StreamingVAE(Protocol):
+    """A VAE that can decode latent frame by latent frame."""
+
+    def stream_decode(self, latents: Tensor) -> Iterator[Tensor]:
+        """Consecutive chunks ``[B, 3, T, H, W]`` of the video of raw latents."""
+        ...
 
 
 class AppearanceCodec(nn.Module):
@@ -47,10 +56,27 @@ class AppearanceCodec(nn.Module):
 
     def decode(self, latents: Float[Tensor, "B C f h w"]) -> Float[Tensor, "B F 3 H W"]:
         """Videos in [0, 1] from normalised latents."""
+        decoded = self.vae.decode(self._raw(latents))
+        return _pictures(decoded if isinstance(decoded, Tensor) else decoded.sample)
+
+    def stream_decode(self, latents: Float[Tensor, "B C f h w"]) -> Iterator[Float[Tensor, "B T 3 H W"]]:
+        """The same videos in consecutive chunks of frames, so that they need never be on the device together.
+
+        A VAE without ``stream_decode`` of its own gives one chunk.
+        """
+        if not isinstance(self.vae, StreamingVAE):
+            yield self.decode(latents)
+            return
+        for chunk in self.vae.stream_decode(self._raw(latents)):
+            yield _pictures(chunk)
+
+    def _raw(self, latents: Tensor) -> Tensor:
         raw = latents.float() * _per_channel(self.std) + _per_channel(self.mean)
-        decoded = self.vae.decode(raw.to(_dtype(self.vae)))
-        video = decoded if isinstance(decoded, Tensor) else decoded.sample
-        return (video.float() / 2 + 0.5).clamp(0, 1).transpose(1, 2)
+        return raw.to(_dtype(self.vae))
+
+
+def _pictures(video: Float[Tensor, "B 3 F H W"]) -> Float[Tensor, "B F 3 H W"]:
+    return (video.float() / 2 + 0.5).clamp(0, 1).transpose(1, 2)
 
 
 def _per_channel(values: Tensor) -> Tensor:

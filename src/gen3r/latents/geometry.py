@@ -63,6 +63,7 @@ class GeometryCodec(nn.Module):
         grid: tuple[int, int] | None = None,
         image_size: tuple[int, int] | None = None,
         frames_chunk: int | None = 8,
+        results_device: torch.device | None = None,
     ) -> VGGTOutput:
         """Cameras, depth and points of normalised latents.
 
@@ -74,19 +75,21 @@ class GeometryCodec(nn.Module):
             grid: (gh, gw) of the tokens; by default from the latent's size.
             image_size: (H, W) of the results; by default the grid times the patch.
             frames_chunk: frames per call of a dense head.
+            results_device: where the results are collected, frame group by frame group; by default with the latents.
         """
         patch = self.vggt.config.patch_size
         grid = grid or self.adapter.config.token_grid((latents.shape[-2], latents.shape[-1]))
         size = image_size or (grid[0] * patch, grid[1] * patch)
+        home = results_device or latents.device
         cameras, depths, points = [], [], []
         for layers in self._decoded_layers(latents, grid):
             cameras.append(layers[-1][:, :, :1].clone())
-            depths.append(self.vggt.depth_head(layers, size, frames_chunk))
-            points.append(self.vggt.point_head(layers, size, frames_chunk))
+            depths.append([part.to(home) for part in self.vggt.depth_head(layers, size, frames_chunk)])
+            points.append([part.to(home) for part in self.vggt.point_head(layers, size, frames_chunk)])
         depth, depth_confidence = (torch.cat(parts, dim=1) for parts in zip(*depths, strict=True))
         cloud, points_confidence = (torch.cat(parts, dim=1) for parts in zip(*points, strict=True))
         return VGGTOutput(
-            pose_encodings=self.vggt.camera_head(torch.cat(cameras, dim=1)),
+            pose_encodings=[pose.to(home) for pose in self.vggt.camera_head(torch.cat(cameras, dim=1))],
             depth=depth,
             depth_confidence=depth_confidence,
             points=cloud,

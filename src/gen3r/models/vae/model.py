@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import cast
 
 import torch
@@ -78,25 +79,27 @@ class LinearShortcutVAE(nn.Module):
 
     def decode(self, latents: Float[Tensor, "b z f h w"]) -> Float[Tensor, "b 3 frames height width"]:
         """Raw latents to video, NOT clamped to -1..1 (diffusers' own ``decode`` clamps, which stops gradients)."""
+        video = torch.cat(list(self._network_chunks(latents)), dim=2)
+        return video + self.linear.decode(latents) if self.linear is not None else video
+
+    def stream_decode(self, latents: Float[Tensor, "b z f h w"]) -> Iterator[Float[Tensor, "b 3 T height width"]]:
+        """The same video as consecutive chunks of 1, 4, 4, ... frames, in memory that does not grow with the frames."""
+        for index, video in enumerate(self._network_chunks(latents)):
+            if self.linear is not None:
+                linear = self.linear.decode(latents[:, :, max(index - 1, 0) : index + 1])
+                video = video + linear[:, :, -video.shape[2] :]
+            yield video
+
+    def _network_chunks(self, latents: Tensor) -> Iterator[Tensor]:
+        """What the network makes of each latent frame; the causal layers' past lives in this call alone."""
         vae = self.vae
         vae.clear_cache()
+        past: list[Tensor | str | None] = [None] * len(vae._feat_map)
         hidden = vae.post_quant_conv(latents)
-        chunks = []
         for index in range(hidden.shape[2]):
-            vae._conv_idx = [0]
-            chunks.append(
-                vae.decoder(
-                    hidden[:, :, index : index + 1],
-                    feat_cache=vae._feat_map,
-                    feat_idx=vae._conv_idx,
-                    first_chunk=index == 0,
-                )
-            )
-        vae.clear_cache()
-        video = torch.cat(chunks, dim=2)
-        if self.config.patch_size is not None:
-            video = unpatchify(video, patch_size=self.config.patch_size)
-        return video + self.linear.decode(latents) if self.linear is not None else video
+            chunk = vae.decoder(hidden[:, :, index : index + 1], feat_cache=past, feat_idx=[0], first_chunk=index == 0)
+            patch = self.config.patch_size
+            yield chunk if patch is None else unpatchify(chunk, patch_size=patch)
 
     def forward(self, video: Float[Tensor, "b 3 frames height width"]) -> Float[Tensor, "b 3 frames height width"]:
         """Reconstruction from the posterior's mean, unclamped."""
