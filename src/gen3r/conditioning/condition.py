@@ -12,7 +12,7 @@ from torch import Tensor
 
 from gen3r.cameras import Cameras
 from gen3r.conditioning.cameras import camera_rays_packed, free_cameras, relative_cameras
-from gen3r.conditioning.image import ImageEncoder
+from gen3r.conditioning.image import ImageEncoder, ImagePixels
 from gen3r.conditioning.masks import mask_channels
 from gen3r.conditioning.text import TextEncoder
 from gen3r.conditioning.views import control_video
@@ -111,7 +111,7 @@ class ConditioningConfig:
     """Sample the control posterior instead of taking its mean (the official code samples)."""
     rays_at_latent_size: bool = False
     """One ray per latent cell instead of per pixel; only for transformers that pool the rays first."""
-    image_pixels: Literal["antialiased", "official"] = "antialiased"
+    image_pixels: ImagePixels = "antialiased"
     """Preprocessing of image features, see ``conditioning.image``; the released weights were trained with theirs."""
     normalize_scale: bool = True
     """Divide camera translations by the scene scale, in training and sampling. False reproduces the official inputs."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Literal
 
 import torch
 from jaxtyping import Float
@@ -21,8 +22,12 @@ def clip_pixels(images: Float[Tensor, "B 3 H W"], size: int = 224) -> Float[Tens
 
 def clip_pixels_official(images: Float[Tensor, "B 3 H W"], size: int = 224) -> Float[Tensor, "B 3 S S"]:
     """As the released model was trained: pixels truncated to 8 bits, no antialiasing, overshoot kept."""
-    quantized = (images * 255).to(torch.uint8).to(torch.float32) / 255
-    resized = F.interpolate(quantized * 2 - 1, size=(size, size), mode="bicubic", align_corners=False)
+    return clip_pixels_untruncated((images * 255).to(torch.uint8).to(torch.float32) / 255, size)
+
+
+def clip_pixels_untruncated(images: Float[Tensor, "B 3 H W"], size: int = 224) -> Float[Tensor, "B 3 S S"]:
+    """The official resize, which the released weights know, without the loss of up to a grey level before it."""
+    resized = F.interpolate(images * 2 - 1, size=(size, size), mode="bicubic", align_corners=False)
     return _normalize(resized * 0.5 + 0.5)
 
 
@@ -31,8 +36,11 @@ def _normalize(images: Tensor) -> Tensor:
     return (images - mean) / std
 
 
-IMAGE_PIXELS: dict[str, Callable[[Tensor], Tensor]] = {
+ImagePixels = Literal["antialiased", "untruncated", "official"]
+
+IMAGE_PIXELS: dict[ImagePixels, Callable[[Tensor], Tensor]] = {
     "antialiased": clip_pixels,
+    "untruncated": clip_pixels_untruncated,
     "official": clip_pixels_official,
 }
 """Preprocessings by the name that a model's settings say."""

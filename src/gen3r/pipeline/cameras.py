@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float
@@ -35,7 +35,13 @@ class CameraPath:
 
 
 def camera_path(
-    request: SceneRequest, placed: PlacedViews, grid: LatentGrid, vggt: VGGT, config: PipelineConfig
+    request: SceneRequest,
+    placed: PlacedViews,
+    grid: LatentGrid,
+    vggt: VGGT,
+    config: PipelineConfig,
+    *,
+    crop_intrinsics: bool = True,
 ) -> CameraPath:
     """Resolve what the request says about cameras.
 
@@ -47,6 +53,9 @@ def camera_path(
     ``ConditioningConfig.normalize_scale``, like the official one, get user cameras as they are and trajectories in the
     unit of VGGT's reading, neither shrunk nor divided.
 
+    ``crop_intrinsics=False`` takes the intrinsics of user cameras for those of the cropped views, whatever size they
+    say, as the official script does.
+
     Raises:
         ValueError: unknown trajectory name (listing the known ones).
     """
@@ -54,7 +63,12 @@ def camera_path(
         return CameraPath(cameras=None, scale=1.0, source=FREE)
     if isinstance(request.cameras, str):
         return _named_path(request.cameras, placed, grid, vggt, config)
-    cameras = request.cameras.to(dtype=torch.float32).cover_crop(*grid.size).rebased()
+    cameras = request.cameras.to(dtype=torch.float32)
+    if crop_intrinsics:
+        cameras = cameras.cover_crop(*grid.size)
+    else:
+        cameras = replace(cameras, height=grid.height, width=grid.width)
+    cameras = cameras.rebased()
     if request.camera_scale is not None and config.conditioning.normalize_scale:
         scale, source = float(request.camera_scale), "camera_scale as given"
     elif config.conditioning.normalize_scale:

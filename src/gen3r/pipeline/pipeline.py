@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from gen3r.cameras import Cameras
 from gen3r.conditioning.condition import Condition, Conditioner
-from gen3r.conditioning.image import ImageEncoder
+from gen3r.conditioning.image import IMAGE_PIXELS, ImageEncoder
 from gen3r.conditioning.text import TextEncoder
 from gen3r.hub.load import Networks, load_networks, save_networks
 from gen3r.hub.registry import resolve_model
@@ -27,6 +27,7 @@ from gen3r.pipeline.cameras import CameraPath, camera_path
 from gen3r.pipeline.config import PipelineConfig, SceneCameras
 from gen3r.pipeline.decode import decode_latents, scenes_from_output
 from gen3r.pipeline.denoise import Sampling, StepCallback, denoise
+from gen3r.pipeline.numerics import NumericsName, numerics_of
 from gen3r.pipeline.provenance import record
 from gen3r.pipeline.request import PlacedViews, SceneRequest, Views, crop_views, noise_generator, place_request
 from gen3r.scene.scene import Scene
@@ -38,22 +39,32 @@ class Gen3RPipeline:
     Args:
         networks: the five networks; latents, guidance and all geometry stay in float32 whatever the networks' type.
         config: how the weights were trained.
+        numerics: "official" does what the official code does where we think something else better, see
+            ``pipeline.numerics``.
     """
 
-    def __init__(self, networks: Networks, config: PipelineConfig) -> None:
+    def __init__(self, networks: Networks, config: PipelineConfig, *, numerics: NumericsName = "default") -> None:
+        self.numerics_name: NumericsName = numerics
+        self.numerics = numerics_of(numerics)
         self.config = config
         self.appearance: AppearanceCodec = networks.appearance
         self.geometry: GeometryCodec = networks.geometry
         self.transformer: JointTransformer = networks.transformer
         self.text: TextEncoder = networks.text
         self.image: ImageEncoder | None = networks.image
+        if self.image is not None and self.numerics.image_pixels is not None:
+            self.image = ImageEncoder(self.image.vision, IMAGE_PIXELS[self.numerics.image_pixels], self.image.layer)
         if (self.image is None) != (self.transformer.settings.image_dim is None):
             raise ValueError(
                 f"expected an image encoder exactly when the transformer reads image features, got "
                 f"image_dim={self.transformer.settings.image_dim} and {type(self.image).__name__}."
             )
         self.conditioner = Conditioner(
-            self.appearance, config.conditioning, geometry=self.geometry, text=self.text, image=self.image
+            self.appearance,
+            self.numerics.conditioning(config.conditioning),
+            geometry=self.geometry,
+            text=self.text,
+            image=self.image,
         )
         for network in networks.modules():
             network.eval().requires_grad_(False)
@@ -197,7 +208,9 @@ class Gen3RPipeline:
 
         started = time.perf_counter()
         paths = [
-            camera_path(request, views, grid, self.geometry.vggt, self.config)
+            camera_path(
+                request, views, grid, self.geometry.vggt, self.config, crop_intrinsics=self.numerics.crop_intrinsics
+            )
             for request, views in zip(requests, placed, strict=True)
         ]
         noise = torch.stack([torch.randn(grid.joint_shape, generator=generator) for generator in generators])
@@ -212,6 +225,7 @@ class Gen3RPipeline:
             "guidance": guidance,
             "device": str(self.device),
             "dtype": str(self.transformer.dtype).removeprefix("torch."),
+            "numerics": self.numerics_name,
         }
         timings = {"encode_seconds": encoded - started, "denoise_seconds": denoised - encoded}
         pictures, output = decode_latents(latents, grid, self.appearance, self.geometry)
@@ -259,9 +273,10 @@ class Gen3RPipeline:
         """
         identity = Cameras.from_fov(torch.eye(4).expand(grid.frames, 4, 4), 1.0, grid.height, grid.width)
         cameras = Cameras.stack([path.cameras or identity for path in paths]).to(self.device)
+        video = torch.stack([views.video for views in placed]).to(self.device)
         follows = torch.tensor([path.cameras is not None for path in paths], device=self.device)
         return self.conditioner(
-            torch.stack([views.video for views in placed]).to(self.device),
+            video.to(self.numerics.rounding(self.transformer.dtype)).float(),
             torch.stack([views.given for views in placed]).to(self.device),
             [request.prompt for request in requests],
             cameras,
@@ -283,7 +298,15 @@ class Gen3RPipeline:
         """Euler steps from noise to clean joint latents, in float32 (see ``pipeline.denoise``)."""
         sampling = Sampling(steps=steps, shift=self.config.shift, guidance=guidance, guidance_skip=guidance_skip)
         negative = self._negative_text(condition) if guidance != 1.0 else None
-        return denoise(self.transformer, noise, condition, negative, sampling, callback=callback)
+        return denoise(
+            self.transformer,
+            noise,
+            condition,
+            negative,
+            sampling,
+            rounding=self.numerics.rounding(self.transformer.dtype),
+            callback=callback,
+        )
 
     def _negative_text(self, condition: Condition) -> Tensor | None:
         """Features of the negative prompt, or None where they say the same as the positive ones."""

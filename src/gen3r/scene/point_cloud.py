@@ -43,6 +43,10 @@ class PointCloudConfig:
                 raise ValueError(f"{name} must be positive, or None to switch it off; got {value}.")
 
 
+OFFICIAL_CLOUD = PointCloudConfig(anchor=PixelAnchor.INTEGER, official_mask=True)
+"""The official choices of pixels and of where on them a ray starts. For parity only."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class PointCloud:
     """N world points (OpenCV axes, scene units), CPU tensors."""

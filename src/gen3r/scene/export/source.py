@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from gen3r.scene.input_views import InputViews
-from gen3r.scene.point_cloud import PointCloud, point_cloud
+from gen3r.scene.point_cloud import OFFICIAL_CLOUD, PointCloud, point_cloud
 from gen3r.scene.scene import Scene
 
 
@@ -19,5 +19,6 @@ class ExportSource:
 
     @cached_property
     def cloud(self) -> PointCloud:
-        """The filtered cloud, computed once."""
-        return point_cloud(self.scene)
+        """The filtered cloud, computed once; with the official choices if the scene was made with them."""
+        official = self.scene.provenance.get("settings", {}).get("numerics") == "official"
+        return point_cloud(self.scene, OFFICIAL_CLOUD if official else None)
