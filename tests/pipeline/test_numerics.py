@@ -1,7 +1,5 @@
 """The official behaviour, choice by choice, beside the default."""
 
-import dataclasses
-
 import pytest
 import torch
 
@@ -11,7 +9,7 @@ from gen3r.conditioning.image import IMAGE_PIXELS
 from gen3r.hub.load import save_networks
 from gen3r.pipeline import Gen3RPipeline, PipelineConfig
 from gen3r.pipeline.cameras import camera_path
-from gen3r.pipeline.numerics import NUMERICS, numerics_of
+from gen3r.pipeline.numerics import NUMERICS, Numerics, numerics_of
 from gen3r.pipeline.request import SceneRequest, place_request
 from gen3r.scene.export.source import ExportSource
 from gen3r.scene.point_cloud import OFFICIAL_CLOUD, point_cloud
@@ -83,8 +81,7 @@ def test_latents_are_rounded_to_the_networks_only_officially(numerics: str, roun
 
 def test_rounding_to_float32_networks_changes_nothing(photo: torch.Tensor) -> None:
     plain = build_pipeline()
-    rounding = Gen3RPipeline(plain.networks, plain.config)
-    rounding.numerics = dataclasses.replace(rounding.numerics, round_to_networks=True)
+    rounding = Gen3RPipeline(plain.networks, plain.config, numerics=Numerics(round_to_networks=True))
     first, second = (pipeline(photo[None], generator=3) for pipeline in (plain, rounding))
     assert torch.equal(first.rgb, second.rgb)
     assert torch.equal(first.depth, second.depth)
@@ -112,6 +109,16 @@ def test_a_scene_says_how_it_was_made_and_its_cloud_follows(official: Gen3RPipel
     assert torch.equal(ExportSource(scene).cloud.points, point_cloud(scene, OFFICIAL_CLOUD).points)
     plain = Gen3RPipeline(official.networks, official.config)(photo[None], generator=0)
     assert torch.equal(ExportSource(plain).cloud.points, point_cloud(plain).points)
+
+
+def test_the_first_camera_is_the_world_only_by_default(official: Gen3RPipeline, photo: torch.Tensor) -> None:
+    scene = official(photo[None], generator=0)
+    with_official_pixels = Numerics(sample_control=True, image_pixels="official", crop_intrinsics=False)
+    plain = Gen3RPipeline(official.networks, official.config, numerics=with_official_pixels)(photo[None], generator=0)
+    assert plain.provenance["settings"]["numerics"] == "mixed"
+    assert not torch.equal(scene.cameras.extrinsics[0], torch.eye(4))
+    assert torch.equal(plain.cameras.extrinsics[0], torch.eye(4))
+    torch.testing.assert_close(scene.cameras.rebased().extrinsics, plain.cameras.extrinsics)
 
 
 def test_saving_keeps_the_settings_of_the_weights(official: Gen3RPipeline, tmp_path) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from gen3r.cameras import Cameras
@@ -14,7 +14,6 @@ from gen3r.cameras.pose_encoding import decode_pose
 from gen3r.latents.appearance import AppearanceCodec
 from gen3r.latents.geometry import GeometryCodec
 from gen3r.latents.grid import LatentGrid
-from gen3r.latents.joint import JointLatent
 from gen3r.models.vggt import VGGTOutput
 from gen3r.scene.scene import Scene
 
@@ -23,33 +22,43 @@ FOV_RANGE = (0.05, 3.0)
 
 
 @torch.no_grad()
-def decode_latents(
-    joint: Float[Tensor, "B C f h W"], grid: LatentGrid, appearance: AppearanceCodec, geometry: GeometryCodec
-) -> tuple[Float[Tensor, "B F 3 height width"], VGGTOutput]:
-    """Frames in [0, 1] from the left half of normalised joint latents; depth, points and cameras from the right."""
-    latent = JointLatent.from_tensor(joint)
-    frames = appearance.decode(latent.appearance)
-    return frames, geometry.decode(latent.geometry, grid.token_grid, grid.size)
+def decode_frames(latents: Float[Tensor, "B C f h w"], appearance: AppearanceCodec) -> UInt8[Tensor, "B F H W 3"]:
+    """RGB frames of normalised appearance latents, on the CPU. The device holds one group of frames at a time."""
+    return torch.cat([eight_bit(frames).cpu() for frames in appearance.stream_decode(latents)], dim=1)
+
+
+@torch.no_grad()
+def decode_geometry(
+    latents: Float[Tensor, "B C f h w"], grid: LatentGrid, geometry: GeometryCodec, head_frames: int = 8
+) -> VGGTOutput:
+    """Depth, points and cameras of normalised geometry latents, on the CPU, ``head_frames`` frames of them at a time."""
+    return geometry.decode(latents, grid.token_grid, grid.size, head_frames, torch.device("cpu"))
+
+
+def eight_bit(frames: Float[Tensor, "B F 3 H W"]) -> UInt8[Tensor, "B F H W 3"]:
+    """Frames in [0, 1] to RGB in 0..255."""
+    return (frames.permute(0, 1, 3, 4, 2).float() * 255).round().clamp(0, 255).to(torch.uint8)
 
 
 def scenes_from_output(
-    frames: Float[Tensor, "B F 3 H W"],
+    rgb: UInt8[Tensor, "B F H W 3"],
     output: VGGTOutput,
     *,
     scales: Sequence[float],
     far: float,
     provenance: Sequence[Mapping[str, Any]],
+    rebase: bool = True,
 ) -> list[Scene]:
     """One scene per batch item; the world is the first camera.
 
     Args:
-        frames: in [0, 1].
+        rgb: frames in 0..255.
         output: VGGT's predictions.
         scales: multiplies the lengths of each scene (see ``CameraPath.scale``).
         far: depth that counts as no surface, before scaling.
         provenance: JSON-able record of each scene.
+        rebase: whether the first camera is made the world exactly, see ``predicted_cameras``.
     """
-    rgb = (frames.permute(0, 1, 3, 4, 2).float() * 255).round().clamp(0, 255).to(torch.uint8)
     scenes = []
     for index, scale in enumerate(scales):
         depth = output.depth[index].float()
@@ -62,15 +71,16 @@ def scenes_from_output(
                 confidence=output.depth_confidence[index].float().nan_to_num(0.0, posinf=0.0),
                 points=points.nan_to_num(0.0, posinf=0.0, neginf=0.0) * scale,
                 mask=mask,
-                cameras=predicted_cameras(output.pose_encoding[index], rgb.shape[2], rgb.shape[3]).scaled(scale),
+                cameras=predicted_cameras(output.pose_encoding[index], *rgb.shape[2:4], rebase=rebase).scaled(scale),
                 provenance=dict(provenance[index]),
             )
         )
     return scenes
 
 
-def predicted_cameras(encoding: Float[Tensor, "F 9"], height: int, width: int) -> Cameras:
-    """Cameras of VGGT's pose encodings, re-based so that the first one is the world."""
+def predicted_cameras(encoding: Float[Tensor, "F 9"], height: int, width: int, *, rebase: bool = True) -> Cameras:
+    """Cameras of VGGT's pose encodings; the head puts the first one close to the world, ``rebase`` exactly there."""
     encoding = encoding.detach().float().cpu()
     encoding = torch.cat([encoding[:, :7], encoding[:, 7:].clamp(*FOV_RANGE)], dim=-1)
-    return decode_pose(encoding, height, width).rebased()
+    cameras = decode_pose(encoding, height, width)
+    return cameras.rebased() if rebase else cameras

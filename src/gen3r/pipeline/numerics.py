@@ -40,6 +40,11 @@ class Numerics:
         changes: dict[str, object] = {"sample_control": self.sample_control, "image_pixels": self.image_pixels}
         return dataclasses.replace(config, **{name: value for name, value in changes.items() if value is not None})
 
+    @property
+    def name(self) -> str:
+        """Its name in ``NUMERICS``, for provenance; "mixed" if it has none."""
+        return next((name for name, choices in NUMERICS.items() if choices == self), "mixed")
+
     def rounding(self, networks: torch.dtype) -> torch.dtype:
         """The type that pictures and latents are rounded to."""
         return networks if self.round_to_networks else torch.float32

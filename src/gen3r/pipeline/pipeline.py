@@ -27,7 +27,7 @@ from gen3r.pipeline.cameras import CameraPath, camera_path
 from gen3r.pipeline.config import PipelineConfig, SceneCameras
 from gen3r.pipeline.decode import decode_latents, scenes_from_output
 from gen3r.pipeline.denoise import Sampling, StepCallback, denoise
-from gen3r.pipeline.numerics import NumericsName, numerics_of
+from gen3r.pipeline.numerics import Numerics, NumericsName, numerics_of
 from gen3r.pipeline.provenance import record
 from gen3r.pipeline.request import PlacedViews, SceneRequest, Views, crop_views, noise_generator, place_request
 from gen3r.scene.scene import Scene
@@ -43,9 +43,10 @@ class Gen3RPipeline:
             ``pipeline.numerics``.
     """
 
-    def __init__(self, networks: Networks, config: PipelineConfig, *, numerics: NumericsName = "default") -> None:
-        self.numerics_name: NumericsName = numerics
-        self.numerics = numerics_of(numerics)
+    def __init__(
+        self, networks: Networks, config: PipelineConfig, *, numerics: NumericsName | Numerics = "default"
+    ) -> None:
+        self.numerics = numerics if isinstance(numerics, Numerics) else numerics_of(numerics)
         self.config = config
         self.appearance: AppearanceCodec = networks.appearance
         self.geometry: GeometryCodec = networks.geometry
@@ -225,7 +226,7 @@ class Gen3RPipeline:
             "guidance": guidance,
             "device": str(self.device),
             "dtype": str(self.transformer.dtype).removeprefix("torch."),
-            "numerics": self.numerics_name,
+            "numerics": self.numerics.name,
         }
         timings = {"encode_seconds": encoded - started, "denoise_seconds": denoised - encoded}
         pictures, output = decode_latents(latents, grid, self.appearance, self.geometry)
@@ -235,6 +236,7 @@ class Gen3RPipeline:
             output,
             scales=[path.scale for path in paths],
             far=self.config.far,
+            rebase=self.numerics.rebase_scene,
             provenance=[
                 record(
                     self.config,
