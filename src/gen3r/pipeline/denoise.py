@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import cast
 
@@ -14,6 +15,7 @@ from torch import Tensor
 from gen3r.conditioning.condition import Condition
 from gen3r.models.transformer import JointTransformer
 from gen3r.pipeline.guidance import GUIDANCE_MODES, GuidanceMode
+from gen3r.pipeline.parallel import Parallel
 
 StepCallback = Callable[[int, int], None]
 """Called after each denoising step with the number of finished steps and their total. May raise to cancel."""
@@ -32,6 +34,10 @@ class Sampling:
     guidance_skip: float = 0.0
     """The last share of the steps that goes without guidance, in [0, 1]."""
 
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.guidance_skip <= 1.0:
+            raise ValueError(f"guidance_skip is a share of the steps in [0, 1], got {self.guidance_skip}.")
+
     def guided(self, step: int) -> bool:
         """Whether the step of this index (from 0) computes the negative branch."""
         return self.guidance != 1.0 and step < self.steps - int(self.guidance_skip * self.steps)
@@ -45,7 +51,8 @@ def denoise(
     sampling: Sampling,
     *,
     mode: GuidanceMode = "passes",
-    latents_dtype: torch.dtype = torch.float32,
+    parallel: Parallel | None = None,
+    rounding: torch.dtype = torch.float32,
     callback: StepCallback | None = None,
 ) -> Float[Tensor, "B C f h W"]:
     """Clean joint latents.
@@ -57,18 +64,26 @@ def denoise(
         negative_text: text features of the other branch; None leaves guidance out.
         sampling: schedule and guidance.
         mode: how the two branches of guidance are computed (see ``pipeline.guidance``).
-        latents_dtype: what latents are rounded to after each step; float32 keeps every digit, bfloat16 is the official
-            arithmetic.
+        parallel: the processes that share the work (see ``pipeline.parallel``); all of them call this function, start
+            from the first one's noise and condition, and return the same latents.
+        rounding: type of the noise, of velocities and guidance, and of the latents after each step; float32 keeps
+            every digit, bfloat16 is the official arithmetic.
         callback: called after each step.
     """
+    guidance = GUIDANCE_MODES[mode]
+    if parallel is not None:
+        noise, condition, negative_text = parallel.agree(noise, condition, negative_text)
+        guidance = parallel.guidance or guidance
     scheduler = FlowMatchEulerDiscreteScheduler(shift=sampling.shift)
     scheduler.set_timesteps(sampling.steps, device=noise.device)
-    velocity_of = GUIDANCE_MODES[mode](transformer, condition, negative_text, sampling.guidance)
-    latents = noise.to(latents_dtype).float()
-    for step, timestep in enumerate(torch.as_tensor(scheduler.timesteps, device=noise.device)):
-        velocity = velocity_of(latents, timestep.float().expand(len(latents)), sampling.guided(step))
-        moved = cast(Tensor, scheduler.step(velocity, timestep, latents, return_dict=False)[0])  # pyright: ignore[reportArgumentType]
-        latents = moved.to(latents_dtype).float()
-        if callback is not None:
-            callback(step + 1, sampling.steps)
+    latents = noise.to(rounding).float()
+    with nullcontext() if parallel is None else parallel.sharing(transformer, latents):
+        velocity_of = guidance(transformer, condition, negative_text, sampling.guidance, rounding)
+        for step, timestep in enumerate(torch.as_tensor(scheduler.timesteps, device=noise.device)):
+            times = timestep.float().expand(len(latents))
+            velocity = velocity_of(latents, times, step=step, guided=sampling.guided(step))
+            moved = cast(Tensor, scheduler.step(velocity, timestep, latents, return_dict=False)[0])  # pyright: ignore[reportArgumentType]
+            latents = moved.to(rounding).float()
+            if callback is not None:
+                callback(step + 1, sampling.steps)
     return latents
