@@ -25,6 +25,13 @@ class TextEncoder(nn.Module):
         self.encoder = encoder
         self.length = length
 
+    def prepare(self, prompts: Sequence[str]) -> bool:
+        """Get ready to encode ``prompts``. True says that an encoder was loaded for that, and is yet to be placed."""
+        return False
+
+    def release(self) -> None:
+        """Nothing more to encode for now."""
+
     def encode(self, prompts: Sequence[str]) -> Float[Tensor, "B L Dt"]:
         """Features of each prompt, zeros in the rows after its end. The empty prompt is one row.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
@@ -14,12 +15,14 @@ from gen3r.cameras.pose_encoding import decode_pose
 from gen3r.cameras.trajectories import trajectory
 from gen3r.conditioning.cameras import scene_scale
 from gen3r.latents.grid import LatentGrid
-from gen3r.models.vggt import VGGT
+from gen3r.models.vggt import VGGTOutput
 from gen3r.pipeline.config import PipelineConfig
 from gen3r.pipeline.request import FREE, PlacedViews, SceneRequest
 
 STATIC_BASELINE = 1e-3
 """Distance between views below which their baseline says nothing about scale."""
+ReadViews = Callable[[Tensor], VGGTOutput]
+"""VGGT, or what has it at work while it reads ``[1, V, 3, H, W]`` pictures in [0, 1]."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +41,7 @@ def camera_path(
     request: SceneRequest,
     placed: PlacedViews,
     grid: LatentGrid,
-    vggt: VGGT,
+    read: ReadViews,
     config: PipelineConfig,
     *,
     crop_intrinsics: bool = True,
@@ -56,13 +59,15 @@ def camera_path(
     ``crop_intrinsics=False`` takes the intrinsics of user cameras for those of the cropped views, whatever size they
     say, as the official script does.
 
+    ``read`` is called only where the views have to say something about the path.
+
     Raises:
         ValueError: unknown trajectory name (listing the known ones).
     """
     if request.cameras is None or request.cameras == FREE:
         return CameraPath(cameras=None, scale=1.0, source=FREE)
     if isinstance(request.cameras, str):
-        return _named_path(request.cameras, placed, grid, vggt, config)
+        return _named_path(request.cameras, placed, grid, read, config)
     cameras = request.cameras.to(dtype=torch.float32)
     if crop_intrinsics:
         cameras = cameras.cover_crop(*grid.size)
@@ -72,7 +77,7 @@ def camera_path(
     if request.camera_scale is not None and config.conditioning.normalize_scale:
         scale, source = float(request.camera_scale), "camera_scale as given"
     elif config.conditioning.normalize_scale:
-        scale, source = _estimated_scale(cameras, placed, vggt, config)
+        scale, source = _estimated_scale(cameras, placed, read, config)
     elif request.camera_scale is None:
         scale, source = 1.0, "numbers as they are"
     else:
@@ -92,14 +97,15 @@ class _Reading:
 
 
 @torch.no_grad()
-def _read_views(placed: PlacedViews, vggt: VGGT) -> _Reading:
-    device = next(vggt.parameters()).device
-    output = vggt(placed.pictures[None].to(device))
+def _read_views(placed: PlacedViews, read: ReadViews) -> _Reading:
+    output = read(placed.pictures[None])
     height, width = placed.video.shape[-2:]
     return _Reading(cameras=decode_pose(output.pose_encoding[0].cpu(), height, width), depth=output.depth[0].cpu())
 
 
-def _named_path(name: str, placed: PlacedViews, grid: LatentGrid, vggt: VGGT, config: PipelineConfig) -> CameraPath:
+def _named_path(
+    name: str, placed: PlacedViews, grid: LatentGrid, read: ReadViews, config: PipelineConfig
+) -> CameraPath:
     if not placed.at:
         poses = _sized(name, grid.frames, 1.0, config)
         fov = torch.tensor(math.radians(config.fov_degrees))
@@ -107,7 +113,7 @@ def _named_path(name: str, placed: PlacedViews, grid: LatentGrid, vggt: VGGT, co
         source = f"trajectory {name}, field of view {config.fov_degrees:g} degrees"
         intrinsics = cameras.intrinsics
     else:
-        reading = _read_views(placed, vggt)
+        reading = _read_views(placed, read)
         size = trajectory_scale(_near(reading.depth, config)) / _unit(reading, config)
         poses = _sized(name, grid.frames, size, config)
         intrinsics = reading.cameras.intrinsics[:1]
@@ -139,9 +145,11 @@ def _near(depth: Tensor, config: PipelineConfig) -> Tensor:
     return torch.where(depth < config.far, depth, torch.zeros_like(depth))
 
 
-def _estimated_scale(cameras: Cameras, placed: PlacedViews, vggt: VGGT, config: PipelineConfig) -> tuple[float, str]:
+def _estimated_scale(
+    cameras: Cameras, placed: PlacedViews, read: ReadViews, config: PipelineConfig
+) -> tuple[float, str]:
     if len(placed.at) > 1:
-        reading = _read_views(placed, vggt)
+        reading = _read_views(placed, read)
         unit = _unit(reading, config)
         seen = (reading.cameras.centers - reading.cameras.centers[:1]).norm(dim=-1).sum() / unit
         asked_centers = cameras.centers[list(placed.at)]

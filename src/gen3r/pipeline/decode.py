@@ -31,8 +31,19 @@ def decode_frames(latents: Float[Tensor, "B C f h w"], appearance: AppearanceCod
 def decode_geometry(
     latents: Float[Tensor, "B C f h w"], grid: LatentGrid, geometry: GeometryCodec, head_frames: int = 8
 ) -> VGGTOutput:
-    """Depth, points and cameras of normalised geometry latents, on the CPU, ``head_frames`` frames of them at a time."""
+    """Depth, points and cameras of normalised geometry latents, on the CPU; ``head_frames`` per call of a head."""
     return geometry.decode(latents, grid.token_grid, grid.size, head_frames, torch.device("cpu"))
+
+
+def on_cpu(output: VGGTOutput) -> VGGTOutput:
+    """The same predictions in the memory of the host."""
+    return VGGTOutput(
+        pose_encodings=[encoding.cpu() for encoding in output.pose_encodings],
+        depth=output.depth.cpu(),
+        depth_confidence=output.depth_confidence.cpu(),
+        points=output.points.cpu(),
+        points_confidence=output.points_confidence.cpu(),
+    )
 
 
 def eight_bit(frames: Float[Tensor, "B F 3 H W"]) -> UInt8[Tensor, "B F H W 3"]:

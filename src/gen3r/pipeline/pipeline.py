@@ -5,31 +5,46 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import get_args
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from gen3r.cameras import Cameras
 from gen3r.conditioning.condition import Condition, Conditioner
 from gen3r.conditioning.image import IMAGE_PIXELS, ImageEncoder
 from gen3r.conditioning.text import TextEncoder
-from gen3r.hub.load import Networks, load_networks, save_networks
+from gen3r.hub.load import (
+    ADAPTER,
+    IMAGE_ENCODER,
+    TEXT_ENCODER,
+    TRANSFORMER,
+    VAE,
+    VGGT_FOLDER,
+    Networks,
+    load_networks,
+    save_networks,
+)
 from gen3r.hub.registry import resolve_model
 from gen3r.latents.appearance import AppearanceCodec
 from gen3r.latents.geometry import GeometryCodec
 from gen3r.latents.grid import LatentGrid
+from gen3r.latents.joint import JointLatent
 from gen3r.models.transformer import JointTransformer
+from gen3r.models.vggt import VGGTOutput
 from gen3r.pipeline.cameras import CameraPath, camera_path
 from gen3r.pipeline.config import PipelineConfig, SceneCameras
-from gen3r.pipeline.decode import decode_latents, scenes_from_output
+from gen3r.pipeline.decode import decode_frames, decode_geometry, eight_bit, on_cpu, scenes_from_output
 from gen3r.pipeline.denoise import Sampling, StepCallback, denoise
+from gen3r.pipeline.memory import MemoryProfile, networks_by_name
 from gen3r.pipeline.numerics import Numerics, NumericsName, numerics_of
 from gen3r.pipeline.provenance import record
 from gen3r.pipeline.request import PlacedViews, SceneRequest, Views, crop_views, noise_generator, place_request
+from gen3r.pipeline.residency import Residency
 from gen3r.scene.scene import Scene
 
 
@@ -41,10 +56,19 @@ class Gen3RPipeline:
         config: how the weights were trained.
         numerics: "official" does what the official code does where we think something else better, see
             ``pipeline.numerics``.
+        memory: how to stay within the memory of ``device``, see ``pipeline.memory``; the networks, on the CPU or where
+            ``memory.placements`` has them loaded, are then placed by the pipeline. None keeps everything on ``device``.
+        device: where the networks work; left out, where the transformer is.
     """
 
     def __init__(
-        self, networks: Networks, config: PipelineConfig, *, numerics: NumericsName | Numerics = "default"
+        self,
+        networks: Networks,
+        config: PipelineConfig,
+        *,
+        numerics: NumericsName | Numerics = "default",
+        memory: MemoryProfile | None = None,
+        device: torch.device | str | None = None,
     ) -> None:
         self.numerics = numerics if isinstance(numerics, Numerics) else numerics_of(numerics)
         self.config = config
@@ -67,8 +91,22 @@ class Gen3RPipeline:
             text=self.text,
             image=self.image,
         )
-        for network in networks.modules():
-            network.eval().requires_grad_(False)
+        self.memory = memory
+        if memory is None and device is not None:
+            self.to(device)
+        self.residency = Residency(self.device if device is None else torch.device(device), {})
+        if memory is not None:
+            self.residency = memory.residency(self.residency.device)
+        for name, network in networks_by_name(self.networks).items():
+            if next(network.parameters(), None) is not None:
+                self._settle(name, network)
+
+    def _settle(self, name: str, network: nn.Module) -> None:
+        """Make a network ready to work."""
+        network.eval().requires_grad_(False)
+        if self.memory is not None:
+            self.memory.store(name, network)
+        self.residency.settle(name, network)
 
     @classmethod
     def from_pretrained(
@@ -89,7 +127,16 @@ class Gen3RPipeline:
         return cls(networks, config).to(device, dtype)
 
     def save_pretrained(self, folder: str | Path) -> None:
-        """Write a model folder that ``from_pretrained`` reads: ``pipeline.json`` and one folder per network."""
+        """Write a model folder that ``from_pretrained`` reads: ``pipeline.json`` and one folder per network.
+
+        Raises:
+            ValueError: if the memory profile has narrowed the weights.
+        """
+        if self.memory is not None and self.memory.float8:
+            raise ValueError(
+                f"expected whole weights to save, got {' and '.join(sorted(self.memory.float8))} in eight bits under "
+                f"memory profile {self.memory.name}; load the model without it."
+            )
         save_networks(self.networks, self.config, Path(folder))
 
     @property
@@ -105,11 +152,20 @@ class Gen3RPipeline:
 
     @property
     def device(self) -> torch.device:
-        """Where the transformer runs."""
-        return next(self.transformer.parameters()).device
+        """Where the networks work."""
+        return next(self.transformer.parameters()).device if self.memory is None else self.residency.device
 
     def to(self, device: torch.device | str, dtype: torch.dtype | None = None) -> Gen3RPipeline:
-        """Move the networks; ``dtype`` leaves VGGT and the adapter in float32."""
+        """Move the networks; ``dtype`` leaves VGGT and the adapter in float32.
+
+        Raises:
+            ValueError: under a memory profile, which places the networks itself.
+        """
+        if self.memory is not None:
+            raise ValueError(
+                f"expected a pipeline without memory profile to move, got profile {self.memory.name}; "
+                "pass memory= and device= when the pipeline is made."
+            )
         for network in self.networks.modules():
             network.to(device)
         if dtype is not None:
@@ -208,16 +264,24 @@ class Gen3RPipeline:
         generators, seeds = zip(*(noise_generator(request.generator) for request in requests), strict=True)
 
         started = time.perf_counter()
+        prompts = [request.prompt for request in requests]
+        others = [self.config.negative_prompt] if guidance != 1.0 else []
+        with self._text_at_work([*prompts, *others]):
+            text = self._text_features(prompts)
+            negative = self._text_features(others) if others else None
         paths = [
             camera_path(
-                request, views, grid, self.geometry.vggt, self.config, crop_intrinsics=self.numerics.crop_intrinsics
+                request, views, grid, self.read_geometry, self.config, crop_intrinsics=self.numerics.crop_intrinsics
             )
             for request, views in zip(requests, placed, strict=True)
         ]
         noise = torch.stack([torch.randn(grid.joint_shape, generator=generator) for generator in generators])
-        condition = self.encode_conditions(requests, placed, paths, grid, generators)
+        condition = self.encode_conditions(requests, placed, paths, grid, generators, text=text)
         encoded = time.perf_counter()
-        latents = self.denoise(noise.to(self.device), condition, steps=steps, guidance=guidance, callback=callback)
+        latents = self.denoise(
+            noise.to(self.device), condition, steps=steps, guidance=guidance, negative=negative, callback=callback
+        )
+        del condition
         denoised = time.perf_counter()
         settings = {
             "frames": grid.frames,
@@ -227,9 +291,10 @@ class Gen3RPipeline:
             "device": str(self.device),
             "dtype": str(self.transformer.dtype).removeprefix("torch."),
             "numerics": self.numerics.name,
+            "memory": None if self.memory is None else self.memory.name,
         }
         timings = {"encode_seconds": encoded - started, "denoise_seconds": denoised - encoded}
-        pictures, output = decode_latents(latents, grid, self.appearance, self.geometry)
+        pictures, output = self.decode(latents, grid)
         timings["decode_seconds"] = time.perf_counter() - denoised
         scenes = scenes_from_output(
             pictures,
@@ -268,24 +333,31 @@ class Gen3RPipeline:
         paths: Sequence[CameraPath],
         grid: LatentGrid,
         generators: Sequence[torch.Generator] | None = None,
+        *,
+        text: Float[Tensor, "B L Dt"] | None = None,
     ) -> Condition:
         """What the transformer reads besides noise and time, for the positive branch of guidance.
 
         ``generators``, one per request, draw control latents where ``ConditioningConfig.sample_control`` asks for it.
+        ``text`` are features of the prompts, if they have been encoded.
         """
+        if text is None:
+            prompts = [request.prompt for request in requests]
+            with self._text_at_work(prompts):
+                text = self._text_features(prompts)
         identity = Cameras.from_fov(torch.eye(4).expand(grid.frames, 4, 4), 1.0, grid.height, grid.width)
         cameras = Cameras.stack([path.cameras or identity for path in paths]).to(self.device)
         video = torch.stack([views.video for views in placed]).to(self.device)
+        video = video.to(self.numerics.rounding(self.transformer.dtype)).float()
+        given = torch.stack([views.given for views in placed]).to(self.device)
         follows = torch.tensor([path.cameras is not None for path in paths], device=self.device)
-        return self.conditioner(
-            video.to(self.numerics.rounding(self.transformer.dtype)).float(),
-            torch.stack([views.given for views in placed]).to(self.device),
-            [request.prompt for request in requests],
-            cameras,
-            grid=grid,
-            known=follows[:, None].expand(-1, grid.frames),
-            generator=generators,
-        )
+        known = follows[:, None].expand(-1, grid.frames)
+        with self._control_encoders_at_work():
+            control = self.conditioner.control(video, given, generators)
+        with nullcontext() if self.image is None else self.residency.use(IMAGE_ENCODER, self.image):
+            image = self.conditioner.image_features(video, given)
+        rays = self.conditioner.rays(cameras, grid, like=video, known=known)
+        return Condition(control=control, text=text, camera=rays.to(self.transformer.dtype), image=image)
 
     def denoise(
         self,
@@ -295,25 +367,78 @@ class Gen3RPipeline:
         steps: int,
         guidance: float,
         guidance_skip: float = 0.0,
+        negative: Float[Tensor, "one L Dt"] | None = None,
         callback: StepCallback | None = None,
     ) -> Float[Tensor, "B C f h W"]:
-        """Euler steps from noise to clean joint latents, in float32 (see ``pipeline.denoise``)."""
-        sampling = Sampling(steps=steps, shift=self.config.shift, guidance=guidance, guidance_skip=guidance_skip)
-        negative = self._negative_text(condition) if guidance != 1.0 else None
-        return denoise(
-            self.transformer,
-            noise,
-            condition,
-            negative,
-            sampling,
-            rounding=self.numerics.rounding(self.transformer.dtype),
-            callback=callback,
-        )
+        """Euler steps from noise to clean joint latents, in float32 (see ``pipeline.denoise``).
 
-    def _negative_text(self, condition: Condition) -> Tensor | None:
-        """Features of the negative prompt, or None where they say the same as the positive ones."""
-        features = self.conditioner.text_features([self.config.negative_prompt]).expand_as(condition.text)
-        return None if torch.equal(features, condition.text) else features
+        ``negative`` are features of the negative prompt, if they have been encoded.
+        """
+        sampling = Sampling(steps=steps, shift=self.config.shift, guidance=guidance, guidance_skip=guidance_skip)
+        other = None
+        if guidance != 1.0:
+            if negative is None:
+                with self._text_at_work([self.config.negative_prompt]):
+                    negative = self._text_features([self.config.negative_prompt])
+            negative = negative.expand_as(condition.text)
+            other = None if torch.equal(negative, condition.text) else negative
+        with self.residency.use(TRANSFORMER, self.transformer):
+            return denoise(
+                self.transformer,
+                noise,
+                condition,
+                other,
+                sampling,
+                mode="passes" if self.memory is None else self.memory.guidance,
+                rounding=self.numerics.rounding(self.transformer.dtype),
+                callback=callback,
+            )
+
+    def decode(
+        self, latents: Float[Tensor, "B C f h W"], grid: LatentGrid
+    ) -> tuple[UInt8[Tensor, "B F height width 3"], VGGTOutput]:
+        """RGB frames, and depth, points and cameras, of clean joint latents; all on the CPU."""
+        halves, vggt = JointLatent.from_tensor(latents), self.geometry.vggt
+        with self.residency.use(VAE, self.appearance):
+            frames = decode_frames(halves.appearance, self.appearance)
+        with (
+            self.residency.use(ADAPTER, self.geometry.adapter),
+            self.residency.use(VGGT_FOLDER, vggt.depth_head, vggt.point_head, vggt.camera_head),
+        ):
+            return frames, decode_geometry(halves.geometry, grid, self.geometry, self._head_frames)
+
+    @torch.no_grad()
+    def read_geometry(self, pictures: Float[Tensor, "B V 3 H W"]) -> VGGTOutput:
+        """What VGGT sees in pictures in [0, 1]; on the CPU."""
+        with self.residency.use(VGGT_FOLDER, self.geometry.vggt):
+            return on_cpu(self.geometry.vggt(pictures.to(self.device), self._head_frames))
+
+    @property
+    def _head_frames(self) -> int:
+        return MemoryProfile.head_frames if self.memory is None else self.memory.head_frames
+
+    @contextmanager
+    def _text_at_work(self, prompts: Sequence[str]) -> Iterator[None]:
+        """The text encoder is loaded if it must be, brought where it works, and let go in the end."""
+        if self.text.prepare(prompts):
+            self._settle(TEXT_ENCODER, self.text)
+        try:
+            with self.residency.use(TEXT_ENCODER, self.text):
+                yield
+        finally:
+            self.text.release()
+
+    @contextmanager
+    def _control_encoders_at_work(self) -> Iterator[None]:
+        with ExitStack() as stack:
+            stack.enter_context(self.residency.use(VAE, self.appearance))
+            if self.conditioner.config.control_geometry == "encoded":
+                stack.enter_context(self.residency.use(VGGT_FOLDER, self.geometry.vggt.aggregator))
+                stack.enter_context(self.residency.use(ADAPTER, self.geometry.adapter))
+            yield
+
+    def _text_features(self, prompts: Sequence[str]) -> Float[Tensor, "B L Dt"]:
+        return self.conditioner.text_features(prompts).to(self.device)
 
     # reconstruction -------------------------------------------------------------------------------------------
 
@@ -331,9 +456,9 @@ class Gen3RPipeline:
             raise ValueError("expected at least one picture to reconstruct, got none.")
         video = crop_views(pictures, grid.size)
         started = time.perf_counter()
-        output = self.geometry.vggt(video[None].to(self.device))
+        output = self.read_geometry(video[None])
         return scenes_from_output(
-            video[None],
+            eight_bit(video[None]),
             output,
             scales=[1.0],
             far=self.config.far,
