@@ -13,13 +13,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 import torch
 from diffusers import ContextParallelConfig, FirstBlockCacheConfig, ParallelConfig
 from diffusers.hooks.context_parallel import apply_context_parallel, remove_context_parallel
-from diffusers.models.attention_dispatch import _AttentionBackendRegistry
-from diffusers.models.transformers.transformer_wan import WanTransformerBlock
+from diffusers.models.attention_dispatch import AttentionBackendName, _AttentionBackendRegistry
 from torch import Tensor, distributed
 from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 
@@ -120,7 +119,7 @@ class Parallel:
         sequence = ContextParallelConfig(ulysses_degree=ranks, ulysses_anything=not even, mesh=self.mesh)
         config = ParallelConfig(context_parallel_config=sequence)
         config.setup(distributed.get_rank(), distributed.get_world_size(), self.device, mesh=self.mesh)
-        processors = [cast(WanTransformerBlock, block).attn1.processor for block in transformer.blocks]
+        processors = [cast(Any, block).attn1.processor for block in transformer.blocks]
         for processor in processors:
             processor._parallel_config = config
         apply_context_parallel(transformer, sequence, transformer._cp_plan)
@@ -180,7 +179,7 @@ def _check_shareable(transformer: JointTransformer) -> None:
             "a first-block cache decides from the tokens it sees, so processes that share tokens would disagree; "
             "use the step cache 'mag' or 'taylorseer' with shared tokens."
         )
-    backend = _AttentionBackendRegistry.get_active_backend()[0]
+    backend = AttentionBackendName(_AttentionBackendRegistry.get_active_backend()[0])
     if not _AttentionBackendRegistry._is_context_parallel_available(backend):
         shareable = sorted(_AttentionBackendRegistry._supports_context_parallel)
         raise ValueError(f"attention backend {backend.value!r} cannot share tokens; use one of {shareable}.")
