@@ -1,92 +1,99 @@
-"""A whole model folder: ``pipeline.json`` and one folder per network, read strictly, written as one."""
+"""A whole model folder, ours or the official one, to networks; and networks to a model folder of ours."""
 
 from __future__ import annotations
 
 import dataclasses
-import os
-import shutil
-import uuid
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import torch
 from safetensors.torch import save_file
-from torch import Tensor, nn
-from transformers import CLIPVisionConfig, CLIPVisionModel, PreTrainedTokenizerFast, UMT5Config, UMT5EncoderModel
+from torch import nn
 
-from gen3r.conditioning.image import IMAGE_PIXELS, ImageEncoder
 from gen3r.conditioning.text import TextEncoder
+from gen3r.hub.files import read_json_object, whole_folder, write_json
 from gen3r.hub.folder import (
     CONFIG_FILE,
     WEIGHTS_FILE,
-    ModelFolderError,
+    WEIGHTS_STEM,
     config_from_dict,
     load_network,
-    load_weights,
-    read_json,
     save_network,
     stored_tensors,
-    write_json,
 )
-from gen3r.hub.registry import PIPELINE_FILE
-from gen3r.latents.appearance import AppearanceCodec
-from gen3r.latents.geometry import GeometryCodec
-from gen3r.models.adapter import AdapterConfig, GeometryAdapter
-from gen3r.models.transformer import JointTransformer, TransformerConfig
+from gen3r.hub.layout import PIPELINE_FILE, Layout, ModelFolder, as_model_folder
+from gen3r.hub.networks import (
+    ADAPTER,
+    IMAGE_ENCODER,
+    KINDS,
+    TEXT_ENCODER,
+    TOKENIZER,
+    TRANSFORMER,
+    VAE,
+    VGGT_FOLDER,
+    Networks,
+    OpenModel,
+    Part,
+    assemble,
+    load_tokenizer,
+)
+from gen3r.hub.official import open_official
+from gen3r.hub.stored import open_weights
+from gen3r.hub.stream import SAME_NAMES, Placement
 from gen3r.models.vae import LinearShortcutVAE, VAEConfig
-from gen3r.models.vggt import VGGT, VGGTConfig
-
-VAE, VGGT_FOLDER, ADAPTER, TRANSFORMER = "vae", "vggt", "geometry_adapter", "transformer"
-TEXT_ENCODER, TOKENIZER, IMAGE_ENCODER = "text_encoder", "tokenizer", "image_encoder"
 
 PipelineSettings = TypeVar("PipelineSettings")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Networks:
-    """The networks of a pipeline."""
+def load_networks(
+    folder: ModelFolder | Path,
+    settings_class: type[PipelineSettings],
+    placements: Mapping[str, Placement] | None = None,
+) -> tuple[Networks, PipelineSettings]:
+    """Read a model folder of any layout.
 
-    appearance: AppearanceCodec
-    """The video VAE with its normalisation."""
-    geometry: GeometryCodec
-    """VGGT and the geometry adapter."""
-    transformer: JointTransformer
-    """The denoiser."""
-    text: TextEncoder
-    """Tokenizer and text encoder."""
-    image: ImageEncoder | None = None
-    """Image encoder, for transformers that read image features."""
-
-    def modules(self) -> list[nn.Module]:
-        """All networks as modules."""
-        always = [self.appearance, self.geometry, self.transformer, self.text]
-        return always if self.image is None else [*always, self.image]
-
-
-def load_networks(folder: Path, settings_class: type[PipelineSettings]) -> tuple[Networks, PipelineSettings]:
-    """Read a model folder written by ``save_networks``; on the CPU in float32.
+    Args:
+        folder: of the model.
+        settings_class: dataclass of the pipeline's settings.
+        placements: device and type by network ("vae", "vggt", "geometry_adapter", "transformer", "text_encoder",
+            "image_encoder"); left out, the CPU and float32.
 
     Raises:
-        ModelFolderError: naming what is missing, unexpected or misshapen.
+        ModelFolderError: naming what is missing, unexpected, misshapen or damaged, and its file.
     """
+    placements = placements or {}
+    unknown = sorted(set(placements) - set(KINDS))
+    if unknown:
+        raise ValueError(f"expected placements of {', '.join(KINDS)}, got {', '.join(unknown)}.")
+    model = open_model(folder)
+    settings = config_from_dict(settings_class, model.settings, str(model.origin))
+    return assemble(model, settings, placements), settings
+
+
+def open_model(folder: ModelFolder | Path) -> OpenModel:
+    """Read the configs and the headers of a model folder of any layout; ModelFolderError as ``load_networks``."""
+    model = as_model_folder(folder)
+    return _OPENERS[model.layout](model)
+
+
+def _open_ours(model: ModelFolder) -> OpenModel:
+    folder = model.path
     origin = folder / PIPELINE_FILE
-    settings = config_from_dict(settings_class, read_json(origin), str(origin))
-    vae = load_vae(folder / VAE)
-    networks = Networks(
-        appearance=AppearanceCodec(vae, vae.config.latents_mean, vae.config.latents_std),
-        geometry=GeometryCodec(
-            load_network(VGGT, VGGTConfig, folder / VGGT_FOLDER),
-            load_network(GeometryAdapter, AdapterConfig, folder / ADAPTER),
-        ),
-        transformer=load_network(JointTransformer, TransformerConfig, folder / TRANSFORMER),
-        text=load_text(folder, cast(Any, settings).text_length),
-    )
-    if networks.transformer.settings.image_dim is not None:
-        pixels = IMAGE_PIXELS[cast(Any, settings).conditioning.image_pixels]
-        networks = dataclasses.replace(networks, image=load_image_encoder(folder / IMAGE_ENCODER, pixels))
-    return networks, settings
+    kinds = [VAE, VGGT_FOLDER, ADAPTER, TRANSFORMER, TEXT_ENCODER]
+    parts = {kind: _open_part(folder, kind) for kind in kinds}
+    if parts[TRANSFORMER].config.image_dim is not None:
+        parts[IMAGE_ENCODER] = _open_part(folder, IMAGE_ENCODER)
+    return OpenModel(settings=read_json_object(origin), origin=origin, parts=parts, tokenizer=folder / TOKENIZER)
+
+
+def _open_part(folder: Path, kind: str) -> Part:
+    path = folder / kind / CONFIG_FILE
+    config = KINDS[kind].read(read_json_object(path), str(path))
+    return Part(kind=kind, config=config, weights=open_weights(folder / kind, WEIGHTS_STEM), table=SAME_NAMES)
+
+
+_OPENERS: dict[Layout, Callable[[ModelFolder], OpenModel]] = {"gen3r": _open_ours, "official": open_official}
 
 
 def load_vae(folder: Path) -> LinearShortcutVAE:
@@ -96,24 +103,8 @@ def load_vae(folder: Path) -> LinearShortcutVAE:
 
 def load_text(folder: Path, length: int) -> TextEncoder:
     """Tokenizer and umT5-class encoder from the two folders below ``folder``, without touching the network."""
-    encoder_folder, tokenizer_file = folder / TEXT_ENCODER, folder / TOKENIZER / "tokenizer.json"
-    if not tokenizer_file.is_file():
-        raise ModelFolderError(f"expected a tokenizer at {tokenizer_file}, found none; is the model folder complete?")
-    tokenizer = PreTrainedTokenizerFast.from_pretrained(folder / TOKENIZER, local_files_only=True)
-    encoder = UMT5EncoderModel(UMT5Config.from_dict(read_json(encoder_folder / CONFIG_FILE)))
-    load_encoder_weights(encoder, encoder_folder / WEIGHTS_FILE)
-    return TextEncoder(tokenizer, encoder, length)
-
-
-def load_image_encoder(folder: Path, pixels: Callable[[Tensor], Tensor]) -> ImageEncoder:
-    """CLIP's vision tower of a model folder, with its preprocessing."""
-    vision = CLIPVisionModel(CLIPVisionConfig.from_dict(read_json(folder / CONFIG_FILE)))
-    return ImageEncoder(load_weights(vision, folder / WEIGHTS_FILE), pixels)
-
-
-def load_encoder_weights(encoder: UMT5EncoderModel, path: Path) -> None:
-    """Fill a text encoder strictly; its tied embedding is stored once under the name transformers gives it."""
-    load_weights(encoder, path)
+    tokenizer = load_tokenizer(folder / TOKENIZER)
+    return TextEncoder(tokenizer, _open_part(folder, TEXT_ENCODER).load(), length)
 
 
 def save_networks(networks: Networks, settings: Any, folder: Path, storage: torch.dtype | None = None) -> None:
@@ -126,16 +117,8 @@ def save_networks(networks: Networks, settings: Any, folder: Path, storage: torc
     """
     if folder.exists() and not (folder / PIPELINE_FILE).is_file():
         raise ValueError(f"expected a new folder or an old model folder to replace, got {folder}; choose another one.")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}")
-    temporary.mkdir()
-    try:
+    with whole_folder(folder) as temporary:
         _write(networks, settings, temporary, storage)
-        if folder.exists():
-            shutil.rmtree(folder)
-        os.replace(temporary, folder)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _write(networks: Networks, settings: Any, folder: Path, storage: torch.dtype | None) -> None:
@@ -148,18 +131,17 @@ def _write(networks: Networks, settings: Any, folder: Path, storage: torch.dtype
     save_network(networks.transformer, networks.transformer.settings, folder / TRANSFORMER, storage)
     save_text(networks.text, folder, storage)
     if networks.image is not None:
-        vision = cast(CLIPVisionModel, networks.image.vision)
-        vision.config.save_pretrained(folder / IMAGE_ENCODER)
-        save_file(stored_tensors(vision, storage), folder / IMAGE_ENCODER / WEIGHTS_FILE)
+        _save_encoder(networks.image.vision, folder / IMAGE_ENCODER, IMAGE_ENCODER, storage)
     write_json(folder / PIPELINE_FILE, dataclasses.asdict(settings))
 
 
 def save_text(text: TextEncoder, folder: Path, storage: torch.dtype | None = None) -> None:
     """Write the two folders that ``load_text`` reads."""
-    encoder = text.encoder
-    assert isinstance(encoder, UMT5EncoderModel)
-    target = folder / TEXT_ENCODER
-    target.mkdir(parents=True, exist_ok=True)
-    encoder.config.save_pretrained(target)
-    save_file(stored_tensors(encoder, storage), target / WEIGHTS_FILE)
+    _save_encoder(text.encoder, folder / TEXT_ENCODER, TEXT_ENCODER, storage)
     text.tokenizer.save_pretrained(folder / TOKENIZER)
+
+
+def _save_encoder(encoder: nn.Module, folder: Path, kind: str, storage: torch.dtype | None) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(folder / CONFIG_FILE, KINDS[kind].write(encoder.config))
+    save_file(stored_tensors(encoder, storage), folder / WEIGHTS_FILE)

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import Tensor, nn
+
+from gen3r.hub.files import ModelFolderError
+from gen3r.hub.stored import StoredTensor, Weight
+
+_LISTED = 12
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,31 +46,45 @@ class KeyTable:
         """The official name of one of ours."""
         return self.prefix + _replace(name, ((ours, official) for official, ours in self.pairs))
 
-    def convert(self, official: Mapping[str, Tensor], model: nn.Module) -> dict[str, Tensor]:
-        """A state dict for `model` from an official one; ValueError naming each tensor that does not fit."""
-        ours: dict[str, Tensor] = {}
+    def within(self, part: str) -> KeyTable:
+        """The table for a network that holds this one's as ``part``."""
+        return replace(self, pairs=tuple((official, f"{part}.{ours}") for official, ours in self.pairs))
+
+    def convert(self, official: Mapping[str, Weight], model: nn.Module) -> dict[str, Weight]:
+        """A state dict for `model` from official tensors in memory or on disk; tied ones may be given once.
+
+        Raises:
+            ModelFolderError: naming each tensor that does not fit, and its file.
+        """
+        ours: dict[str, Weight] = {}
         for name, tensor in official.items():
             new = self.to_ours(name)
             if new in ours:
-                raise ValueError(f"the checkpoint holds {name} twice, with and without the prefix {self.prefix!r}.")
+                raise ModelFolderError(f"the checkpoint holds {name} twice, with and without prefix {self.prefix!r}.")
             if new is not None:
                 ours[new] = tensor
-        expected = model.state_dict()
+        expected = model.state_dict(keep_vars=True)
+        given = {id(expected[name]): ours[name] for name in expected if name in ours}
         problems = [
-            *(f"missing {self.to_official(name)}" for name in expected if name not in ours),
-            *(f"unexpected {self.to_official(name)}" for name in ours if name not in expected),
+            *(f"missing {self.to_official(name)}" for name, own in expected.items() if id(own) not in given),
+            *(f"unexpected {self._told(name, ours)}" for name in ours if name not in expected),
             *(
-                f"{self.to_official(name)} has shape {tuple(tensor.shape)}, expected {tuple(expected[name].shape)}"
+                f"{self._told(name, ours)} has shape {tuple(tensor.shape)}, expected {tuple(expected[name].shape)}"
                 for name, tensor in ours.items()
-                if name in expected and tensor.shape != expected[name].shape
+                if name in expected and tuple(tensor.shape) != tuple(expected[name].shape)
             ),
         ]
         if problems:
-            raise ValueError(
-                f"the checkpoint does not fit {type(model).__name__} ({len(problems)} problems); check that the config "
-                "is that of the checkpoint:\n  " + "\n  ".join(problems)
+            more = [f"... and {len(problems) - _LISTED} more"] if len(problems) > _LISTED else []
+            raise ModelFolderError(
+                f"{_origin(official)} does not fit {type(model).__name__} ({len(problems)} problems); check that the "
+                "config is that of the checkpoint:\n  " + "\n  ".join([*problems[:_LISTED], *more])
             )
-        return ours
+        return {name: given[id(own)] for name, own in expected.items()}
+
+    def _told(self, name: str, tensors: Mapping[str, Tensor | StoredTensor]) -> str:
+        tensor = tensors[name]
+        return self.to_official(name) + (f" in {tensor.file.name}" if isinstance(tensor, StoredTensor) else "")
 
     def load(self, model: nn.Module, official: Mapping[str, Tensor]) -> None:
         """Load an official state dict into `model`, strictly; meta parameters are assigned, others are copied into."""
@@ -75,6 +94,11 @@ class KeyTable:
     def export(self, model: nn.Module) -> dict[str, Tensor]:
         """The state dict of `model` under the official names."""
         return {self.to_official(name): tensor for name, tensor in model.state_dict().items()}
+
+
+def _origin(tensors: Mapping[str, Tensor | StoredTensor]) -> str:
+    first = next(iter(tensors.values()), None)
+    return str(first.file.parent) if isinstance(first, StoredTensor) else "the checkpoint"
 
 
 def _starts(name: str, prefix: str) -> bool:

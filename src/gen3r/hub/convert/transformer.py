@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from gen3r.hub.convert import KeyTable
+from gen3r.hub.stored import Weight, changed
 from gen3r.models.transformer.config import TransformerConfig
 
 _OUTSIDE = (
@@ -49,6 +51,8 @@ _IN_BLOCK = (
     ("ffn.2", "ffn.net.2"),
 )
 
+_FIXED = {"model_type": "i2v", "qk_norm": True, "add_control_adapter": True, "window_size": [-1, -1]}
+"""What other values would make another network."""
 
 _SETTINGS = {
     "patch_size": "patch_size",
@@ -84,8 +88,7 @@ def transformer_config(official: Mapping[str, Any]) -> TransformerConfig:
     Raises:
         ValueError: if the file describes another kind of network, or lacks settings.
     """
-    fixed = {"model_type": "i2v", "qk_norm": True, "add_control_adapter": True, "window_size": [-1, -1]}
-    for name, expected in fixed.items():
+    for name, expected in _FIXED.items():
         value = official.get(name, expected)
         if (list(value) if isinstance(value, tuple) else value) != expected:
             raise ValueError(f"not a Gen3R transformer: {name} must be {expected}, got {value}.")
@@ -97,7 +100,14 @@ def transformer_config(official: Mapping[str, Any]) -> TransformerConfig:
     return TransformerConfig.from_dict(settings)
 
 
-def widen_base_model(official: Mapping[str, Tensor], in_channels: int = 36) -> dict[str, Tensor]:
+def transformer_json(config: TransformerConfig) -> dict[str, Any]:
+    """The official ``config.json`` of a transformer of ours."""
+    settings = {official: getattr(config, ours) for official, ours in _SETTINGS.items()}
+    settings["patch_size"] = list(config.patch_size)
+    return {"_class_name": "WanTransformer3DModel", "dim": config.dim, **_FIXED, **settings}
+
+
+def widen_base_model(official: Mapping[str, Weight], in_channels: int = 36) -> dict[str, Weight]:
     """Official weights of the base model with its patch kernel widened by zeros to ``in_channels``.
 
     The base model (Wan2.1-Fun Control-Camera) reads 32 channels, noisy and control latents; Gen3R appends the mask and
@@ -107,9 +117,12 @@ def widen_base_model(official: Mapping[str, Tensor], in_channels: int = 36) -> d
         ValueError: if the kernel is already wider.
     """
     name = "patch_embedding.weight"
-    kernel = official[name]
-    extra = in_channels - kernel.shape[1]
-    if extra < 0:
-        raise ValueError(f"{name} reads {kernel.shape[1]} channels, more than the {in_channels} asked for.")
+    given = official[name].shape[1]
+    if given > in_channels:
+        raise ValueError(f"{name} reads {given} channels, more than the {in_channels} asked for.")
+    return {**official, name: changed(official[name], partial(_widen, in_channels - given))}
+
+
+def _widen(extra: int, kernel: Tensor) -> Tensor:
     zeros = kernel.new_zeros(kernel.shape[0], extra, *kernel.shape[2:])
-    return {**official, name: torch.cat([kernel, zeros], dim=1)}
+    return torch.cat([kernel, zeros], dim=1)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 
+import torch
 from torch import Tensor
 
 from gen3r.hub.convert import KeyTable
+from gen3r.hub.stored import Weight, changed, joined
 
 _RESIDUAL = (
     ("residual.0", "norm1"),
@@ -64,13 +67,17 @@ def text_encoder_keys(num_layers: int = 24) -> KeyTable:
     return KeyTable(pairs=tuple(pairs))
 
 
-def tie_text_embedding(official: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def tie_text_embedding(official: Mapping[str, Weight]) -> dict[str, Weight]:
     """Add the second name under which transformers keeps the (one) token table."""
     return {**official, "encoder.embed_tokens.weight": official["token_embedding.weight"]}
 
 
-def image_encoder_keys(num_layers: int = 32) -> KeyTable:
-    """Visual tower of open_clip's ViT to transformers' ``CLIPVisionModel``, after :func:`split_image_encoder`."""
+def image_encoder_keys(num_layers: int = 32, unused_blocks: int = 0) -> KeyTable:
+    """Visual tower of open_clip's ViT to transformers' ``CLIPVisionModel``, after :func:`split_image_encoder`.
+
+    ``num_layers`` are ours; with ``unused_blocks`` the official tower has that many more at its end, which are left
+    out together with the norm after them.
+    """
     pairs = [
         ("visual.cls_embedding", "embeddings.class_embedding"),
         ("visual.patch_embedding", "embeddings.patch_embedding"),
@@ -88,20 +95,44 @@ def image_encoder_keys(num_layers: int = 32) -> KeyTable:
             (f"{official}.mlp.0", f"{ours}.mlp.fc1"),
             (f"{official}.mlp.2", f"{ours}.mlp.fc2"),
         ]
-    return KeyTable(pairs=tuple(pairs), prefix="model.", ignored=("visual.head", "textual", "log_scale"))
+    ignored = ["visual.head", "textual", "log_scale"]
+    if unused_blocks:
+        ignored.append("visual.post_norm")
+    ignored += [f"visual.transformer.{num_layers + block}" for block in range(unused_blocks)]
+    return KeyTable(pairs=tuple(pairs), prefix="model.", ignored=tuple(ignored))
 
 
-def split_image_encoder(official: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def split_image_encoder(official: Mapping[str, Weight]) -> dict[str, Weight]:
     """Reshape what differs in more than its name: the fused q, k, v, and the class and position tables."""
-    split: dict[str, Tensor] = {}
+    split: dict[str, Weight] = {}
     for name, tensor in official.items():
         if ".attn.to_qkv." in name:
-            for letter, part in zip("qkv", tensor.chunk(3, dim=0), strict=True):
-                split[name.replace("to_qkv", f"to_{letter}")] = part
+            for part, letter in enumerate("qkv"):
+                split[name.replace("to_qkv", f"to_{letter}")] = changed(tensor, partial(_third, part))
         elif name.endswith("visual.cls_embedding"):
-            split[name] = tensor.flatten()
+            split[name] = changed(tensor, torch.flatten)
         elif name.endswith("visual.pos_embedding"):
-            split[name] = tensor[0]
+            split[name] = changed(tensor, partial(torch.squeeze, dim=0))
         else:
             split[name] = tensor
     return split
+
+
+def fuse_image_encoder(split: Mapping[str, Weight]) -> dict[str, Weight]:
+    """The inverse of :func:`split_image_encoder`."""
+    fused: dict[str, Weight] = {}
+    for name, tensor in split.items():
+        if ".attn.to_q." in name:
+            parts = [split[name.replace("to_q", f"to_{letter}")] for letter in "qkv"]
+            fused[name.replace("to_q", "to_qkv")] = joined(parts, torch.cat)
+        elif name.endswith("visual.cls_embedding"):
+            fused[name] = changed(tensor, lambda table: table[None, None])
+        elif name.endswith("visual.pos_embedding"):
+            fused[name] = changed(tensor, lambda table: table[None])
+        elif ".attn.to_k." not in name and ".attn.to_v." not in name:
+            fused[name] = tensor
+    return fused
+
+
+def _third(part: int, tensor: Tensor) -> Tensor:
+    return tensor.chunk(3, dim=0)[part]

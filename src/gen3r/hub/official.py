@@ -1,0 +1,205 @@
+"""The official model folder (JaceyH919/Gen3R): which of its files are which network of ours, in both directions."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gen3r.hub.convert import KeyTable
+from gen3r.hub.convert import sizes as convert_sizes
+from gen3r.hub.convert.adapter import adapter_keys
+from gen3r.hub.convert.transformer import transformer_json, transformer_keys
+from gen3r.hub.convert.vggt import VGGT_KEYS
+from gen3r.hub.convert.wan import (
+    fuse_image_encoder,
+    image_encoder_keys,
+    split_image_encoder,
+    text_encoder_keys,
+    vae_keys,
+)
+from gen3r.hub.files import ModelFolderError, read_json_object
+from gen3r.hub.folder import CONFIG_FILE
+from gen3r.hub.layout import VGGT_COMPANION, ModelFolder
+from gen3r.hub.networks import (
+    ADAPTER,
+    IMAGE_ENCODER,
+    TEXT_ENCODER,
+    TOKENIZER,
+    TRANSFORMER,
+    VAE,
+    VGGT_FOLDER,
+    OpenModel,
+    Part,
+)
+from gen3r.hub.stored import StoredTensor, open_weights
+
+Weights = Mapping[str, StoredTensor]
+LOGGER = logging.getLogger(__name__)
+
+SCHEDULER_FILE = Path("scheduler") / "scheduler_config.json"
+SETTINGS_FILE = "gen3r.json"
+"""Our settings beside the official files, where we wrote them; the official code does not look at it."""
+DIFFUSERS_STEM, HUB_STEM = "diffusion_pytorch_model", "model"
+
+OFFICIAL_SETTINGS: dict[str, Any] = {
+    "name": "gen3r",
+    "revision": "official",
+    "frames": 49,
+    "height": 560,
+    "width": 560,
+    "steps": 50,
+    "guidance": 5.0,
+    "negative_prompt": "bad detailed",
+    "conditioning": {
+        "control_geometry": "zeros",
+        "sample_control": False,
+        "image_pixels": "untruncated",
+        "normalize_scale": False,
+    },
+}
+"""How the released weights were made and are sampled by the official script, but for two things done better: control
+latents are the posterior's mean instead of a sample, and the image encoder's pixels are not cut to 8 bits. The shift of
+the schedule and the text length are read from the folder."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OfficialPart:
+    """One network in the official layout."""
+
+    folder: str
+    """Its folder."""
+    read: Callable[[Mapping[str, Any], Weights], Any]
+    """Our config from its ``config.json`` and its tensors; ValueError if they describe another network."""
+    write: Callable[[Any], dict[str, Any]]
+    """Its ``config.json`` from our config."""
+    keys: Callable[[Any], KeyTable]
+    """Its names and ours, for a config of ours."""
+    split: Callable[[Weights], Mapping[str, StoredTensor]] = lambda weights: weights
+    """Undo what the official classes fuse."""
+    fuse: Callable[[Weights], Mapping[str, StoredTensor]] = lambda weights: weights
+    """Fuse again."""
+    stem: str = DIFFUSERS_STEM
+    """Name of its weights, without ending."""
+    shards: bool = True
+    """Whether its official class can read shards."""
+
+    def open(self, kind: str, values: Mapping[str, Any], weights: Weights, origin: Path) -> Part:
+        """The network behind a config and tensors; ``origin`` is named in errors.
+
+        Raises:
+            ModelFolderError: if they are those of another network.
+        """
+        try:
+            config = self.read(values, weights)
+        except ValueError as error:
+            raise ModelFolderError(f"{origin}: {error}") from None
+        part = Part(kind=kind, config=config, weights=self.split(weights), table=self.keys(config))
+        _tell_unread(origin.parent, self.unread(part, weights))
+        return part
+
+    def unread(self, part: Part, weights: Weights) -> dict[str, StoredTensor]:
+        """The tensors that our network has no use for."""
+        return {name: tensor for name, tensor in weights.items() if part.table.to_ours(name) is None}
+
+
+OFFICIAL_PARTS: dict[str, OfficialPart] = {
+    VAE: OfficialPart(
+        folder="wan_vae",
+        read=convert_sizes.read_vae,
+        write=convert_sizes.vae_json,
+        keys=lambda config: vae_keys(len(config.dim_mult), config.num_res_blocks).within("vae"),
+    ),
+    VGGT_FOLDER: OfficialPart(
+        folder="vggt",
+        read=convert_sizes.read_vggt,
+        write=convert_sizes.vggt_json,
+        keys=lambda config: VGGT_KEYS,
+        stem=HUB_STEM,
+        shards=False,
+    ),
+    ADAPTER: OfficialPart(
+        folder="geo_adapter", read=convert_sizes.read_adapter, write=convert_sizes.adapter_json, keys=adapter_keys
+    ),
+    TRANSFORMER: OfficialPart(
+        folder="transformer",
+        read=convert_sizes.read_transformer,
+        write=transformer_json,
+        keys=lambda config: transformer_keys(config.num_layers),
+    ),
+    TEXT_ENCODER: OfficialPart(
+        folder="text_encoder",
+        read=convert_sizes.read_text,
+        write=convert_sizes.text_json,
+        keys=lambda config: text_encoder_keys(config.num_layers),
+    ),
+    IMAGE_ENCODER: OfficialPart(
+        folder="clip_image_encoder",
+        read=convert_sizes.read_image,
+        write=convert_sizes.image_json,
+        keys=lambda config: image_encoder_keys(config.num_hidden_layers, unused_blocks=1),
+        split=split_image_encoder,
+        fuse=fuse_image_encoder,
+    ),
+}
+"""The networks of the official folder by our kinds."""
+
+
+def open_official(model: ModelFolder) -> OpenModel:
+    """Read the configs and the headers of an official folder; never through the classes that it names.
+
+    Raises:
+        ModelFolderError: naming the file that is missing, damaged or of another network.
+    """
+    parts = {kind: open_official_part(model, kind) for kind in OFFICIAL_PARTS}
+    origin = model.path / SCHEDULER_FILE
+    scheduler = read_json_object(origin)
+    if "shift" not in scheduler:
+        raise ModelFolderError(f"{origin} lacks the schedule's shift; fetch it again.")
+    if scheduler.get("use_dynamic_shifting"):
+        raise ModelFolderError(f"{origin}: expected a schedule without dynamic shifting, got one with it.")
+    settings, own = dict(OFFICIAL_SETTINGS), model.path / SETTINGS_FILE
+    if own.is_file():
+        settings, origin = read_json_object(own), own
+    settings |= {"shift": scheduler["shift"], "text_length": parts[TRANSFORMER].config.text_length}
+    return OpenModel(settings=settings, origin=origin, parts=parts, tokenizer=model.path / TOKENIZER)
+
+
+def open_official_part(model: ModelFolder, kind: str) -> Part:
+    """One network of an official folder; VGGT may be a companion of it.
+
+    Raises:
+        ModelFolderError: naming the file that is missing, damaged or of another network.
+    """
+    official = OFFICIAL_PARTS[kind]
+    folder = official_part_folder(model, kind)
+    config_path = folder / CONFIG_FILE
+    return official.open(kind, read_json_object(config_path), open_weights(folder, official.stem), config_path)
+
+
+def official_part_folder(model: ModelFolder, kind: str) -> Path:
+    """Where a network of an official folder lies.
+
+    Raises:
+        ModelFolderError: if it is nowhere.
+    """
+    folder = model.path / OFFICIAL_PARTS[kind].folder
+    if folder.is_dir():
+        return folder
+    if kind == VGGT_FOLDER:
+        companion = model.companions.get(VGGT_COMPANION)
+        if companion is not None:
+            return companion
+        raise ModelFolderError(
+            f"expected VGGT in {folder}, found no such folder; fetch facebook/VGGT-1B and put its config.json and "
+            "model.safetensors there."
+        )
+    raise ModelFolderError(f"expected a folder {folder}, found none; is the download complete?")
+
+
+def _tell_unread(folder: Path, unread: Weights) -> None:
+    if unread:
+        tops = sorted({".".join(name.removeprefix("model.").split(".")[:2]) for name in unread})
+        LOGGER.info("%s: %d tensors are not used and not read: %s", folder, len(unread), ", ".join(tops))
