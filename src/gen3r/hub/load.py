@@ -50,6 +50,7 @@ def load_networks(
     folder: ModelFolder | Path,
     settings_class: type[PipelineSettings],
     placements: Mapping[str, Placement] | None = None,
+    text: Callable[[OpenModel, int, Placement | None], TextEncoder] | None = None,
 ) -> tuple[Networks, PipelineSettings]:
     """Read a model folder of any layout.
 
@@ -58,6 +59,7 @@ def load_networks(
         settings_class: dataclass of the pipeline's settings.
         placements: device and type by network ("vae", "vggt", "geometry_adapter", "transformer", "text_encoder",
             "image_encoder"); left out, the CPU and float32.
+        text: makes the text encoder, see ``networks.assemble``.
 
     Raises:
         ModelFolderError: naming what is missing, unexpected, misshapen or damaged, and its file.
@@ -68,7 +70,7 @@ def load_networks(
         raise ValueError(f"expected placements of {', '.join(KINDS)}, got {', '.join(unknown)}.")
     model = open_model(folder)
     settings = config_from_dict(settings_class, model.settings, str(model.origin))
-    return assemble(model, settings, placements), settings
+    return assemble(model, settings, placements, text), settings
 
 
 def open_model(folder: ModelFolder | Path) -> OpenModel:

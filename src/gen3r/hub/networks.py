@@ -145,9 +145,17 @@ class OpenModel:
     """Folder of its tokenizer."""
 
 
-def assemble(model: OpenModel, settings: Any, placements: Mapping[str, Placement]) -> Networks:
-    """Read the networks of ``model``, each to its place (left out: the CPU, float32)."""
-    networks = {kind: part.load(placements.get(kind)) for kind, part in model.parts.items()}
+def assemble(
+    model: OpenModel,
+    settings: Any,
+    placements: Mapping[str, Placement],
+    text: Callable[[OpenModel, int, Placement | None], TextEncoder] | None = None,
+) -> Networks:
+    """Read the networks of ``model``, each to its place (left out: the CPU, float32).
+
+    ``text`` makes the text encoder, of so many rows, in place of ``load_text_part``; it may put off reading it.
+    """
+    networks = {kind: part.load(placements.get(kind)) for kind, part in model.parts.items() if kind != TEXT_ENCODER}
     image = None
     if IMAGE_ENCODER in networks:
         pixels = IMAGE_PIXELS[settings.conditioning.image_pixels]
@@ -156,9 +164,14 @@ def assemble(model: OpenModel, settings: Any, placements: Mapping[str, Placement
         appearance=appearance_codec(networks[VAE]),
         geometry=GeometryCodec(networks[VGGT_FOLDER], networks[ADAPTER]),
         transformer=networks[TRANSFORMER],
-        text=TextEncoder(load_tokenizer(model.tokenizer), networks[TEXT_ENCODER], settings.text_length),
+        text=(text or load_text_part)(model, settings.text_length, placements.get(TEXT_ENCODER)),
         image=image,
     )
+
+
+def load_text_part(model: OpenModel, length: int, placement: Placement | None = None) -> TextEncoder:
+    """Tokenizer and text encoder of ``model``, for features of ``length`` rows."""
+    return TextEncoder(load_tokenizer(model.tokenizer), model.parts[TEXT_ENCODER].load(placement), length)
 
 
 def appearance_codec(vae: LinearShortcutVAE) -> AppearanceCodec:
