@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import get_args
@@ -18,6 +18,7 @@ from gen3r.cameras import Cameras
 from gen3r.conditioning.condition import Condition, Conditioner
 from gen3r.conditioning.image import IMAGE_PIXELS, ImageEncoder
 from gen3r.conditioning.text import TextEncoder
+from gen3r.hub.layout import ModelFolder
 from gen3r.hub.load import (
     ADAPTER,
     IMAGE_ENCODER,
@@ -26,22 +27,24 @@ from gen3r.hub.load import (
     VAE,
     VGGT_FOLDER,
     Networks,
-    load_networks,
     save_networks,
 )
-from gen3r.hub.registry import resolve_model
+from gen3r.hub.source import DownloadPlan
 from gen3r.latents.appearance import AppearanceCodec
 from gen3r.latents.geometry import GeometryCodec
 from gen3r.latents.grid import LatentGrid
 from gen3r.latents.joint import JointLatent
 from gen3r.models.transformer import JointTransformer
 from gen3r.models.vggt import VGGTOutput
+from gen3r.pipeline.acceleration import Acceleration, accelerated
 from gen3r.pipeline.cameras import CameraPath, camera_path
 from gen3r.pipeline.config import PipelineConfig, SceneCameras
 from gen3r.pipeline.decode import decode_frames, decode_geometry, eight_bit, on_cpu, scenes_from_output
 from gen3r.pipeline.denoise import Sampling, StepCallback, denoise
+from gen3r.pipeline.loading import in_type, read_networks
 from gen3r.pipeline.memory import MemoryProfile, networks_by_name
 from gen3r.pipeline.numerics import Numerics, NumericsName, numerics_of
+from gen3r.pipeline.parallel import Parallel
 from gen3r.pipeline.provenance import record
 from gen3r.pipeline.request import PlacedViews, SceneRequest, Views, crop_views, noise_generator, place_request
 from gen3r.pipeline.residency import Residency
@@ -58,6 +61,8 @@ class Gen3RPipeline:
             ``pipeline.numerics``.
         memory: how to stay within the memory of ``device``, see ``pipeline.memory``; the networks, on the CPU or where
             ``memory.placements`` has them loaded, are then placed by the pipeline. None keeps everything on ``device``.
+        acceleration: what to trade for speed, see ``pipeline.acceleration``.
+        parallel: the processes that share the denoising, see ``pipeline.parallel``.
         device: where the networks work; left out, where the transformer is.
     """
 
@@ -68,6 +73,8 @@ class Gen3RPipeline:
         *,
         numerics: NumericsName | Numerics = "default",
         memory: MemoryProfile | None = None,
+        acceleration: Acceleration | None = None,
+        parallel: Parallel | None = None,
         device: torch.device | str | None = None,
     ) -> None:
         self.numerics = numerics if isinstance(numerics, Numerics) else numerics_of(numerics)
@@ -92,11 +99,12 @@ class Gen3RPipeline:
             image=self.image,
         )
         self.memory = memory
+        self.acceleration = acceleration or Acceleration()
+        self.parallel = parallel
+        home = next(self.transformer.parameters()).device if device is None else torch.device(device)
+        self.residency = Residency(home, {}) if memory is None else memory.residency(home)
         if memory is None and device is not None:
             self.to(device)
-        self.residency = Residency(self.device if device is None else torch.device(device), {})
-        if memory is not None:
-            self.residency = memory.residency(self.residency.device)
         for name, network in networks_by_name(self.networks).items():
             if next(network.parameters(), None) is not None:
                 self._settle(name, network)
@@ -110,21 +118,56 @@ class Gen3RPipeline:
 
     @classmethod
     def from_pretrained(
-        cls, model: str | Path, *, device: torch.device | str = "cpu", dtype: torch.dtype | None = None
+        cls,
+        model: str | Path | ModelFolder,
+        *,
+        device: torch.device | str = "cpu",
+        dtype: torch.dtype | None = None,
+        memory: MemoryProfile | None = None,
+        numerics: NumericsName | Numerics = "default",
+        acceleration: Acceleration | None = None,
+        parallel: Parallel | None = None,
+        text_cache: str | Path | None = None,
+        revision: str | None = None,
+        local_files_only: bool = False,
+        announce: Callable[[DownloadPlan], None] | None = None,
     ) -> Gen3RPipeline:
-        """Load a model by name or from its folder.
+        """Load a model by name or from its folder, the official one included; see the class for what is not here.
 
         Args:
-            model: a shipped model's name, or a folder written by ``save_pretrained``.
+            model: a registered name ("tiny", "gen3r"), a repository id on the hub, or a model folder of either layout.
             device: where the networks run.
-            dtype: type of the transformer, the VAE and the text and image encoders, e.g. ``torch.bfloat16``.
-                Geometry stays float32.
+            dtype: type of the transformer, the VAE and the text and image encoders, e.g. ``torch.bfloat16``; left out,
+                what the memory profile says, else float32. Geometry stays float32.
+            text_cache: folder that keeps text features, so that the text encoder is read for new prompts only.
+            revision: commit, branch or tag on the hub instead of the pinned one.
+            local_files_only: never use the network.
+            announce: called with what is to be downloaded before it begins.
 
         Raises:
-            ValueError: unknown name, incomplete folder, or tensors that do not fit (named).
+            ValueError: unknown name, failed download, incomplete folder, or tensors that do not fit (named).
         """
-        networks, config = load_networks(resolve_model(model), PipelineConfig)
-        return cls(networks, config).to(device, dtype)
+        if memory is not None and dtype is not None:
+            memory = in_type(memory, dtype)
+        networks, config = read_networks(
+            model,
+            device=device,
+            dtype=dtype,
+            memory=memory,
+            text_cache=None if text_cache is None else Path(text_cache),
+            revision=revision,
+            local_files_only=local_files_only,
+            announce=announce,
+        )
+        return cls(
+            networks,
+            config,
+            numerics=numerics,
+            memory=memory,
+            acceleration=acceleration,
+            parallel=parallel,
+            device=device,
+        )
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write a model folder that ``from_pretrained`` reads: ``pipeline.json`` and one folder per network.
@@ -292,6 +335,7 @@ class Gen3RPipeline:
             "dtype": str(self.transformer.dtype).removeprefix("torch."),
             "numerics": self.numerics.name,
             "memory": None if self.memory is None else self.memory.name,
+            "acceleration": dataclasses.asdict(self.acceleration),
         }
         timings = {"encode_seconds": encoded - started, "denoise_seconds": denoised - encoded}
         pictures, output = self.decode(latents, grid)
@@ -366,7 +410,6 @@ class Gen3RPipeline:
         *,
         steps: int,
         guidance: float,
-        guidance_skip: float = 0.0,
         negative: Float[Tensor, "one L Dt"] | None = None,
         callback: StepCallback | None = None,
     ) -> Float[Tensor, "B C f h W"]:
@@ -374,7 +417,8 @@ class Gen3RPipeline:
 
         ``negative`` are features of the negative prompt, if they have been encoded.
         """
-        sampling = Sampling(steps=steps, shift=self.config.shift, guidance=guidance, guidance_skip=guidance_skip)
+        skip = self.acceleration.guidance_skip
+        sampling = Sampling(steps=steps, shift=self.config.shift, guidance=guidance, guidance_skip=skip)
         other = None
         if guidance != 1.0:
             if negative is None:
@@ -382,7 +426,10 @@ class Gen3RPipeline:
                     negative = self._text_features([self.config.negative_prompt])
             negative = negative.expand_as(condition.text)
             other = None if torch.equal(negative, condition.text) else negative
-        with self.residency.use(TRANSFORMER, self.transformer):
+        with (
+            self.residency.use(TRANSFORMER, self.transformer),
+            accelerated(self.transformer, self.acceleration, steps),
+        ):
             return denoise(
                 self.transformer,
                 noise,
@@ -390,6 +437,7 @@ class Gen3RPipeline:
                 other,
                 sampling,
                 mode="passes" if self.memory is None else self.memory.guidance,
+                parallel=self.parallel,
                 rounding=self.numerics.rounding(self.transformer.dtype),
                 callback=callback,
             )
