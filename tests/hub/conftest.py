@@ -13,7 +13,7 @@ Serve = Callable[[dict[str, Path]], HubServer]
 @pytest.fixture(scope="session")
 def standin(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The official repository at small size, its larger networks in shards. Not to be written to."""
-    return build_standin(tmp_path_factory.mktemp("standin") / "Gen3R", max_shard_bytes=400_000)
+    return build_standin(tmp_path_factory.mktemp("standin") / "Gen3R", max_shard_bytes=1_200_000)
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,7 @@ import hashlib
 import json
 import socket
 import struct
+import sys
 import threading
 import time
 from collections import Counter
@@ -40,7 +41,7 @@ class Faults:
     errors: dict[str, int] = field(default_factory=dict)
     """How often a request for the file is answered with 503."""
     seconds: float = 0.0
-    """Wait before each answer about a file."""
+    """Wait before each answer."""
     gated: tuple[str, ...] = ()
     """Repositories whose terms have to be accepted."""
     locked: tuple[str, ...] = ()
@@ -55,13 +56,14 @@ class HubServer:
     def __init__(self, repositories: dict[str, Path], faults: Faults | None = None) -> None:
         self.repositories = repositories
         self.faults = faults or Faults()
+        self.commits: dict[str, str] = {}
+        """Names of commits that are not to be derived from the files."""
         self.requests: list[tuple[str, str, str]] = []
         """(method, path of the request, its Range header) in the order of their arrival."""
         self.suffered: Counter[tuple[str, str]] = Counter()
         self.lock = threading.Lock()
         self.digests: dict[tuple[Path, int, int], str] = {}
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"hub": self}))
-        self.server.daemon_threads = True
+        self.server = _Server(("127.0.0.1", 0), type("Handler", (_Handler,), {"hub": self}))
         self.thread = threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
 
     @property
@@ -92,6 +94,8 @@ class HubServer:
 
     def commit(self, repository: str) -> str:
         """Name of the present commit: it changes when a file does."""
+        if repository in self.commits:
+            return self.commits[repository]
         listing = [(name, self.digest(name, path)) for name, path in self.files(repository).items()]
         return hashlib.sha1(repr((repository, listing)).encode()).hexdigest()
 
@@ -118,6 +122,15 @@ class HubServer:
             return self.suffered[kind, name] <= times
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that hangs up is no error of the server."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
+
+
 class _Handler(BaseHTTPRequestHandler):
     hub: HubServer
     protocol_version = "HTTP/1.1"
@@ -141,6 +154,7 @@ class _Handler(BaseHTTPRequestHandler):
         if len(parts) < 4:
             return self.refuse(404, "")
         repository, verb, revision, name = "/".join(parts[:2]), parts[2], parts[3], "/".join(parts[4:])
+        time.sleep(self.hub.faults.seconds)
         if repository not in self.hub.repositories:
             return self.refuse(404, "RepoNotFound")
         if repository in self.hub.faults.locked:
@@ -170,7 +184,6 @@ class _Handler(BaseHTTPRequestHandler):
 
     def file(self, repository: str, commit: str, name: str, stored: bool) -> None:
         faults, path = self.hub.faults, self.hub.files(repository).get(name)
-        time.sleep(faults.seconds)
         if path is None or any(fnmatch(name, pattern) for pattern in faults.not_served):
             return self.refuse(404, "EntryNotFound", commit)
         if self.hub.suffers(faults.errors, "error", name):

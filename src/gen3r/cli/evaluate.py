@@ -9,6 +9,7 @@ from typing import Annotated
 
 import tyro
 
+from gen3r.cli.download import announce_download
 from gen3r.cli.output_file import check_output_file, write_whole
 from gen3r.cli.seeds import check_seed
 from gen3r.cli.terminal import progress_bar, say, warn, working
@@ -27,7 +28,7 @@ class Synthetic:
     count: int = 64
     """Number of clips."""
     model: Annotated[str, tyro.conf.arg(metavar="NAME|DIR")] = DEFAULT_MODEL
-    """Name of an installed model (gen3r doctor lists them) or a model folder."""
+    """Name of a model (gen3r models list tells them), repository id on the hub, or model folder."""
     steps: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
     """Denoising steps. Left out, the model's own."""
     guidance: Annotated[float | None, tyro.conf.arg(metavar="W")] = None
@@ -54,7 +55,7 @@ class Synthetic:
             check_output_file(self.pack, "--pack")
         check_seed(self.seed_start, "--seed-start", self.count)
         seeds = benchmark_seeds(self.seed_start, self.count, allow_any_split=self.allow_any_split)
-        folder = resolve_model(self.model)
+        folder = resolve_model(self.model, announce=announce_download).path
 
         from gen3r.cli.device import resolve_device
         from gen3r.eval.baselines.depth import mean_depth_map

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import tyro
 
+from gen3r.cli.download import announce_download
 from gen3r.cli.input_paths import check_paths
 from gen3r.cli.seeds import check_seed
 from gen3r.cli.sizes import parse_size
@@ -52,7 +53,7 @@ class Generate:
     seed: int = 0
     """Same seed, same scene."""
     model: Annotated[str, tyro.conf.arg(metavar="NAME|DIR")] = DEFAULT_MODEL
-    """Name of an installed model (gen3r doctor lists them) or a model folder."""
+    """Name of a model (gen3r models list tells them), repository id on the hub, or model folder."""
     device: str = "auto"
     """auto, cpu, cuda or cuda:1; auto takes a GPU if there is one."""
 
@@ -71,7 +72,7 @@ class Generate:
                 "expected at least one VIEW or a --prompt, got neither; name a picture or say what to see."
             )
         check_seed(self.seed)
-        folder = resolve_model(self.model)
+        folder = resolve_model(self.model, announce=announce_download).path
 
         from gen3r.cli.camera_paths import resolve_cameras
         from gen3r.cli.device import resolve_device

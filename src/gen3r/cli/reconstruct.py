@@ -7,6 +7,7 @@ from typing import Annotated
 
 import tyro
 
+from gen3r.cli.download import announce_download
 from gen3r.cli.input_paths import check_paths
 from gen3r.cli.sizes import parse_size
 from gen3r.cli.terminal import say, working
@@ -27,7 +28,7 @@ class Reconstruct:
     size: Annotated[str | None, tyro.conf.arg(metavar="HxW")] = None
     """Height and width in pixels, such as 224x224. Left out, what the model was trained for."""
     model: Annotated[str, tyro.conf.arg(metavar="NAME|DIR")] = DEFAULT_MODEL
-    """Name of an installed model (gen3r doctor lists them) or a model folder."""
+    """Name of a model (gen3r models list tells them), repository id on the hub, or model folder."""
     device: str = "auto"
     """auto, cpu, cuda or cuda:1; auto takes a GPU if there is one."""
 
@@ -45,7 +46,7 @@ class Reconstruct:
         check_paths(self.images)
         if self.frames is not None and self.frames < 1:
             raise ValueError(f"--frames expects at least 1, got {self.frames}.")
-        folder = resolve_model(self.model)
+        folder = resolve_model(self.model, announce=announce_download).path
 
         from gen3r.cli.device import resolve_device
         from gen3r.cli.views import read_pictures

@@ -14,6 +14,11 @@ def say(line: str = "") -> None:
     sys.stdout.flush()
 
 
+def note(line: str) -> None:
+    """Write one line to stderr, which is no result and no warning."""
+    sys.stderr.write(line + "\n")
+
+
 def warn(line: str) -> None:
     """Write one line to stderr."""
     sys.stderr.write(f"gen3r: warning: {' '.join(line.split())}\n")

@@ -46,6 +46,9 @@ from gen3r.hub.verify import INDEX_SUFFIX, FileReport, absent_shards, verify_fil
 RETRY_PAUSES = (1.0, 4.0, 10.0)
 """Seconds to wait before each further attempt at a download that broke off."""
 
+ABANDONED_SECONDS = 3600.0
+"""A file that nobody has written to for so long will not be finished."""
+
 WEIGHTS = (".safetensors", ".pth")
 """Endings of the files that are large."""
 
@@ -102,6 +105,7 @@ def fetch(
             raise
         if announce is not None:
             announce(plan)
+        discard_abandoned(source.repository)
         check_disk_space(plan)
         transfer(plan, [name for name in plan.files if not name.endswith(WEIGHTS)], pauses)
         check_shards(plan)
@@ -154,6 +158,13 @@ def lock(repository: str) -> Iterator[None]:
         path.parent.mkdir(parents=True, exist_ok=True)
     with WeakFileLock(path):
         yield
+
+
+def discard_abandoned(repository: str) -> None:
+    """Delete what killed processes left of files: huggingface_hub starts such a file again under another name."""
+    for path in (repository_folder(repository) / "blobs").glob("*.incomplete"):
+        if time.time() - path.stat().st_mtime > ABANDONED_SECONDS:
+            path.unlink(missing_ok=True)
 
 
 def transfer(plan: DownloadPlan, names: list[str], pauses: tuple[float, ...]) -> None:

@@ -26,7 +26,9 @@ def plan_download(source: Source, revision: str | None = None) -> DownloadPlan:
     """
     asked = chosen_commit(source, revision, read_record(source.repository)) or revision or "main"
     with explained(source.repository, asked):
-        info = HfApi().model_info(source.repository, revision=asked, files_metadata=True)
+        info = HfApi().model_info(
+            source.repository, revision=asked, files_metadata=True, timeout=constants.HF_HUB_DOWNLOAD_TIMEOUT
+        )
     commit, files = str(info.sha), {}
     for file in info.siblings or ():
         if not any(fnmatch(file.rfilename, pattern) for pattern in source.wanted):

@@ -45,3 +45,8 @@ class DownloadPlan:
     def missing_bytes(self) -> int:
         """Bytes to be fetched; files of equal content count once."""
         return sum({self.files[name].digest: self.files[name].size for name in self.missing}.values())
+
+    @property
+    def total_bytes(self) -> int:
+        """Bytes of the whole snapshot; files of equal content count once."""
+        return sum({file.digest: file.size for file in self.files.values()}.values())
