@@ -14,6 +14,7 @@ PACKAGES = (
     "transformers",
     "accelerate",
     "safetensors",
+    "huggingface_hub",
     "numpy",
     "pillow",
     "av",
@@ -36,12 +37,12 @@ class Doctor:
         say("Packages")
         for name, version in versions.items():
             note = f"  ({OPTIONAL[name]})" if version == ABSENT and name in OPTIONAL else ""
-            say(f"  {name:<13} {version}{note}")
+            say(f"  {name:<15} {version}{note}")
         missing = [name for name, version in versions.items() if version == ABSENT and name not in OPTIONAL]
         say("Devices")
         for line in device_lines() if versions["torch"] != ABSENT else ["unknown without torch"]:
             say(f"  {line}")
-        models = model_lines()
+        models = model_lines() if versions["huggingface_hub"] != ABSENT else []
         say("Models")
         for line in models or ["none"]:
             say(f"  {line}")
@@ -77,14 +78,16 @@ def usable_cores() -> int:
 
 
 def model_lines() -> list[str]:
-    """One line per model that can be named after ``--model``."""
-    from gen3r.hub.registry import DEFAULT_MODEL, present_models
+    """One line per model that is here and can be named after ``--model``."""
+    from gen3r.hub.inventory import inventory
+    from gen3r.hub.registry import DEFAULT_MODEL
 
-    lines = []
-    for name, folder in present_models().items():
-        megabytes = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) / 1e6
-        lines.append(f"{name:<8} {megabytes:.0f} MB in {folder}{' (default)' if name == DEFAULT_MODEL else ''}")
-    return lines
+    return [
+        f"{state.entry.name:<8} {state.bytes_on_disk / 1e6:.0f} MB in {state.folder}"
+        f"{' (default)' if state.entry.name == DEFAULT_MODEL else ''}"
+        for state in inventory()
+        if state.entry.whole and state.status in ("shipped", "complete")
+    ]
 
 
 def advice(missing: list[str], *, has_model: bool) -> list[str]:

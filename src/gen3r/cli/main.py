@@ -10,6 +10,7 @@ from gen3r.cli.errors import report_user_errors
 from gen3r.cli.evaluate import Eval
 from gen3r.cli.export import Export
 from gen3r.cli.generate import Generate
+from gen3r.cli.models import Models
 from gen3r.cli.reconstruct import Reconstruct
 from gen3r.cli.synth import Synth
 from gen3r.cli.train import Train
@@ -21,6 +22,7 @@ Command = (
     | Annotated[Train, tyro.conf.subcommand("train")]
     | Annotated[Eval, tyro.conf.subcommand("eval")]
     | Annotated[Export, tyro.conf.subcommand("export")]
+    | Annotated[Models, tyro.conf.subcommand("models")]
     | Annotated[Doctor, tyro.conf.subcommand("doctor")]
 )
 

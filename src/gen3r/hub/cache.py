@@ -15,8 +15,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from huggingface_hub import constants
-
 RECORD_FILE = "gen3r.json"
 RECORD_FORMAT = 1
 
@@ -41,9 +39,16 @@ class RepositoryRecord:
     """Files of each complete snapshot, by commit and by path in the repository."""
 
 
+def cache_folder() -> Path:
+    """The folder of huggingface_hub's cache, as its environment variables say; it need not exist."""
+    from huggingface_hub import constants  # not above: gen3r --help and gen3r doctor answer without it
+
+    return Path(constants.HF_HUB_CACHE).expanduser()
+
+
 def repository_folder(repository: str) -> Path:
     """The folder of a repository (``owner/name``) in huggingface_hub's cache; it need not exist."""
-    return Path(constants.HF_HUB_CACHE).expanduser() / f"models--{repository.replace('/', '--')}"
+    return cache_folder() / f"models--{repository.replace('/', '--')}"
 
 
 def snapshot_folder(repository: str, commit: str) -> Path:

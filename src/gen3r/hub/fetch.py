@@ -23,6 +23,7 @@ from huggingface_hub.utils import WeakFileLock, tqdm
 from gen3r.hub.cache import (
     KnownFile,
     RepositoryRecord,
+    cache_folder,
     cached_files,
     cached_ref,
     discard,
@@ -153,7 +154,7 @@ def adopt(source: Source, revision: str | None) -> Path:
 @contextmanager
 def lock(repository: str) -> Iterator[None]:
     """Hold a repository of the cache for this process alone."""
-    path = Path(constants.HF_HUB_CACHE).expanduser() / ".locks" / repository_folder(repository).name / "gen3r.lock"
+    path = cache_folder() / ".locks" / repository_folder(repository).name / "gen3r.lock"
     with explained(repository):
         path.parent.mkdir(parents=True, exist_ok=True)
     with WeakFileLock(path):

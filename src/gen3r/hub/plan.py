@@ -9,7 +9,7 @@ from pathlib import Path
 
 from huggingface_hub import HfApi, constants
 
-from gen3r.hub.cache import KnownFile, RepositoryRecord, read_record, repository_folder, snapshot_folder
+from gen3r.hub.cache import KnownFile, RepositoryRecord, cache_folder, read_record, repository_folder, snapshot_folder
 from gen3r.hub.fetch_errors import ModelFetchError, explained
 from gen3r.hub.sizes import in_gigabytes
 from gen3r.hub.source import DownloadPlan, Source
@@ -72,7 +72,7 @@ def check_disk_space(plan: DownloadPlan) -> None:
 
 def free_bytes() -> int:
     """Free bytes on the disk of huggingface_hub's cache."""
-    folder = Path(constants.HF_HUB_CACHE).expanduser().absolute()
+    folder = cache_folder().absolute()
     while not folder.exists():
         folder = folder.parent
     return shutil.disk_usage(folder).free
