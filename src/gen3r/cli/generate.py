@@ -1,18 +1,17 @@
 """``gen3r generate``: views, words and cameras to a scene folder."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
 
 import tyro
 
-from gen3r.cli.download import announce_download
 from gen3r.cli.input_paths import check_paths
+from gen3r.cli.model_options import ModelOptions, SpeedOptions
 from gen3r.cli.seeds import check_seed
 from gen3r.cli.sizes import parse_size
 from gen3r.cli.terminal import progress_bar, say, working
-from gen3r.hub.registry import DEFAULT_MODEL, resolve_model
 from gen3r.scene.export.output_folder import check_output_folder
 
 FREE = "free"
@@ -52,10 +51,10 @@ class Generate:
     out, what suits the model."""
     seed: int = 0
     """Same seed, same scene."""
-    model: Annotated[str, tyro.conf.arg(metavar="NAME|DIR")] = DEFAULT_MODEL
-    """Name of a model (gen3r models list tells them), repository id on the hub, or model folder."""
-    device: str = "auto"
-    """auto, cpu, cuda or cuda:1; auto takes a GPU if there is one."""
+    how: ModelOptions = field(default_factory=ModelOptions)
+    """Which model, where, and how exactly."""
+    speed: SpeedOptions = field(default_factory=SpeedOptions)
+    """What to trade for speed."""
 
     def run(self) -> None:
         """Check everything cheap first, then load, generate and write.
@@ -72,17 +71,15 @@ class Generate:
                 "expected at least one VIEW or a --prompt, got neither; name a picture or say what to see."
             )
         check_seed(self.seed)
-        folder = resolve_model(self.model, announce=announce_download).path
+        folder = self.how.find()
 
         from gen3r.cli.camera_paths import resolve_cameras
-        from gen3r.cli.device import resolve_device
         from gen3r.cli.views import read_pictures, view_frames
-        from gen3r.pipeline import Gen3RPipeline
         from gen3r.scene.export.folder import write_scene_folder
 
-        device = resolve_device(self.device)
+        acceleration, parallel = self.speed.acceleration(), self.speed.join()
         with working("Loading the model"):
-            pipeline = Gen3RPipeline.from_pretrained(folder, device=device)
+            pipeline = self.how.load(folder, acceleration=acceleration, parallel=parallel)
         grid = pipeline.grid(self.frames, size)
         inputs = read_pictures(self.views, size=grid.size, max_frames=grid.frames)
         at = view_frames(inputs, self.at, grid.frames)
@@ -108,6 +105,11 @@ class Generate:
                 callback=advance,
             )
         generated = time.perf_counter()
+        if parallel is not None:
+            leads = parallel.leader
+            parallel.close()
+            if not leads:
+                return
         with working("Writing the files"):
             write_scene_folder(
                 scene,

@@ -1,17 +1,16 @@
 """``gen3r reconstruct``: pictures to depth, cameras and points by VGGT alone."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
 import tyro
 
-from gen3r.cli.download import announce_download
 from gen3r.cli.input_paths import check_paths
+from gen3r.cli.model_options import ModelOptions
 from gen3r.cli.sizes import parse_size
 from gen3r.cli.terminal import say, working
-from gen3r.hub.registry import DEFAULT_MODEL, resolve_model
 from gen3r.scene.export.output_folder import check_output_folder
 
 
@@ -27,10 +26,8 @@ class Reconstruct:
     """Use at most this many frames of a video or folder, evenly spread. Left out, what the model was trained for."""
     size: Annotated[str | None, tyro.conf.arg(metavar="HxW")] = None
     """Height and width in pixels, such as 224x224. Left out, what the model was trained for."""
-    model: Annotated[str, tyro.conf.arg(metavar="NAME|DIR")] = DEFAULT_MODEL
-    """Name of a model (gen3r models list tells them), repository id on the hub, or model folder."""
-    device: str = "auto"
-    """auto, cpu, cuda or cuda:1; auto takes a GPU if there is one."""
+    how: ModelOptions = field(default_factory=ModelOptions)
+    """Which model, where, and how exactly."""
 
     def run(self) -> None:
         """Check everything cheap first, then load, reconstruct and write.
@@ -46,16 +43,13 @@ class Reconstruct:
         check_paths(self.images)
         if self.frames is not None and self.frames < 1:
             raise ValueError(f"--frames expects at least 1, got {self.frames}.")
-        folder = resolve_model(self.model, announce=announce_download).path
+        folder = self.how.find()
 
-        from gen3r.cli.device import resolve_device
         from gen3r.cli.views import read_pictures
-        from gen3r.pipeline import Gen3RPipeline
         from gen3r.scene.export.folder import write_scene_folder
 
-        device = resolve_device(self.device)
         with working("Loading the model"):
-            pipeline = Gen3RPipeline.from_pretrained(folder, device=device)
+            pipeline = self.how.load(folder)
         grid = pipeline.grid(1, size)
         inputs = read_pictures(self.images, size=grid.size, max_frames=self.frames or pipeline.config.frames)
         loaded = time.perf_counter()
