@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import mmap
 import pickle
 import struct
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -23,6 +25,7 @@ _TYPES = {
     "F8_E4M3": torch.float8_e4m3fn, "F8_E5M2": torch.float8_e5m2, "I64": torch.int64, "I32": torch.int32,
     "I16": torch.int16, "I8": torch.int8, "U8": torch.uint8, "BOOL": torch.bool,
 }  # fmt: skip
+_OWN_PAGES = 2**20
 TYPE_NAMES = {dtype: name for name, dtype in _TYPES.items()}
 """How safetensors calls torch's types."""
 
@@ -169,20 +172,36 @@ def open_pickled(path: Path) -> dict[str, StoredTensor]:
     }
 
 
+def _allocate(shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
+    """Uninitialised memory. Large tensors get pages of their own, which the system has back as soon as they are freed:
+    the allocator's heap would be left with a hole for each tensor that changes its type on the way."""
+    nbytes = torch.Size(shape).numel() * dtype.itemsize
+    if nbytes < _OWN_PAGES:
+        return torch.empty(shape, dtype=dtype)
+    return torch.frombuffer(mmap.mmap(-1, nbytes), dtype=dtype).view(shape)
+
+
 def _stored(path: Path, name: str, record: Mapping, data: int) -> StoredTensor:
     shape, dtype, offset = tuple(record["shape"]), _TYPES[record["dtype"]], data + record["data_offsets"][0]
+    return StoredTensor(
+        name=name,
+        file=path,
+        offset=offset,
+        shape=shape,
+        dtype=dtype,
+        read=partial(_read, path, name, offset, shape, dtype),
+    )
 
-    def read() -> Tensor:
-        tensor = torch.empty(shape, dtype=dtype)
-        with path.open("rb", buffering=0) as file:
-            file.seek(offset)
-            view = memoryview(cast(Any, tensor.reshape(-1).view(torch.uint8).numpy()))
-            done = 0
-            while done < len(view):
-                count = file.readinto(view[done:])
-                if not count:
-                    raise ModelFolderError(f"{path} ends inside {name}; the file changed while it was read.")
-                done += count
-        return tensor
 
-    return StoredTensor(name=name, file=path, offset=offset, shape=shape, dtype=dtype, read=read)
+def _read(path: Path, name: str, offset: int, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
+    tensor = _allocate(shape, dtype)
+    with path.open("rb", buffering=0) as file:
+        file.seek(offset)
+        view = memoryview(cast(Any, tensor.reshape(-1).view(torch.uint8).numpy()))
+        done = 0
+        while done < len(view):
+            count = file.readinto(view[done:])
+            if not count:
+                raise ModelFolderError(f"{path} ends inside {name}; the file changed while it was read.")
+            done += count
+    return tensor

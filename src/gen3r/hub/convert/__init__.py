@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from torch import Tensor, nn
 
@@ -38,13 +39,25 @@ class KeyTable:
     def to_ours(self, name: str) -> str | None:
         """Our name of an official one; None if it is one of the ignored."""
         name = name.removeprefix(self.prefix)
-        if any(_starts(name, ignored) for ignored in self.ignored):
+        if any(prefix in self._ignored for prefix in _prefixes(name)):
             return None
-        return _replace(name, self.pairs)
+        return _replace(name, self._to_ours)
 
     def to_official(self, name: str) -> str:
         """The official name of one of ours."""
-        return self.prefix + _replace(name, ((ours, official) for official, ours in self.pairs))
+        return self.prefix + _replace(name, self._to_official)
+
+    @cached_property
+    def _to_ours(self) -> dict[str, str]:
+        return dict(self.pairs)
+
+    @cached_property
+    def _to_official(self) -> dict[str, str]:
+        return {ours: official for official, ours in self.pairs}
+
+    @cached_property
+    def _ignored(self) -> frozenset[str]:
+        return frozenset(self.ignored)
 
     def within(self, part: str) -> KeyTable:
         """The table for a network that holds this one's as ``part``."""
@@ -101,13 +114,15 @@ def _origin(tensors: Mapping[str, Tensor | StoredTensor]) -> str:
     return str(first.file.parent) if isinstance(first, StoredTensor) else "the checkpoint"
 
 
-def _starts(name: str, prefix: str) -> bool:
-    return name == prefix or name.startswith(prefix + ".")
+def _prefixes(name: str) -> Iterator[str]:
+    """The name and its prefixes that end at a dot, the longest first."""
+    while name:
+        yield name
+        name = name.rpartition(".")[0]
 
 
-def _replace(name: str, pairs: Iterable[tuple[str, str]]) -> str:
-    fitting = [(old, new) for old, new in pairs if _starts(name, old)]
-    if not fitting:
-        return name
-    old, new = max(fitting, key=lambda pair: len(pair[0]))
-    return new + name.removeprefix(old)
+def _replace(name: str, pairs: Mapping[str, str]) -> str:
+    for prefix in _prefixes(name):
+        if prefix in pairs:
+            return pairs[prefix] + name.removeprefix(prefix)
+    return name

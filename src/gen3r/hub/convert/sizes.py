@@ -193,6 +193,6 @@ def _agreeing(values: Mapping[str, Any], config: Any, json_of: Callable[[Any], d
     for name, seen in json_of(config).items():
         if not name.startswith("_") and values.get(name, seen) != seen:
             raise ModelFolderError(
-                f"the config says {name} = {values[name]!r}, the tensors {seen!r}; fetch both again."
+                f"the config says {name} is {values[name]!r}, the tensors {seen!r}; fetch both again."
             )
     return config
