@@ -16,6 +16,7 @@ from gen3r.models.transformer import JointTransformer, TransformerConfig
 from gen3r.models.vae import LinearShortcutVAE, VAEConfig
 from gen3r.models.vggt import VGGT, VGGTConfig
 from gen3r.pipeline import Gen3RPipeline, PipelineConfig
+from gen3r.pipeline.memory import MemoryProfile
 
 SIDE, FRAMES, TEXT_LENGTH = 112, 5, 8
 
@@ -40,7 +41,9 @@ def tiny_image_encoder(width: int) -> ImageEncoder:
     return ImageEncoder(CLIPVisionModel(config))
 
 
-def build_pipeline(seed: int = 0, *, image_dim: int | None = None, **conditioning: bool) -> Gen3RPipeline:
+def build_pipeline(
+    seed: int = 0, *, image_dim: int | None = None, memory: MemoryProfile | None = None, **conditioning: object
+) -> Gen3RPipeline:
     torch.manual_seed(seed)
     vae_config = VAEConfig(
         base_dim=4, decoder_base_dim=4, dim_mult=(1, 1, 1, 1), num_res_blocks=1, latents_mean=(0.1,) * 16,
@@ -81,7 +84,7 @@ def build_pipeline(seed: int = 0, *, image_dim: int | None = None, **conditionin
         far=1e6, max_travel=0.5,
         conditioning=ConditioningConfig(rays_at_latent_size=True, **conditioning),
     )  # fmt: skip
-    return Gen3RPipeline(networks, config)
+    return Gen3RPipeline(networks, config, memory=memory)
 
 
 @pytest.fixture(scope="session")

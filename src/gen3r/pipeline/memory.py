@@ -105,10 +105,10 @@ PROFILES: Mapping[int, MemoryProfile] = {
     8: MemoryProfile(
         name="8",
         notes="Each network comes while it works; transformer and text encoder block by block, the text encoder stored "
-        "in eight bits to fit the host memory of such computers; one frame per call of VGGT's heads.",
+        "in eight bits to fit the host memory of such computers.",
         residence=_everywhere("visits", transformer="streams", text_encoder="streams"),
         float8=frozenset({TEXT_ENCODER}),
-        head_frames=1,
+        head_frames=2,
     ),
     12: MemoryProfile(
         name="12",

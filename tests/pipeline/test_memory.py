@@ -1,0 +1,152 @@
+"""Memory profiles: the same scenes by other ways."""
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+import torch
+
+from gen3r.conditioning.text_cache import CachedTextEncoder, TextCache
+from gen3r.hub.load import TEXT_ENCODER, TRANSFORMER
+from gen3r.latents.grid import LatentGrid
+from gen3r.pipeline import Gen3RPipeline
+from gen3r.pipeline.decode import eight_bit
+from gen3r.pipeline.memory import NETWORKS, PROFILES, MemoryProfile, profile_for
+from gen3r.scene.scene import Scene
+
+from .conftest import SIDE, build_pipeline
+from .live import peak_bytes
+
+CPU = torch.device("cpu")
+CALL = {"prompt": "a red ball", "cameras": "orbit", "guidance": 3.0, "generator": 1}
+EIGHT_BIT = frozenset({TRANSFORMER, TEXT_ENCODER})
+
+
+def equal(first: Scene, second: Scene) -> bool:
+    return all(torch.equal(getattr(first, name), getattr(second, name)) for name in ("rgb", "depth", "points", "mask"))
+
+
+def whole(profile: MemoryProfile) -> MemoryProfile:
+    return dataclasses.replace(profile, float8=frozenset())
+
+
+@pytest.fixture(scope="module")
+def expected() -> Scene:
+    photo = torch.rand(3, SIDE, SIDE, generator=torch.Generator().manual_seed(7))
+    return build_pipeline()([photo], **CALL)
+
+
+@pytest.mark.parametrize("size", PROFILES)
+def test_profiles_give_the_same_scene_bit_by_bit(photo, expected: Scene, size: int) -> None:
+    pipeline = build_pipeline(memory=whole(PROFILES[size]))
+    scene = pipeline([photo], **CALL)
+    assert equal(scene, expected)
+    assert scene.provenance["settings"]["memory"] == str(size)
+
+
+def test_both_branches_in_one_batch_stay_close(photo, expected: Scene) -> None:
+    scene = build_pipeline(memory=dataclasses.replace(PROFILES[80], guidance="batch"))([photo], **CALL)
+    torch.testing.assert_close(scene.depth, expected.depth, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("narrow", [frozenset({TEXT_ENCODER}), EIGHT_BIT])
+def test_eight_bits_stay_close(photo, expected: Scene, narrow: frozenset[str]) -> None:
+    scene = build_pipeline(memory=dataclasses.replace(PROFILES[16], float8=narrow))([photo], **CALL)
+    error = (scene.points - expected.points).norm() / expected.points.norm()
+    assert 0 < error < 0.05
+    assert (scene.rgb.float() - expected.rgb.float()).abs().mean() < 4
+
+
+def test_streaming_and_eight_bits_go_together(photo) -> None:
+    visiting, streaming = (
+        build_pipeline(memory=dataclasses.replace(profile, float8=EIGHT_BIT)) for profile in (PROFILES[16], PROFILES[8])
+    )
+    assert equal(visiting([photo], **CALL), streaming([photo], **CALL))
+
+
+def test_half_precision_stays_close(photo, expected: Scene) -> None:
+    plain = build_pipeline().to("cpu", torch.bfloat16)
+    pipeline = Gen3RPipeline(plain.networks, plain.config, memory=PROFILES[8], device="cpu")
+    scene = pipeline([photo], **CALL)
+    assert next(pipeline.geometry.vggt.parameters()).dtype == torch.float32
+    assert all(torch.isfinite(values).all() for values in (scene.depth, scene.points, scene.cameras.extrinsics))
+    assert (scene.rgb.float() - expected.rgb.float()).abs().mean() < 8
+    assert (scene.points - expected.points).norm() < 0.2 * expected.points.norm()
+
+
+def test_a_cached_prompt_needs_no_text_encoder(photo, expected: Scene, tmp_path: Path) -> None:
+    loads = []
+
+    def cached(profile: MemoryProfile | None) -> Gen3RPipeline:
+        plain = build_pipeline()
+        cache = TextCache(tmp_path, "tiny", plain.text.length)
+        text = CachedTextEncoder(cache, lambda: loads.append(1) or plain.text)
+        return Gen3RPipeline(dataclasses.replace(plain.networks, text=text), plain.config, memory=profile)
+
+    for profile in (whole(PROFILES[8]), PROFILES[16], None):
+        pipeline = cached(profile)
+        assert equal(pipeline([photo], **CALL), expected)
+        assert not list(pipeline.text.parameters())
+    assert len(loads) == 1
+    cached(PROFILES[8])([photo], "another", generator=1)
+    assert len(loads) == 2
+
+
+def test_a_pipeline_with_a_profile_is_saved_whole_or_not_at_all(photo, expected: Scene, tmp_path: Path) -> None:
+    pipeline = build_pipeline(memory=whole(PROFILES[8]))
+    assert equal(pipeline([photo], **CALL), expected)
+    pipeline.save_pretrained(tmp_path / "model")
+    assert equal(pipeline([photo], **CALL), expected)
+    assert equal(Gen3RPipeline.from_pretrained(tmp_path / "model")([photo], **CALL), expected)
+    with pytest.raises(ValueError, match="text_encoder in eight bits under memory profile 8"):
+        build_pipeline(memory=PROFILES[8]).save_pretrained(tmp_path / "narrow")
+
+
+def test_a_pipeline_with_a_profile_does_not_move() -> None:
+    pipeline = build_pipeline(memory=PROFILES[12])
+    assert pipeline.device == CPU
+    with pytest.raises(ValueError, match="without memory profile to move, got profile 12"):
+        pipeline.to("cpu")
+
+
+def test_placements_put_on_the_device_what_stays_there() -> None:
+    for profile in PROFILES.values():
+        placements = profile.placements("cuda:1")
+        assert set(placements) == set(NETWORKS)
+        for name, placement in placements.items():
+            stays = profile.residence[name] == "device"
+            assert placement.device == (torch.device("cuda:1") if stays else CPU)
+        assert placements[TRANSFORMER].dtype == torch.bfloat16
+        assert placements["vggt"].dtype is placements["geometry_adapter"].dtype is None
+
+
+def test_profiles_without_sense_are_refused() -> None:
+    with pytest.raises(ValueError, match="where each network lives"):
+        MemoryProfile(name="none", notes="", residence={"vae": "cpu"})
+    with pytest.raises(ValueError, match="eight bits, got vae"):
+        dataclasses.replace(PROFILES[8], float8=frozenset({"vae"}))
+
+
+def test_a_device_without_memory_of_its_own_has_no_profile() -> None:
+    assert profile_for("cpu") is None
+
+
+def test_decoding_holds_no_more_for_longer_clips() -> None:
+    """On the device, that is beside results: latents and camera tokens alone grow with the frames."""
+    pipeline = build_pipeline()
+    latents = torch.randn(1, 16, 6, SIDE // 8, SIDE // 8, generator=torch.Generator().manual_seed(0))
+    grid = LatentGrid(21, SIDE, SIDE)
+    aside = torch.device("meta")
+
+    def frames_of(part: torch.Tensor) -> None:
+        for chunk in pipeline.appearance.stream_decode(part):
+            eight_bit(chunk).to(aside)
+
+    def geometry_of(part: torch.Tensor) -> None:
+        pipeline.geometry.decode(part, grid.token_grid, grid.size, 2, aside)
+
+    added = latents[:, :, 3:].numel() * latents.element_size()
+    for work in (frames_of, geometry_of):
+        short, long = peak_bytes(work, latents[:, :, :3]), peak_bytes(work, latents)
+        assert long - short <= 3 * added
+        assert added < 0.1 * short
