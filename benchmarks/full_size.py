@@ -13,7 +13,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import product
 from pathlib import Path
 from typing import Any, Literal
@@ -52,7 +52,7 @@ class Common:
         """Begin to measure; the result writes the file anew with each state of the results."""
         if self.threads is not None:
             torch.set_num_threads(self.threads)
-        known = circumstances(kind, torch.device(self.device))
+        known = circumstances(kind, torch.device(self.device)) | {"settings": {**asdict(self), "out": self.out.name}}
         return lambda results: write({**known, "results": results}, self.out)
 
 
@@ -140,9 +140,7 @@ def train(options: Train) -> None:
 def main() -> None:
     """See the top of this file."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
-    options = tyro.extras.subcommand_cli_from_dict(
-        {"run": Run, "train": Train, "table": Table}, description=__doc__
-    )
+    options = tyro.extras.subcommand_cli_from_dict({"run": Run, "train": Train, "table": Table}, description=__doc__)
     if isinstance(options, Run):
         run(options)
     elif isinstance(options, Train):

@@ -94,6 +94,8 @@ def measure_generation(asked: Generation, report: Callable[[dict[str, Any]], Non
     total = time.perf_counter() - started
     watch.close()
     tell("total_seconds", round(total, 4))
+    ceiling = max(ceiling, matmul_ceiling(asked.device, _working_type(asked)), key=lambda each: each.flops_per_second)
+    tell("ceiling", asdict(ceiling))
     tell("stages", _stages(watch.watched, scene, flops, total))
     tell("denoising", _denoising(marks, watch.watched["transformer"], asked.sampling, flops, ceiling))
     tell("memory_gib", _memory(watch))

@@ -29,6 +29,8 @@ BUFFERS: Mapping[str, Callable[[Tensor], Tensor]] = {
     "mask_token": torch.zeros_like,
 }
 """Values of the buffers that networks have beside their parameters, by their own name."""
+POOL = 4_194_301
+"""Random numbers drawn for a network, used over and over; a prime, so that no two rows of a matrix are alike."""
 PROMPT = "temple"
 """A word the tokenizer knows; every prompt fills all its rows, with padding."""
 
@@ -54,30 +56,36 @@ def random_network(build: Callable[[], AnyModule], place: Place, seed: int = 0) 
     with torch.device("meta"):
         made = build()
     generator = torch.Generator(place.device).manual_seed(seed)
+    pool = torch.randn(POOL, device=place.device, dtype=place.dtype, generator=generator)
     placed: dict[Tensor, nn.Parameter] = {}  # tied parameters stay tied
     for module in made.modules():
         for name, parameter in module._parameters.items():
             if parameter is None:
                 continue
             if parameter not in placed:
-                placed[parameter] = nn.Parameter(_values(name, parameter, place, generator), requires_grad=False)
+                placed[parameter] = nn.Parameter(_values(name, parameter, place, pool), requires_grad=False)
             module._parameters[name] = placed[parameter]
         for name, buffer in module._buffers.items():
             if buffer is None:
                 continue
             if name not in BUFFERS:
-                raise ValueError(f"expected one of the buffers {sorted(BUFFERS)}, got {name}; add its value to BUFFERS.")
+                raise ValueError(
+                    f"expected one of the buffers {sorted(BUFFERS)}, got {name}; add its value to BUFFERS."
+                )
             module._buffers[name] = BUFFERS[name](torch.empty(buffer.shape, dtype=buffer.dtype)).to(place.device)
     return made.eval()
 
 
-def _values(name: str, like: Tensor, place: Place, generator: torch.Generator) -> Tensor:
+def _values(name: str, like: Tensor, place: Place, pool: Tensor) -> Tensor:
     values = torch.empty(like.shape, device=place.device, dtype=place.dtype)
     if name == "gamma" or (like.ndim == 1 and name == "weight"):
         return values.fill_(1.0)
     if like.ndim == 1:
         return values.zero_()
-    return values.normal_(std=(like.numel() / len(like)) ** -0.5, generator=generator)
+    gain = (like.numel() / len(like)) ** -0.5
+    for part in values.view(-1).split(len(pool)):
+        torch.mul(pool[: len(part)], gain, out=part)
+    return values
 
 
 def parameter_count(network: nn.Module) -> int:

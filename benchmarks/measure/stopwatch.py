@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,6 +11,8 @@ from typing import Any
 import torch
 from measure.ceiling import synchronize
 from torch import nn
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(kw_only=True)
@@ -64,8 +67,10 @@ class Stopwatch:
     def _leave(self, name: str) -> None:
         synchronize(self.device)
         seen = self.watched[name]
-        seen.seconds += time.perf_counter() - self._started.pop(name)
+        seconds = time.perf_counter() - self._started.pop(name)
+        seen.seconds += seconds
         seen.calls += 1
+        logger.info("%s: %.3f s", name, seconds)
         seen.peak_bytes = max(seen.peak_bytes, self._take_peak())
 
     def _take_peak(self) -> int:
