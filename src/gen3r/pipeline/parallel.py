@@ -36,6 +36,8 @@ def _guidance_ranks(ranks: int) -> tuple[int, int]:
 
 
 def _context_ranks(ranks: int) -> tuple[int, int]:
+    if ranks < 2:
+        raise ValueError(f"expected at least 2 processes to share the tokens, got {ranks}.")
     return 1, ranks
 
 
@@ -137,7 +139,7 @@ class Parallel:
             distributed.destroy_process_group()
 
 
-def setup_parallel(kind: ParallelKind, *, timeout: timedelta = timedelta(minutes=30)) -> Parallel:
+def setup_parallel(kind: ParallelKind | str, *, timeout: timedelta = timedelta(minutes=30)) -> Parallel:
     """Join the processes that ``torchrun`` started; every one of them calls this, once.
 
     Args:
@@ -150,6 +152,7 @@ def setup_parallel(kind: ParallelKind, *, timeout: timedelta = timedelta(minutes
     """
     if kind not in PARALLEL_KINDS:
         raise ValueError(f"expected one of {sorted(PARALLEL_KINDS)} as the kind of parallelism, got {kind!r}.")
+    divide = PARALLEL_KINDS[cast(ParallelKind, kind)]
     started_here = not distributed.is_initialized()
     if started_here and not {"RANK", "WORLD_SIZE"} <= os.environ.keys():
         raise ValueError(
@@ -157,7 +160,7 @@ def setup_parallel(kind: ParallelKind, *, timeout: timedelta = timedelta(minutes
             "`torchrun --nproc-per-node 2 -m gen3r ...`."
         )
     ranks = int(os.environ["WORLD_SIZE"]) if started_here else distributed.get_world_size()
-    branches, sharers = PARALLEL_KINDS[kind](ranks)
+    branches, sharers = divide(ranks)
     device = torch.device("cpu")
     if torch.cuda.is_available():
         device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
@@ -179,7 +182,8 @@ def _check_shareable(transformer: JointTransformer) -> None:
             "a first-block cache decides from the tokens it sees, so processes that share tokens would disagree; "
             "use the step cache 'mag' or 'taylorseer' with shared tokens."
         )
-    backend = AttentionBackendName(_AttentionBackendRegistry.get_active_backend()[0])
+    chosen = cast(Any, transformer.blocks[0]).attn1.processor._attention_backend
+    backend = AttentionBackendName(chosen or _AttentionBackendRegistry.get_active_backend()[0])
     if not _AttentionBackendRegistry._is_context_parallel_available(backend):
         shareable = sorted(_AttentionBackendRegistry._supports_context_parallel)
         raise ValueError(f"attention backend {backend.value!r} cannot share tokens; use one of {shareable}.")

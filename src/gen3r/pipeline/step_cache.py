@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, cast
+from typing import Any, Literal, Protocol, cast, runtime_checkable
 
 import torch
 from diffusers import FirstBlockCacheConfig, MagCacheConfig, TaylorSeerCacheConfig
@@ -22,6 +22,7 @@ from gen3r.models.transformer import JointTransformer
 StepCacheName = Literal["first_block", "mag", "taylorseer"]
 
 
+@runtime_checkable
 class StepCache(Protocol):
     """Settings of one method."""
 
