@@ -2,9 +2,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from huggingface_hub import constants
 
-from hub.hub_server import HubServer
+from hub.hub_server import HubServer, point_to, use_cache
 from hub.standin import build_standin, build_standin_vggt
 
 Serve = Callable[[dict[str, Path]], HubServer]
@@ -24,12 +23,9 @@ def standin_vggt(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty cache of huggingface_hub, which read its environment when it was imported."""
-    folder = tmp_path / "hub"
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(folder))
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-    monkeypatch.setattr(constants, "HF_HUB_DISABLE_PROGRESS_BARS", True)
-    return folder
+    """An empty cache of huggingface_hub."""
+    use_cache(tmp_path / "hub", monkeypatch)
+    return tmp_path / "hub"
 
 
 @pytest.fixture
@@ -47,9 +43,3 @@ def serve(cache: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve]:
     yield start
     for server in servers:
         server.__exit__(None, None, None)
-
-
-def point_to(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What ``HF_ENDPOINT`` does before the import."""
-    monkeypatch.setattr(constants, "ENDPOINT", endpoint)
-    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", endpoint + "/{repo_id}/resolve/{revision}/{filename}")

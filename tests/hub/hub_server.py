@@ -20,6 +20,9 @@ from types import TracebackType
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+import pytest
+from huggingface_hub import constants
+
 LARGE = (".safetensors", ".pth")
 """Endings of the files in large file storage, whose hash is a SHA-256."""
 
@@ -229,3 +232,15 @@ class _Handler(BaseHTTPRequestHandler):
         headers = {"X-Error-Code": code} if code else {}
         headers |= {"X-Repo-Commit": commit} if commit else {}
         self.send(status, b'{"error": "refused"}', headers | {"Content-Type": "application/json"})
+
+
+def use_cache(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What ``HF_HUB_CACHE`` and ``HF_HUB_OFFLINE=0`` do: huggingface_hub reads its environment once, at the import."""
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(folder))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+
+
+def point_to(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What ``HF_ENDPOINT`` does."""
+    monkeypatch.setattr(constants, "ENDPOINT", endpoint)
+    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", endpoint + "/{repo_id}/resolve/{revision}/{filename}")

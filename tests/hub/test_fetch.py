@@ -1,7 +1,6 @@
 """Downloads through a hub on loopback: whatever goes wrong, a correct model or a clear error, and a good next run."""
 
 import hashlib
-import json
 import os
 import shutil
 import subprocess
@@ -10,18 +9,20 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from huggingface_hub import constants
+import torch
+from huggingface_hub import constants, scan_cache_dir, snapshot_download
 
 from gen3r.hub.cache import read_record, repository_folder, write_record
+from gen3r.hub.entries import MODELS
 from gen3r.hub.fetch import fetch
 from gen3r.hub.fetch_errors import ModelFetchError
-from gen3r.hub.registry import source_of
+from gen3r.hub.registry import resolve_model, source_of
 from gen3r.hub.source import DownloadPlan, Source
-from hub.conftest import Serve, point_to
-from hub.hub_server import Faults, HubServer
-from hub.standin import build_standin
+from gen3r.pipeline import Gen3RPipeline
+from hub.conftest import Serve
+from hub.hub_server import Faults, HubServer, point_to
 
-REPOSITORY = "JaceyH919/Gen3R"
+REPOSITORY, VGGT = "JaceyH919/Gen3R", "facebook/VGGT-1B"
 SHARD = "transformer/diffusion_pytorch_model-00002-of-00003.safetensors"
 INDEX = "transformer/diffusion_pytorch_model.safetensors.index.json"
 NO_PAUSES = (0.0, 0.0, 0.0)
@@ -124,7 +125,7 @@ def test_faults_are_told_and_do_not_poison_the_next_run(
     hub.faults = faults
     with pytest.raises(ModelFetchError, match=said):
         fetch(source, pauses=NO_PAUSES)
-    with pytest.raises(ModelFetchError, match="not (complete )?in the cache"):
+    with pytest.raises(ModelFetchError, match=r"not (complete )?in the cache"):
         fetch(source, local_files_only=True)
     assert leftovers(cache) == []
     hub.faults = Faults()
@@ -146,7 +147,10 @@ def test_only_the_damaged_file_is_fetched_again(serve: Serve, standin: Path, sou
     ("spoil", "said"),
     [
         (lambda folder: (folder / SHARD).unlink(), f"incomplete: {INDEX} names {SHARD}"),
-        (lambda folder: os.truncate(folder / SHARD, 5000), f"damaged as published: {SHARD} .*by its safetensors header"),
+        (
+            lambda folder: os.truncate(folder / SHARD, 5000),
+            f"damaged as published: {SHARD} .*by its safetensors header",
+        ),
         (lambda folder: (folder / INDEX).write_text("{}"), f"damaged as published: {INDEX} .*weight_map"),
         (lambda folder: shutil.rmtree(folder / "wan_vae"), "expected wan_vae/config.json, .*found none"),
     ],
@@ -160,7 +164,7 @@ def test_a_repository_that_is_not_whole_is_refused_until_it_is(
     spoil(theirs)
     with pytest.raises(ModelFetchError, match=said):
         fetch(source)
-    with pytest.raises(ModelFetchError, match="not (complete )?in the cache|damaged as published|names shards"):
+    with pytest.raises(ModelFetchError, match=r"not (complete )?in the cache|damaged as published|names shards"):
         fetch(source, local_files_only=True)
     hub.repositories[REPOSITORY] = standin
     assert content(fetch(source)) == content(standin)
@@ -219,7 +223,7 @@ def test_offline_uses_what_is_there_and_says_what_is_not(
 ) -> None:
     hub = serve({REPOSITORY: standin})
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
-    with pytest.raises(ModelFetchError, match="is not in the cache .*gen3r models download"):
+    with pytest.raises(ModelFetchError, match=r"is not in the cache .*gen3r models download"):
         fetch(source)
     assert hub.requests == []
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
@@ -231,8 +235,6 @@ def test_offline_uses_what_is_there_and_says_what_is_not(
 def test_what_another_program_fetched_is_used_once_it_is_checked(
     serve: Serve, standin: Path, source: Source, cache: Path
 ) -> None:
-    from huggingface_hub import snapshot_download
-
     serve({REPOSITORY: standin})
     theirs = Path(snapshot_download(REPOSITORY))
     assert fetch(source, local_files_only=True) == theirs
@@ -347,8 +349,6 @@ def test_a_killed_download_is_gone_on_with(serve: Serve, standin: Path, cache: P
 
 
 def test_the_cache_of_huggingface_hub_stays_in_order(serve: Serve, standin: Path, source: Source, cache: Path) -> None:
-    from huggingface_hub import scan_cache_dir
-
     serve({REPOSITORY: standin})
     fetch(source)
     scan = scan_cache_dir(cache)
@@ -356,21 +356,32 @@ def test_the_cache_of_huggingface_hub_stays_in_order(serve: Serve, standin: Path
     assert [repository.repo_id for repository in scan.repos] == [REPOSITORY]
 
 
-def test_a_missing_folder_comes_from_its_companion(
-    serve: Serve, standin_vggt: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from gen3r.hub.entries import MODELS
-    from gen3r.hub.registry import resolve_model
+def test_gen3r_loads_by_name_as_it_does_from_its_folder(serve: Serve, standin: Path) -> None:
+    serve({REPOSITORY: standin})
+    by_name, by_folder = Gen3RPipeline.from_pretrained(REPOSITORY), Gen3RPipeline.from_pretrained(standin)
+    assert by_name.config == by_folder.config
+    for here, there in zip(by_name.networks.modules(), by_folder.networks.modules(), strict=True):
+        tensors = there.state_dict()
+        assert all(torch.equal(tensor, tensors[name]) for name, tensor in here.state_dict().items())
 
-    theirs = build_standin(tmp_path / "theirs", vggt=False)
-    hub = serve({REPOSITORY: theirs, "facebook/VGGT-1B": standin_vggt})
-    hub.commits["facebook/VGGT-1B"] = str(MODELS["vggt-1b"].revision)
+
+def test_a_missing_folder_comes_from_its_companion(
+    serve: Serve, standin: Path, standin_vggt: Path, tmp_path: Path
+) -> None:
+    theirs = shutil.copytree(standin, tmp_path / "theirs", ignore=shutil.ignore_patterns("vggt"))
+    hub = serve({REPOSITORY: theirs, VGGT: standin_vggt})
+    hub.commits[VGGT] = str(MODELS["vggt-1b"].revision)
     model = resolve_model("gen3r")
     assert (model.layout, list(model.companions)) == ("official", ["vggt"])
     assert content(model.companions["vggt"]) == content(standin_vggt)
     assert resolve_model(model.path) == resolve_model("gen3r", local_files_only=True) == model
-    del hub.repositories["facebook/VGGT-1B"]
-    shutil.rmtree(repository_folder("facebook/VGGT-1B"))
-    with pytest.raises(ModelFetchError, match="there is no repository facebook/VGGT-1B"):
+    pipeline, whole = Gen3RPipeline.from_pretrained(model), Gen3RPipeline.from_pretrained(standin)
+    tensors = whole.geometry.vggt.state_dict()
+    assert all(torch.equal(tensor, tensors[name]) for name, tensor in pipeline.geometry.vggt.state_dict().items())
+
+
+def test_a_companion_that_cannot_be_had_is_told(serve: Serve, standin: Path, tmp_path: Path) -> None:
+    theirs = shutil.copytree(standin, tmp_path / "theirs", ignore=shutil.ignore_patterns("vggt"))
+    serve({REPOSITORY: theirs})
+    with pytest.raises(ModelFetchError, match=f"there is no repository {VGGT}"):
         resolve_model("gen3r")
-    assert json.loads((model.path / "model_index.json").read_text())

@@ -171,7 +171,7 @@ def remove_model(name: str) -> int:
         raise ValueError(f"expected a downloaded model to remove, but {name} {where}; gen3r models list tells what is.")
     with lock(repository):
         before = bytes_below(repository_folder(repository))
-        cache = scan_cache_dir()
+        cache = scan_cache_dir(cache_folder())
         cached = next((repo for repo in cache.repos if (repo.repo_id, repo.repo_type) == (repository, "model")), None)
         if cached is None:
             raise ValueError(
