@@ -80,4 +80,3 @@ def cached(folder: Path, *traits: str) -> Callable[[OpenModel, int, Placement | 
         return CachedTextEncoder(cache, lambda: load_text_part(model, length, placement))
 
     return make
-
