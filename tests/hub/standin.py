@@ -84,7 +84,7 @@ INDEX_JSON: dict[str, Any] = {
     "transformer": ["gen3r.models.videoxfun_wan.wan_transformer3d", "WanTransformer3DModel"],
     "clip_image_encoder": ["gen3r.models.videoxfun_wan.wan_image_encoder", "CLIPModel"],
     "scheduler": ["diffusers", "FlowMatchEulerDiscreteScheduler"],
-    "geo_adapter": ["gen3r.models.geo_adapter", "GeometryAdapter"],
+    "geo_adapter": ["gen3r.models.geometry_adapter.geometry_adapter", "GeometryAdapter"],
     "wan_vae": ["gen3r.models.videoxfun_wan.wan_vae", "AutoencoderKLWan"],
     "vggt": ["gen3r.models.vggt.models.vggt", "VGGT"],
 }

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import tyro
 
+from gen3r.cli.convert import Convert
 from gen3r.cli.doctor import Doctor
 from gen3r.cli.errors import report_user_errors
 from gen3r.cli.evaluate import Eval
@@ -22,6 +23,7 @@ Command = (
     | Annotated[Train, tyro.conf.subcommand("train")]
     | Annotated[Eval, tyro.conf.subcommand("eval")]
     | Annotated[Export, tyro.conf.subcommand("export")]
+    | Annotated[Convert, tyro.conf.subcommand("convert")]
     | Annotated[Models, tyro.conf.subcommand("models")]
     | Annotated[Doctor, tyro.conf.subcommand("doctor")]
 )

@@ -9,7 +9,14 @@ from pathlib import Path
 from typing import Any, cast
 
 from torch import nn
-from transformers import CLIPVisionConfig, CLIPVisionModel, PreTrainedTokenizerFast, UMT5Config, UMT5EncoderModel
+from transformers import (
+    CLIPVisionConfig,
+    CLIPVisionModel,
+    PretrainedConfig,
+    PreTrainedTokenizerFast,
+    UMT5Config,
+    UMT5EncoderModel,
+)
 
 from gen3r.conditioning.image import IMAGE_PIXELS, ImageEncoder
 from gen3r.conditioning.text import TextEncoder
@@ -69,7 +76,7 @@ def _dataclass_kind(build: Callable[[Any], nn.Module], config_class: type) -> Ne
     return NetworkKind(build=build, read=lambda values, origin: config_from_dict(config_class, values, origin))
 
 
-def feature_layer(config: CLIPVisionConfig) -> int:
+def feature_layer(config: PretrainedConfig) -> int:
     """Which hidden states of a vision tower are the image features: the last but one, unless its config says so."""
     return getattr(config, "feature_layer", PENULTIMATE)
 

@@ -42,6 +42,8 @@ LOGGER = logging.getLogger(__name__)
 SCHEDULER_FILE = Path("scheduler") / "scheduler_config.json"
 SETTINGS_FILE = "gen3r.json"
 """Our settings beside the official files, where we wrote them; the official code does not look at it."""
+CARRIED = "official"
+UNUSED_STEM = "unused"
 DIFFUSERS_STEM, HUB_STEM = "diffusion_pytorch_model", "model"
 
 OFFICIAL_SETTINGS: dict[str, Any] = {
@@ -65,6 +67,19 @@ latents are the posterior's mean instead of a sample, and the image encoder's pi
 the schedule and the text length are read from the folder."""
 
 
+OFFICIAL_CLASSES = {
+    "tokenizer": ["transformers", "T5TokenizerFast"],
+    "text_encoder": ["gen3r.models.videoxfun_wan.wan_text_encoder", "WanT5EncoderModel"],
+    "transformer": ["gen3r.models.videoxfun_wan.wan_transformer3d", "WanTransformer3DModel"],
+    "clip_image_encoder": ["gen3r.models.videoxfun_wan.wan_image_encoder", "CLIPModel"],
+    "scheduler": ["diffusers", "FlowMatchEulerDiscreteScheduler"],
+    "geo_adapter": ["gen3r.models.geometry_adapter.geometry_adapter", "GeometryAdapter"],
+    "wan_vae": ["gen3r.models.videoxfun_wan.wan_vae", "AutoencoderKLWan"],
+    "vggt": ["gen3r.models.vggt.models.vggt", "VGGT"],
+}
+"""``model_index.json`` of a folder that we write; the official code reads it, this package does not."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class OfficialPart:
     """One network in the official layout."""
@@ -85,6 +100,8 @@ class OfficialPart:
     """Name of its weights, without ending."""
     shards: bool = True
     """Whether its official class can read shards."""
+    fixed: tuple[str, ...] = ()
+    """Fields of our config that are written into the official code, with the values of our defaults."""
 
     def open(self, kind: str, values: Mapping[str, Any], weights: Weights, origin: Path) -> Part:
         """The network behind a config and tensors; ``origin`` is named in errors.
@@ -111,6 +128,18 @@ OFFICIAL_PARTS: dict[str, OfficialPart] = {
         read=convert_sizes.read_vae,
         write=convert_sizes.vae_json,
         keys=lambda config: vae_keys(len(config.dim_mult), config.num_res_blocks).within("vae"),
+        fixed=(
+            "linear",
+            "is_residual",
+            "patch_size",
+            "decoder_base_dim",
+            "z_dim",
+            "dim_mult",
+            "num_res_blocks",
+            "temporal_downsample",
+            "latents_mean",
+            "latents_std",
+        ),
     ),
     VGGT_FOLDER: OfficialPart(
         folder="vggt",
@@ -119,15 +148,29 @@ OFFICIAL_PARTS: dict[str, OfficialPart] = {
         keys=lambda config: VGGT_KEYS,
         stem=HUB_STEM,
         shards=False,
+        fixed=(
+            "patch_embed",
+            "initial_pose",
+            "head_downsample",
+            "kept_layers",
+            "camera_iterations",
+            "rope_base",
+            "register_tokens",
+        ),
     ),
     ADAPTER: OfficialPart(
-        folder="geo_adapter", read=convert_sizes.read_adapter, write=convert_sizes.adapter_json, keys=adapter_keys
+        folder="geo_adapter",
+        read=convert_sizes.read_adapter,
+        write=convert_sizes.adapter_json,
+        keys=adapter_keys,
+        fixed=("multipliers", "temporal", "res_blocks", "io_kernel", "grid_ratio", "latents_mean", "latents_std"),
     ),
     TRANSFORMER: OfficialPart(
         folder="transformer",
         read=convert_sizes.read_transformer,
         write=transformer_json,
         keys=lambda config: transformer_keys(config.num_layers),
+        fixed=("camera_downsample_first", "camera_residual_kernel", "shared_rope"),
     ),
     TEXT_ENCODER: OfficialPart(
         folder="text_encoder",
@@ -160,11 +203,21 @@ def open_official(model: ModelFolder) -> OpenModel:
         raise ModelFolderError(f"{origin} lacks the schedule's shift; fetch it again.")
     if scheduler.get("use_dynamic_shifting"):
         raise ModelFolderError(f"{origin}: expected a schedule without dynamic shifting, got one with it.")
-    settings, own = dict(OFFICIAL_SETTINGS), model.path / SETTINGS_FILE
+    settings = official_settings(scheduler["shift"], parts[TRANSFORMER].config.text_length)
+    own = model.path / SETTINGS_FILE
     if own.is_file():
-        settings, origin = read_json_object(own), own
-    settings |= {"shift": scheduler["shift"], "text_length": parts[TRANSFORMER].config.text_length}
+        settings, origin = read_json_object(own) | {"shift": scheduler["shift"]}, own
     return OpenModel(settings=settings, origin=origin, parts=parts, tokenizer=model.path / TOKENIZER)
+
+
+def official_settings(shift: float, text_length: int) -> dict[str, Any]:
+    """Fields of the settings of an official model."""
+    return OFFICIAL_SETTINGS | {"shift": shift, "text_length": text_length}
+
+
+def carried_folder(folder: Path) -> Path:
+    """Where a model folder of ours keeps what only the official layout has, at its official places."""
+    return folder / CARRIED
 
 
 def open_official_part(model: ModelFolder, kind: str) -> Part:
@@ -173,10 +226,14 @@ def open_official_part(model: ModelFolder, kind: str) -> Part:
     Raises:
         ModelFolderError: naming the file that is missing, damaged or of another network.
     """
-    official = OFFICIAL_PARTS[kind]
-    folder = official_part_folder(model, kind)
-    config_path = folder / CONFIG_FILE
-    return official.open(kind, read_json_object(config_path), open_weights(folder, official.stem), config_path)
+    config_path = official_part_folder(model, kind) / CONFIG_FILE
+    values = read_json_object(config_path)
+    return OFFICIAL_PARTS[kind].open(kind, values, open_official_weights(model, kind), config_path)
+
+
+def open_official_weights(model: ModelFolder, kind: str) -> dict[str, StoredTensor]:
+    """All tensors of one network of an official folder, used or not; ModelFolderError as ``open_official_part``."""
+    return open_weights(official_part_folder(model, kind), OFFICIAL_PARTS[kind].stem)
 
 
 def official_part_folder(model: ModelFolder, kind: str) -> Path:
