@@ -283,8 +283,8 @@ def table(record: dict[str, Any]) -> str:
     lines += [
         "",
         f"Model {record['model']} ({record['dtype']}, {record['frames']} frames of {height}x{width}), "
-        f"{record['steps']} steps, guidance {record['guidance']:g}; {where}, torch {machine['torch']}. Times are medians "
-        f"over {record['rounds']} rounds, each beside the default of its round; drift is the mean of "
+        f"{record['steps']} steps, guidance {record['guidance']:g}; {where}, torch {machine['torch']}. Times are "
+        f"medians of {record['rounds']} rounds, each beside the default of its round; drift is the mean of "
         f"{record['scenes']} scenes.",
     ]
     if missing:
