@@ -49,6 +49,8 @@ class Faults:
     """Repositories whose terms have to be accepted."""
     locked: tuple[str, ...] = ()
     """Repositories that answer 401 to everyone."""
+    astray: tuple[str, ...] = ()
+    """Paths that are listed and lie outside the repository."""
     without_sizes: bool = False
     """Answer as a poor mirror, without metadata of files."""
 
@@ -180,6 +182,7 @@ class _Handler(BaseHTTPRequestHandler):
             entries.append((name, size, blob, {"lfs": lfs} if large else {}))
         if verb == "tree":
             return self.send_json([{"type": "file", "path": n, "size": s, "oid": b} | lfs for n, s, b, lfs in entries])
+        entries += [(name, 1, "0" * 40, {}) for name in self.hub.faults.astray]
         plain = [{"rfilename": name} for name, *_ in entries]
         full = [{"rfilename": n, "size": s, "blobId": b} | lfs for n, s, b, lfs in entries]
         siblings = full if "blobs=" in self.path and not self.hub.faults.without_sizes else plain

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -78,7 +79,9 @@ def test_the_first_commit_is_kept_until_another_is_asked_for(
     newer = fetch(source, revision="main")
     assert (folder.name, newer.name) == (first, second)
     assert read_record(REPOSITORY).pinned == first
-    assert fetch(source, revision=second, local_files_only=True) == newer
+    for revision in (second, "main"):
+        assert fetch(source, revision=revision, local_files_only=True) == newer
+    assert fetch(source, local_files_only=True) == folder
 
 
 @pytest.mark.parametrize("fault", ["drops", "resets", "errors"])
@@ -114,6 +117,7 @@ def test_a_dropped_connection_goes_on_where_it_stopped(
         (Faults(resets={SHARD: 100}), "fetching JaceyH919/Gen3R .* failed"),
         (Faults(gated=(REPOSITORY,)), "is gated: accept its terms"),
         (Faults(locked=(REPOSITORY,)), "refuses access to JaceyH919/Gen3R: log in"),
+        (Faults(astray=("transformer/../../../../stolen.json",)), "expected files inside .*stolen.json"),
         (Faults(without_sizes=True), "expected .* to state size and hash"),
     ],
     ids=lambda value: next(name for name, seen in vars(value).items() if seen) if isinstance(value, Faults) else "",
@@ -279,11 +283,11 @@ def test_a_download_that_cannot_fit_is_refused_before_it_begins(
     assert hub.downloads("*") == 0
 
 
-def in_process(hub: HubServer, cache: Path, code: str, **environment: str) -> subprocess.Popen[str]:
-    """Start Python with the settings a user would make, as huggingface_hub reads them."""
-    settings = {"HF_ENDPOINT": hub.endpoint, "HF_HUB_CACHE": str(cache), "HF_HUB_DISABLE_XET": "1"} | environment
+def in_process(hub: HubServer, cache: Path, code: str, *, within: tuple[str, ...] = ()) -> subprocess.Popen[str]:
+    """Start Python, ``within`` another command, with the settings a user would make."""
+    settings = {"HF_ENDPOINT": hub.endpoint, "HF_HUB_CACHE": str(cache), "HF_HUB_DISABLE_XET": "1"}
     return subprocess.Popen(
-        [sys.executable, "-W", "error", "-c", code],
+        [*within, sys.executable, "-c", code],
         env=os.environ | settings,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -329,6 +333,61 @@ def test_a_disk_that_fills_up_is_told_and_can_be_gone_on_with(serve: Serve, stan
     out, error = process.communicate(timeout=60)
     assert process.returncode == 0, error
     assert content(Path(out.strip())) == content(standin)
+
+
+NEW_DISK = ("unshare", "--user", "--map-root-user", "--mount")
+FULL_TMPFS = """
+import os, subprocess, threading, time
+from pathlib import Path
+cache = Path(os.environ["HF_HUB_CACHE"])
+subprocess.run(["mount", "-t", "tmpfs", "-o", "size=SIZE", "tmpfs", cache], check=True)
+filler = cache / "filler"
+
+def fill() -> None:
+    while not any(cache.rglob("*.safetensors")):
+        time.sleep(0.005)
+    with filler.open("wb", buffering=0) as stream:
+        try:
+            while True:
+                stream.write(bytes(4096))
+        except OSError:
+            pass
+
+from gen3r.hub.fetch_errors import ModelFetchError
+from gen3r.hub.registry import resolve_model
+threading.Thread(target=fill, daemon=True).start()
+try:
+    resolve_model("gen3r")
+except ModelFetchError as error:
+    print(error)
+assert not list(cache.rglob("*.incomplete"))
+if filler.exists():
+    filler.unlink()
+    from gen3r.hub.inventory import verify_model
+    resolve_model("gen3r")
+    print({report.problem for report in verify_model("JaceyH919/Gen3R") if report.hashed})
+"""
+
+
+@pytest.mark.parametrize(
+    ("size", "said"),
+    [
+        ("3m", ["JaceyH919/Gen3R needs 17 MB more, but only 3 MB are free at .*"]),
+        ("18m", ["the disk of .* is full, or refuses more, .*", "{None}"]),
+    ],
+    ids=["too small", "filled by another"],
+)
+def test_a_small_disk_is_told(serve: Serve, standin: Path, cache: Path, size: str, said: list[str]) -> None:
+    cache.mkdir()
+    probe = subprocess.run([*NEW_DISK, "mount", "-t", "tmpfs", "tmpfs", cache], capture_output=True, check=False)
+    if probe.returncode != 0:
+        pytest.skip(f"no disk of its own for a process here: {probe.stderr.decode().strip()}")
+    hub = serve({REPOSITORY: standin})
+    hub.faults.seconds = 0.1
+    process = in_process(hub, cache, FULL_TMPFS.replace("SIZE", size), within=NEW_DISK)
+    out, error = process.communicate(timeout=60)
+    assert process.returncode == 0, error
+    assert re.fullmatch("\n".join(said), out.strip()), out
 
 
 def test_a_killed_download_is_gone_on_with(serve: Serve, standin: Path, cache: Path) -> None:

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import json
 import os
-import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from gen3r.hub.files import write_json
 
 RECORD_FILE = "gen3r.json"
 RECORD_FORMAT = 1
@@ -35,6 +36,8 @@ class RepositoryRecord:
 
     pinned: str | None = None
     """Commit that the first download without a revision came to."""
+    branches: Mapping[str, str] = field(default_factory=dict)
+    """Commit that each branch or tag stood for when it was last fetched, for work without a network."""
     snapshots: Mapping[str, Mapping[str, KnownFile]] = field(default_factory=dict)
     """Files of each complete snapshot, by commit and by path in the repository."""
 
@@ -67,25 +70,23 @@ def read_record(repository: str) -> RepositoryRecord:
             commit: {name: KnownFile(size=file["size"], digest=file["digest"]) for name, file in files.items()}
             for commit, files in content["snapshots"].items()
         }
-        return RepositoryRecord(pinned=content["pinned"], snapshots=snapshots)
+        return RepositoryRecord(pinned=content["pinned"], branches=dict(content["branches"]), snapshots=snapshots)
     except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError, AttributeError):
         return RepositoryRecord()
 
 
 def write_record(repository: str, record: RepositoryRecord) -> None:
-    """Write the record of a repository under a temporary name, then put it in place of the old one."""
+    """Write the record of a repository in place of the old one, as a whole."""
     content: dict[str, Any] = {
         "format": RECORD_FORMAT,
         "pinned": record.pinned,
+        "branches": dict(record.branches),
         "snapshots": {
             commit: {name: {"size": file.size, "digest": file.digest} for name, file in sorted(files.items())}
             for commit, files in record.snapshots.items()
         },
     }
-    path = repository_folder(repository) / RECORD_FILE
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    os.replace(temporary, path)
+    write_json(repository_folder(repository) / RECORD_FILE, content)
 
 
 def cached_ref(repository: str, revision: str) -> str | None:

@@ -87,11 +87,12 @@ def fetch(
         ModelFetchError: saying what is in the way: no network, no such repository, revision or permission, no disk
             space, or files that are not those the hub states.
     """
+    offline = local_files_only or constants.HF_HUB_OFFLINE
     record = read_record(source.repository)
-    commit = chosen_commit(source, revision, record)
+    commit = remembered_commit(source, revision, record) if offline else chosen_commit(source, revision, record)
     if commit is not None and is_complete(source, commit, record):
         return snapshot_folder(source.repository, commit)
-    if local_files_only or constants.HF_HUB_OFFLINE:
+    if offline:
         return adopt(source, revision)
     with lock(source.repository):
         record = read_record(source.repository)
@@ -101,7 +102,7 @@ def fetch(
         try:
             plan = with_retries(lambda: plan_download(source, revision), pauses[:1])
         except BrokenTransferError:
-            if revision is None and cached_ref(source.repository, "main") is not None:
+            if revision is None and remembered_commit(source, revision, record) is not None:
                 return adopt(source, revision)
             raise
         if announce is not None:
@@ -125,6 +126,13 @@ def is_complete(source: Source, commit: str, record: RepositoryRecord) -> bool:
     return all(has_size(folder / name, file.size) for name, file in files.items())
 
 
+def remembered_commit(source: Source, revision: str | None, record: RepositoryRecord) -> str | None:
+    """The commit to use without asking the hub: what a branch or tag stood for when it was last fetched."""
+    branch = revision or "main"
+    chosen = chosen_commit(source, revision, record)
+    return chosen or record.branches.get(branch) or cached_ref(source.repository, branch)
+
+
 def adopt(source: Source, revision: str | None) -> Path:
     """A snapshot that some other program fetched into the cache, checked against the hashes its blobs are named by.
 
@@ -132,7 +140,7 @@ def adopt(source: Source, revision: str | None) -> Path:
         ModelFetchError: if there is none, or not all of it.
     """
     record = read_record(source.repository)
-    commit = chosen_commit(source, revision, record) or cached_ref(source.repository, revision or "main")
+    commit = remembered_commit(source, revision, record)
     found = cached_files(source.repository, commit) if commit is not None else {}
     files = {name: file for name, file in found.items() if any(fnmatch(name, pattern) for pattern in source.wanted)}
     known = record.snapshots.get(commit, {}) if commit is not None else {}
@@ -253,12 +261,15 @@ def check_files(repository: str, commit: str, files: Mapping[str, KnownFile]) ->
 
 
 def remember(source: Source, revision: str | None, commit: str, files: Mapping[str, KnownFile]) -> None:
-    """Record a complete snapshot, and the commit as the one to stay with if none was asked for."""
+    """Record a complete snapshot, and its commit as what was asked for, or as the one to stay with if nothing was."""
     record = read_record(source.repository)
-    pinned = commit if revision is None and source.revision is None else record.pinned
-    snapshots = {**record.snapshots, commit: dict(files)}
+    updated = RepositoryRecord(
+        pinned=commit if revision is None and source.revision is None else record.pinned,
+        branches={**record.branches, **({revision: commit} if revision is not None and revision != commit else {})},
+        snapshots={**record.snapshots, commit: dict(files)},
+    )
     with explained(source.repository):
-        write_record(source.repository, RepositoryRecord(pinned=pinned, snapshots=snapshots))
+        write_record(source.repository, updated)
 
 
 def problems(reports: Iterable[FileReport]) -> str:

@@ -104,8 +104,8 @@ EXPLANATIONS = (
     ),
     Explanation(
         recognises=_is(RevisionNotFoundError),
-        message="{repository} at {endpoint} has no revision {revision}; leave --revision out or name a branch, tag or "
-        "commit that exists.",
+        message="{repository} at {endpoint} has no revision {revision}; name a branch, tag or commit that exists "
+        "with --revision, or free the name of the commit it was pinned to with gen3r models remove {repository}.",
     ),
     Explanation(
         recognises=_forbidden,

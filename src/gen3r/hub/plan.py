@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterable
 from fnmatch import fnmatch
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from huggingface_hub import HfApi, constants
 
@@ -34,6 +34,11 @@ def plan_download(source: Source, revision: str | None = None) -> DownloadPlan:
         if not any(fnmatch(file.rfilename, pattern) for pattern in source.wanted):
             continue
         digest = file.lfs.sha256 if file.lfs is not None else file.blob_id
+        if not is_inside(file.rfilename):
+            raise ModelFetchError(
+                f"expected files inside the repository {source.repository}, got {file.rfilename!r} from "
+                f"{constants.ENDPOINT}; do not use this repository."
+            )
         if file.size is None or digest is None:
             raise ModelFetchError(
                 f"expected {constants.ENDPOINT} to state size and hash of {file.rfilename} in {source.repository}, "
@@ -47,6 +52,11 @@ def plan_download(source: Source, revision: str | None = None) -> DownloadPlan:
         )
     missing = tuple(name for name, file in files.items() if not is_here(source.repository, commit, name, file))
     return DownloadPlan(repository=source.repository, commit=commit, files=files, missing=missing)
+
+
+def is_inside(name: str) -> bool:
+    """Whether a path stays below the folder it is put into."""
+    return not PurePosixPath(name).is_absolute() and not {"..", "\\", ":"} & {*PurePosixPath(name).parts, *name}
 
 
 def is_here(repository: str, commit: str, name: str, file: KnownFile) -> bool:
