@@ -1,4 +1,4 @@
-"""Floating-point operations counted by PyTorch on tensors without values: the code that runs, at any size, in no memory."""
+"""Floating-point operations counted by PyTorch on tensors without values: the code that runs, in no memory."""
 
 from __future__ import annotations
 
@@ -8,6 +8,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
+
+from gen3r.latents.appearance import AppearanceCodec
+from gen3r.latents.geometry import GeometryCodec
+from gen3r.latents.grid import LatentGrid
+from gen3r.latents.tokens import unpack_tokens
+from gen3r.models.vggt import VGGT
 from measure.formulas import image_rows
 from measure.networks import (
     Place,
@@ -20,16 +30,6 @@ from measure.networks import (
     make_vggt,
 )
 from measure.sizes import Sizes
-from torch import Tensor
-from torch._subclasses.fake_tensor import FakeTensorMode
-from torch.nn.attention import SDPBackend, sdpa_kernel
-from torch.utils.flop_counter import FlopCounterMode
-
-from gen3r.latents.appearance import AppearanceCodec
-from gen3r.latents.geometry import GeometryCodec
-from gen3r.latents.grid import LatentGrid
-from gen3r.latents.tokens import unpack_tokens
-from gen3r.models.vggt import VGGT
 
 SHAPES = Place(device=torch.device("cpu"), dtype=torch.float32)
 """Where networks are made inside ``shapes_alone``."""
@@ -71,21 +71,32 @@ def generation_flops(sizes: Sizes, grid: LatentGrid, *, prompts: int, views_read
         prompts: prompts the text encoder reads: the positive and, under guidance, the negative one.
         views_read: views VGGT reads for the cameras' field of view and scale; 0 where the request has cameras.
     """
+    once, step = transformer_flops(sizes, grid)
     with torch.no_grad(), shapes_alone():
-        return GenerationFlops(
-            networks={
-                "text": prompts * _text(sizes),
-                "image": _image(sizes),
-                "vae_encode": _vae_encode(sizes, grid),
-                **_geometry(sizes, grid, views_read),
-                "vae_decode": _vae_decode(sizes, grid),
-            },
-            **_transformer(sizes, grid),
-        )
+        networks = {
+            "text": prompts * _text_flops(sizes),
+            "image": _image_flops(sizes),
+            "vae_encode": _vae_encode_flops(sizes, grid),
+            **_geometry_flops(sizes, grid, views_read),
+            "vae_decode": _vae_decode_flops(sizes, grid),
+        }
+    return GenerationFlops(networks=networks, transformer_once=once, transformer_step=step)
 
 
-def transformer_inputs(sizes: Sizes, grid: LatentGrid, batch: int = 1) -> dict[str, Tensor]:
-    """Empty arguments of the transformer by name."""
+def transformer_flops(sizes: Sizes, grid: LatentGrid) -> tuple[int, int]:
+    """What the transformer computes once per branch of guidance, and one forward pass of one branch."""
+    with torch.no_grad(), shapes_alone():
+        made, inputs = make_transformer(sizes, SHAPES), _transformer_inputs(sizes, grid)
+        static = made.prepare(inputs["text"], inputs["camera"], inputs["image"])
+
+        def forward() -> None:
+            made(inputs["latents"], inputs["timestep"], inputs["control"], static=static)
+
+        first, second = count(forward), count(forward)
+    return first - second, second
+
+
+def _transformer_inputs(sizes: Sizes, grid: LatentGrid, batch: int = 1) -> dict[str, Tensor]:
     config = sizes.transformer
     shapes = {
         "latents": (batch, *grid.joint_shape),
@@ -98,24 +109,13 @@ def transformer_inputs(sizes: Sizes, grid: LatentGrid, batch: int = 1) -> dict[s
     return {name: torch.empty(shape) for name, shape in shapes.items()}
 
 
-def _transformer(sizes: Sizes, grid: LatentGrid) -> dict[str, int]:
-    made, inputs = make_transformer(sizes, SHAPES), transformer_inputs(sizes, grid)
-    static = made.prepare(inputs["text"], inputs["camera"], inputs["image"])
-
-    def forward() -> None:
-        made(inputs["latents"], inputs["timestep"], inputs["control"], static=static)
-
-    first, second = count(forward), count(forward)
-    return {"transformer_once": first - second, "transformer_step": second}
-
-
-def _text(sizes: Sizes) -> int:
+def _text_flops(sizes: Sizes) -> int:
     encoder = make_text(sizes, SHAPES).encoder
     ids = torch.zeros(1, sizes.transformer.text_length, dtype=torch.long)
     return count(lambda: encoder(input_ids=ids))  # the mask of the padding changes no count
 
 
-def _image(sizes: Sizes) -> int:
+def _image_flops(sizes: Sizes) -> int:
     vision, side = make_image(sizes, SHAPES).vision, sizes.image.image_size
     return count(lambda: vision(pixel_values=torch.empty(1, 3, side, side)))
 
@@ -124,7 +124,7 @@ def _codec(sizes: Sizes) -> AppearanceCodec:
     return appearance_codec(sizes, make_vae(sizes, SHAPES), SHAPES.device)
 
 
-def _vae_encode(sizes: Sizes, grid: LatentGrid) -> int:
+def _vae_encode_flops(sizes: Sizes, grid: LatentGrid) -> int:
     codec, video = _codec(sizes), torch.empty(1, grid.frames, 3, *grid.size)
     return count(lambda: codec.encode(video))
 
@@ -133,12 +133,12 @@ def _half(grid: LatentGrid) -> Tensor:
     return torch.empty(1, grid.joint_shape[0], grid.latent_frames, *grid.latent_size)
 
 
-def _vae_decode(sizes: Sizes, grid: LatentGrid) -> int:
+def _vae_decode_flops(sizes: Sizes, grid: LatentGrid) -> int:
     codec = _codec(sizes)
     return count(lambda: codec.decode(_half(grid)))
 
 
-def _geometry(sizes: Sizes, grid: LatentGrid, views_read: int) -> dict[str, int]:
+def _geometry_flops(sizes: Sizes, grid: LatentGrid, views_read: int) -> dict[str, int]:
     vggt, adapter = make_vggt(sizes, SHAPES), make_adapter(sizes, SHAPES)
     counted = {
         "adapter_decode": count(lambda: list(adapter.stream_decode(_half(grid), grid.token_grid))),
@@ -170,7 +170,7 @@ def diffusion_step_flops(sizes: Sizes, grid: LatentGrid, batch: int, checkpointi
 
     def step(recompute: bool) -> int:
         with shapes_alone():
-            made, inputs = make_transformer(sizes, SHAPES).requires_grad_(True), transformer_inputs(sizes, grid, batch)
+            made, inputs = make_transformer(sizes, SHAPES).requires_grad_(True), _transformer_inputs(sizes, grid, batch)
             if recompute:
                 made.enable_gradient_checkpointing()
             return count(lambda: made(**inputs).sum().backward())

@@ -6,25 +6,26 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from typing import Any
 
 import torch
-from measure.ceiling import Ceiling, matmul_ceiling, synchronize
-from measure.counting import GenerationFlops, generation_flops
-from measure.networks import PROMPT, KnownText, Place, make_text, parameter_count, pipeline_networks
-from measure.record import GIB, peak_host_gib, rounded
-from measure.sizes import Sizes
-from measure.stopwatch import Stopwatch, Watched
 from torch import nn
 
 from gen3r.conditioning.condition import ConditioningConfig
-from gen3r.hub.load import TEXT_ENCODER, VAE, Networks
+from gen3r.hub.load import TEXT_ENCODER, Networks
 from gen3r.latents.grid import LatentGrid
 from gen3r.pipeline import Gen3RPipeline, PipelineConfig
 from gen3r.pipeline.denoise import Sampling
 from gen3r.pipeline.memory import NETWORKS, MemoryProfile
 from gen3r.pipeline.request import FREE
 from gen3r.scene.scene import Scene
+from measure.ceiling import Ceiling, matmul_ceiling, synchronize
+from measure.counting import GenerationFlops, generation_flops
+from measure.networks import PROMPT, KnownText, Place, make_text, parameter_count, pipeline_networks
+from measure.record import GIB, peak_host_gib, rounded
+from measure.sizes import Sizes
+from measure.stopwatch import Stopwatch, Watched
 
 logger = logging.getLogger(__name__)
 HALF = frozenset(NETWORKS) - {"vggt", "geometry_adapter"}
@@ -72,7 +73,8 @@ def measure_generation(asked: Generation, report: Callable[[dict[str, Any]], Non
     tell("flops", asdict(flops))
     watch = Stopwatch(asked.device)
     started = time.perf_counter()
-    networks = _networks(asked, watch, tell)
+    text_before = Stopwatch(asked.device)
+    networks = _networks(asked, text_before, tell)
     pipeline = _pipeline(asked, networks)
     watch.watch(_watched(networks))
     tell("making_seconds", round(time.perf_counter() - started, 3))
@@ -93,12 +95,14 @@ def measure_generation(asked: Generation, report: Callable[[dict[str, Any]], Non
     synchronize(asked.device)
     total = time.perf_counter() - started
     watch.close()
+    before = text_before.watched
+    total += sum(seen.seconds for seen in before.values())
     tell("total_seconds", round(total, 4))
     ceiling = max(ceiling, matmul_ceiling(asked.device, _working_type(asked)), key=lambda each: each.flops_per_second)
     tell("ceiling", asdict(ceiling))
-    tell("stages", _stages(watch.watched, scene, flops, total))
+    tell("stages", _stages(before | watch.watched, scene, flops, total))
     tell("denoising", _denoising(marks, watch.watched["transformer"], asked.sampling, flops, ceiling))
-    tell("memory_gib", _memory(watch))
+    tell("memory_gib", _memory(watch, text_before))
     tell("pixels_with_surface", round(float(scene.mask.float().mean()), 4))
 
 
@@ -120,7 +124,7 @@ def _places(asked: Generation) -> dict[str, Place]:
 
 
 @torch.no_grad()
-def _networks(asked: Generation, watch: Stopwatch, tell: Callable[[str, Any], None]) -> Networks:
+def _networks(asked: Generation, text_before: Stopwatch, tell: Callable[[str, Any], None]) -> Networks:
     places, counts = _places(asked), {}
 
     def made(name: str, network: nn.Module) -> None:
@@ -133,8 +137,9 @@ def _networks(asked: Generation, watch: Stopwatch, tell: Callable[[str, Any], No
     if asked.text_first:
         encoder = make_text(asked.sizes, places[TEXT_ENCODER])
         made(TEXT_ENCODER, encoder)
-        watch.watch({"text": encoder.encoder})
+        text_before.watch({"text": encoder.encoder})
         features = {prompt: encoder.encode([prompt]).to(asked.device) for prompt in (PROMPT, "")[: _prompts(asked)]}
+        text_before.close()
         text = KnownText(features, encoder)
         del encoder
     networks = pipeline_networks(asked.sizes, places, text=text, made=made)
@@ -188,14 +193,15 @@ def _stages(
     """Seconds, operations and speed of each network; and of the pipeline's stages, which include everything else."""
     stages = {}
     for name, seen in watched.items():
-        stages[name] = {"seconds": seen.seconds, "calls": seen.calls, "peak_device_gib": seen.peak_bytes / GIB}
+        stages[name] = {"seconds": seen.seconds, "calls": seen.calls}
+        if seen.peak_bytes:
+            stages[name]["peak_device_gib"] = seen.peak_bytes / GIB
         operations = flops.networks.get(name)
         if operations is not None and seen.seconds > 0:
             stages[name] |= {"tflop": operations / 1e12, "tflop_per_second": operations / seen.seconds / 1e12}
     for name, seconds in scene.provenance["timings"].items():
         stages[f"pipeline_{name.removesuffix('_seconds')}"] = {"seconds": seconds}
-    inside = sum(seen.seconds for name, seen in watched.items())
-    stages["outside_networks"] = {"seconds": max(0.0, total - inside)}
+    stages["outside_networks"] = {"seconds": total - sum(seen.seconds for seen in watched.values())}
     return {name: rounded(values) for name, values in stages.items()}
 
 
@@ -204,7 +210,7 @@ def _denoising(
 ) -> dict[str, Any]:
     """Steps after the first, which also computes what a run needs once."""
     branches = [1 + sampling.guided(step) for step in range(sampling.steps)]
-    gaps = [after - before for before, after in zip(marks, marks[1:], strict=False)]
+    gaps = [after - before for before, after in pairwise(marks)]
     operations = sum(branches) * flops.transformer_step + max(branches) * flops.transformer_once
     inside = operations / transformer.seconds
     numbers = {
@@ -223,10 +229,10 @@ def _denoising(
     return rounded(numbers)
 
 
-def _memory(watch: Stopwatch) -> dict[str, float | None]:
-    cuda = watch.device.type == "cuda"
+def _memory(*watches: Stopwatch) -> dict[str, float | None]:
+    cuda = watches[0].device.type == "cuda"
     return {
-        "device_allocated": round(watch.peak_allocated / GIB, 3) if cuda else None,
-        "device_reserved": round(watch.peak_reserved / GIB, 3) if cuda else None,
+        "device_allocated": round(max(watch.peak_allocated for watch in watches) / GIB, 3) if cuda else None,
+        "device_reserved": round(max(watch.peak_reserved for watch in watches) / GIB, 3) if cuda else None,
         "host": round(peak_host_gib(), 3),
     }

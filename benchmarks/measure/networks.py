@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 import torch
-from measure.sizes import Sizes
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from torch import Tensor, nn
 from transformers import CLIPVisionModel, PreTrainedTokenizerFast, UMT5EncoderModel
@@ -21,6 +20,7 @@ from gen3r.models.adapter import GeometryAdapter
 from gen3r.models.transformer import JointTransformer
 from gen3r.models.vae import LinearShortcutVAE
 from gen3r.models.vggt import VGGT
+from measure.sizes import Sizes
 
 AnyModule = TypeVar("AnyModule", bound=nn.Module)
 

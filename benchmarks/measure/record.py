@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import resource
 import sys
 from collections.abc import Mapping
@@ -28,7 +29,7 @@ def circumstances(kind: str, device: torch.device) -> dict[str, Any]:
         "command": " ".join(["python", "benchmarks/full_size.py", *sys.argv[1:]]),
         "commit": source_commit(),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "machine": machine_record(device),
+        "machine": machine_record(device) | {"load_average": round(os.getloadavg()[0], 2)},
     }
 
 

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from measure.ceiling import synchronize
 from torch import nn
+
+from measure.ceiling import synchronize
 
 logger = logging.getLogger(__name__)
 

@@ -12,6 +12,18 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor, nn
+
+from gen3r.hub.load import TRANSFORMER
+from gen3r.latents.grid import LatentGrid
+from gen3r.presets.loop import LoopConfig
+from gen3r.presets.stages import DiffusionStage, TextConfig
+from gen3r.train.batches import Batches
+from gen3r.train.loop import Trainer
+from gen3r.train.losses.adapter import AdapterLossConfig
+from gen3r.train.objectives.adapter import AdapterObjective
+from gen3r.train.objectives.base import Batch, Objective
+from gen3r.train.objectives.diffusion import TIMESTEPS, DiffusionObjective
 from measure.ceiling import Ceiling, matmul_ceiling, synchronize
 from measure.counting import adapter_step_flops, diffusion_step_flops
 from measure.formulas import image_rows
@@ -26,18 +38,6 @@ from measure.networks import (
 )
 from measure.record import GIB, peak_host_gib, rounded
 from measure.sizes import Sizes
-from torch import Tensor, nn
-
-from gen3r.hub.load import TRANSFORMER
-from gen3r.latents.grid import LatentGrid
-from gen3r.presets.loop import LoopConfig
-from gen3r.presets.stages import DiffusionStage, TextConfig
-from gen3r.train.batches import Batches
-from gen3r.train.loop import Trainer
-from gen3r.train.losses.adapter import AdapterLossConfig
-from gen3r.train.objectives.adapter import AdapterObjective
-from gen3r.train.objectives.base import Batch, Objective
-from gen3r.train.objectives.diffusion import TIMESTEPS, DiffusionObjective
 
 logger = logging.getLogger(__name__)
 
@@ -70,7 +70,7 @@ class RandomBatches(Batches):
 
 
 class CachedFeatures(DiffusionObjective):
-    """The diffusion objective on cached text and image features, as the released model was trained: no encoder moves."""
+    """The diffusion objective on cached text and image features: no encoder is trained, as in the official code."""
 
     def __init__(self, transformer: nn.Module, stage: DiffusionStage) -> None:
         Objective.__init__(self, {TRANSFORMER: transformer})
