@@ -157,7 +157,7 @@ def setup_parallel(kind: ParallelKind | str, *, timeout: timedelta = timedelta(m
     if started_here and not {"RANK", "WORLD_SIZE"} <= os.environ.keys():
         raise ValueError(
             "several processes are needed, and this one was started alone; start it as "
-            "`torchrun --nproc-per-node 2 -m gen3r ...`."
+            "`torchrun --nproc-per-node 2 -m gen3r.cli ...`."
         )
     ranks = int(os.environ["WORLD_SIZE"]) if started_here else distributed.get_world_size()
     branches, sharers = divide(ranks)
