@@ -19,15 +19,14 @@ from .live import peak_bytes
 
 CPU = torch.device("cpu")
 CALL = {"prompt": "a red ball", "cameras": "orbit", "guidance": 3.0, "generator": 1}
-EIGHT_BIT = frozenset({TRANSFORMER, TEXT_ENCODER})
 
 
 def equal(first: Scene, second: Scene) -> bool:
     return all(torch.equal(getattr(first, name), getattr(second, name)) for name in ("rgb", "depth", "points", "mask"))
 
 
-def whole(profile: MemoryProfile) -> MemoryProfile:
-    return dataclasses.replace(profile, float8=frozenset())
+def narrow(size: int, *networks: str) -> MemoryProfile:
+    return dataclasses.replace(PROFILES[size], float8=frozenset(networks))
 
 
 @pytest.fixture(scope="module")
@@ -38,10 +37,17 @@ def expected() -> Scene:
 
 @pytest.mark.parametrize("size", PROFILES)
 def test_profiles_give_the_same_scene_bit_by_bit(photo, expected: Scene, size: int) -> None:
-    pipeline = build_pipeline(memory=whole(PROFILES[size]))
+    pipeline = build_pipeline(memory=PROFILES[size])
     scene = pipeline([photo], **CALL)
     assert equal(scene, expected)
     assert scene.provenance["settings"]["memory"] == str(size)
+
+
+def test_the_text_encoder_may_work_on_the_cpu(photo, expected: Scene) -> None:
+    residence = {**PROFILES[16].residence, TEXT_ENCODER: "cpu"}
+    assert equal(
+        build_pipeline(memory=dataclasses.replace(PROFILES[16], residence=residence))([photo], **CALL), expected
+    )
 
 
 def test_both_branches_in_one_batch_stay_close(photo, expected: Scene) -> None:
@@ -49,18 +55,16 @@ def test_both_branches_in_one_batch_stay_close(photo, expected: Scene) -> None:
     torch.testing.assert_close(scene.depth, expected.depth, rtol=1e-3, atol=1e-4)
 
 
-@pytest.mark.parametrize("narrow", [frozenset({TEXT_ENCODER}), EIGHT_BIT])
-def test_eight_bits_stay_close(photo, expected: Scene, narrow: frozenset[str]) -> None:
-    scene = build_pipeline(memory=dataclasses.replace(PROFILES[16], float8=narrow))([photo], **CALL)
+@pytest.mark.parametrize("networks", [(TEXT_ENCODER,), (TRANSFORMER, TEXT_ENCODER)])
+def test_eight_bits_stay_close(photo, expected: Scene, networks: tuple[str, ...]) -> None:
+    scene = build_pipeline(memory=narrow(16, *networks))([photo], **CALL)
     error = (scene.points - expected.points).norm() / expected.points.norm()
     assert 0 < error < 0.05
     assert (scene.rgb.float() - expected.rgb.float()).abs().mean() < 4
 
 
 def test_streaming_and_eight_bits_go_together(photo) -> None:
-    visiting, streaming = (
-        build_pipeline(memory=dataclasses.replace(profile, float8=EIGHT_BIT)) for profile in (PROFILES[16], PROFILES[8])
-    )
+    visiting, streaming = (build_pipeline(memory=narrow(size, TRANSFORMER, TEXT_ENCODER)) for size in (16, 8))
     assert equal(visiting([photo], **CALL), streaming([photo], **CALL))
 
 
@@ -83,7 +87,7 @@ def test_a_cached_prompt_needs_no_text_encoder(photo, expected: Scene, tmp_path:
         text = CachedTextEncoder(cache, lambda: loads.append(1) or plain.text)
         return Gen3RPipeline(dataclasses.replace(plain.networks, text=text), plain.config, memory=profile)
 
-    for profile in (whole(PROFILES[8]), PROFILES[16], None):
+    for profile in (PROFILES[8], PROFILES[16], None):
         pipeline = cached(profile)
         assert equal(pipeline([photo], **CALL), expected)
         assert not list(pipeline.text.parameters())
@@ -93,13 +97,13 @@ def test_a_cached_prompt_needs_no_text_encoder(photo, expected: Scene, tmp_path:
 
 
 def test_a_pipeline_with_a_profile_is_saved_whole_or_not_at_all(photo, expected: Scene, tmp_path: Path) -> None:
-    pipeline = build_pipeline(memory=whole(PROFILES[8]))
+    pipeline = build_pipeline(memory=PROFILES[8])
     assert equal(pipeline([photo], **CALL), expected)
     pipeline.save_pretrained(tmp_path / "model")
     assert equal(pipeline([photo], **CALL), expected)
     assert equal(Gen3RPipeline.from_pretrained(tmp_path / "model")([photo], **CALL), expected)
     with pytest.raises(ValueError, match="text_encoder in eight bits under memory profile 8"):
-        build_pipeline(memory=PROFILES[8]).save_pretrained(tmp_path / "narrow")
+        build_pipeline(memory=narrow(8, TEXT_ENCODER)).save_pretrained(tmp_path / "narrow")
 
 
 def test_a_pipeline_with_a_profile_does_not_move() -> None:
@@ -123,8 +127,10 @@ def test_placements_put_on_the_device_what_stays_there() -> None:
 def test_profiles_without_sense_are_refused() -> None:
     with pytest.raises(ValueError, match="where each network lives"):
         MemoryProfile(name="none", notes="", residence={"vae": "cpu"})
+    with pytest.raises(ValueError, match="text_encoder and transformer live as 'streams', got vae"):
+        dataclasses.replace(PROFILES[8], residence={**PROFILES[8].residence, "vae": "streams"})
     with pytest.raises(ValueError, match="eight bits, got vae"):
-        dataclasses.replace(PROFILES[8], float8=frozenset({"vae"}))
+        narrow(8, "vae")
 
 
 def test_a_device_without_memory_of_its_own_has_no_profile() -> None:

@@ -1,7 +1,8 @@
 """Memory profiles: where the networks live, in which type they are held, and how much they do at a time.
 
-Profiles differ in where and when things are computed, not in what: on one device they give the same scene, but for what
-``MemoryProfile.float8`` rounds. ``docs/performance.md`` has the measured peak and time of each.
+Profiles differ in where and when things are computed, not in what: they give the same scene bit by bit wherever
+kernels do not depend on how many frames they get. Eight-bit storage, which rounds, is for profiles of one's own.
+``docs/performance.md`` has the measured peak and time of each.
 """
 
 from __future__ import annotations
@@ -33,6 +34,11 @@ _NARROW: Mapping[str, tuple[str, ...]] = {
 """Networks that can be stored in eight bits, with the layers that cannot: what every token passes through once, and the
 time embedding."""
 _WORKS_OFTEN = frozenset({TRANSFORMER})
+_ONLY: Mapping[Residence, frozenset[str]] = {
+    "streams": frozenset({TRANSFORMER, TEXT_ENCODER}),
+    "cpu": frozenset({TEXT_ENCODER}),
+}
+"""Residences that not every network can have: blocks all below one module, inputs and results that are small."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +55,7 @@ class MemoryProfile:
     """Type each network is loaded in; one that is not named, as VGGT and the adapter, is float32."""
     float8: frozenset[str] = frozenset()
     """Networks whose linear layers keep their weights in eight bits (``transformer``, ``text_encoder``): half the
-    memory, and weights off by 2.6 %."""
+    memory, and weights off by 2.6 %. No profile below needs it."""
     guidance: GuidanceMode = "passes"
     """How the two branches of guidance are computed; ``batch`` doubles the activations of the transformer."""
     head_frames: int = 8
@@ -61,6 +67,11 @@ class MemoryProfile:
                 f"profile {self.name} must say where each network lives: {', '.join(NETWORKS)}; "
                 f"got {', '.join(self.residence)}."
             )
+        for name, home in self.residence.items():
+            if name not in _ONLY.get(home, NETWORKS):
+                raise ValueError(
+                    f"profile {self.name} can have {' and '.join(sorted(_ONLY[home]))} live as {home!r}, got {name}."
+                )
         if not self.float8 <= set(_NARROW):
             raise ValueError(
                 f"profile {self.name} can store {' and '.join(_NARROW)} in eight bits, got {', '.join(self.float8)}."
@@ -104,10 +115,9 @@ def _everywhere(residence: Residence, **others: Residence) -> dict[str, Residenc
 PROFILES: Mapping[int, MemoryProfile] = {
     8: MemoryProfile(
         name="8",
-        notes="Each network comes while it works; transformer and text encoder block by block, the text encoder stored "
-        "in eight bits to fit the host memory of such computers.",
+        notes="Each network comes while it works, transformer and text encoder block by block. VGGT reads up to about "
+        "28 views at once.",
         residence=_everywhere("visits", transformer="streams", text_encoder="streams"),
-        float8=frozenset({TEXT_ENCODER}),
         head_frames=2,
     ),
     12: MemoryProfile(

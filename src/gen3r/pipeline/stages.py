@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from typing import TypeVar
 
 import torch
@@ -219,20 +219,24 @@ class Stages:
         self, latents: Float[Tensor, "B C f h W"], grid: LatentGrid
     ) -> tuple[UInt8[Tensor, "B F height width 3"], VGGTOutput]:
         """RGB frames, and depth, points and cameras, of clean joint latents; all on the CPU."""
-        halves, vggt = JointLatent.from_tensor(latents), self.geometry.vggt
+        halves = JointLatent.from_tensor(latents)
         with self.residency.use(VAE, self.appearance):
             frames = decode_frames(halves.appearance, self.appearance)
-        with (
-            self.residency.use(ADAPTER, self.geometry.adapter),
-            self.residency.use(VGGT_FOLDER, vggt.depth_head, vggt.point_head, vggt.camera_head),
-        ):
+        with self.residency.use(ADAPTER, self.geometry.adapter), self._heads_at_work():
             return frames, decode_geometry(halves.geometry, grid, self.geometry, self._head_frames)
 
     @torch.no_grad()
     def read_geometry(self, pictures: Float[Tensor, "B V 3 H W"]) -> VGGTOutput:
         """What VGGT sees in pictures in [0, 1]; on the CPU."""
-        with self.residency.use(VGGT_FOLDER, self.geometry.vggt):
-            return on_cpu(self.geometry.vggt(pictures.to(self.device), self._head_frames))
+        vggt = self.geometry.vggt
+        with self.residency.use(VGGT_FOLDER, vggt.aggregator):
+            tokens = vggt.aggregate(pictures.to(self.device))
+        with self._heads_at_work():
+            return on_cpu(vggt.decode(tokens, (pictures.shape[-2], pictures.shape[-1]), self._head_frames))
+
+    def _heads_at_work(self) -> AbstractContextManager[None]:
+        vggt = self.geometry.vggt
+        return self.residency.use(VGGT_FOLDER, vggt.depth_head, vggt.point_head, vggt.camera_head)
 
     @property
     def _head_frames(self) -> int:
