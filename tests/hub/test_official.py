@@ -19,10 +19,17 @@ from gen3r.hub.files import ModelFolderError
 from gen3r.hub.layout import ModelFolder, detect_layout
 from gen3r.hub.load import load_networks
 from gen3r.hub.networks import Networks
+from gen3r.hub.official import OFFICIAL_PARTS
+from gen3r.hub.stored import StoredTensor
 from gen3r.hub.stream import Placement
+from gen3r.models.adapter import AdapterConfig
+from gen3r.models.transformer import TransformerConfig
+from gen3r.models.vae import VAEConfig
+from gen3r.models.vggt import VGGTConfig
 from gen3r.pipeline import Gen3RPipeline, PipelineConfig
 from hub.standin import (
     ADAPTER_CONFIG,
+    ADAPTER_JSON,
     FRAMES,
     IMAGE_BLOCKS,
     IMAGE_WIDTH,
@@ -36,6 +43,7 @@ from hub.standin import (
     build_standin_vggt,
     write_json,
 )
+from parity._goldens import manifest
 
 
 @pytest.fixture(scope="module")
@@ -78,6 +86,50 @@ def test_sizes_are_read_off_the_files(networks: Networks) -> None:
     assert networks.text.encoder.config.num_heads == TEXT_JSON["num_heads"]
     assert networks.image is not None
     assert len(networks.image.vision.encoder.layers) == IMAGE_BLOCKS - 1
+
+
+FULL_SIZE = {
+    "vae": ("wan_vae.full.json", {}, VAEConfig()),
+    "vggt": ("vggt_1b.json", {"img_size": 518, "patch_size": 14, "embed_dim": 1024}, VGGTConfig()),
+    "geometry_adapter": (
+        "geo_adapter.json",
+        ADAPTER_JSON | {"hidden_dim": 128, "input_dim": 10240, "output_dim": 10240},
+        AdapterConfig(),
+    ),
+    "transformer": (
+        "wan_transformer_gen3r.full.json",
+        TRANSFORMER_JSON
+        | {"dim": 1536, "ffn_dim": 8960, "freq_dim": 256, "num_heads": 12, "num_layers": 30, "text_dim": 4096},
+        TransformerConfig(),
+    ),
+    "text_encoder": ("umt5_xxl_encoder.full.json", {"vocab": 256384, "dim": 4096, "dim_attn": 4096}, None),
+    "image_encoder": ("clip_xlm_roberta_vit_h14.full.json", {}, None),
+}
+
+
+@pytest.mark.parametrize("kind", FULL_SIZE)
+def test_full_size_names_and_shapes_give_the_full_size_networks(kind: str) -> None:
+    file, values, expected = FULL_SIZE[kind]
+    weights = {
+        name: StoredTensor(
+            name=name, file=Path(file), offset=0, shape=shape, dtype=torch.bfloat16, read=lambda: torch.empty(0)
+        )
+        for name, shape in manifest(file).items()
+    }
+    part = OFFICIAL_PARTS[kind].open(kind, values, weights, Path(file))
+    assert expected is None or part.config == expected
+    heads = {"text_encoder": ("num_heads", 64), "image_encoder": ("num_attention_heads", 16)}
+    if kind in heads:
+        name, count = heads[kind]
+        assert getattr(part.config, name) == count
+    counts = {"text_encoder": 5_680_910_336, "image_encoder": 611_086_080, "transformer": 1_616_337_728}
+    ours = part.our_weights()
+    if kind in counts:
+        assert sum(torch.Size(tensor.shape).numel() for tensor in ours.values()) == counts[kind]
+    official = OFFICIAL_PARTS[kind]
+    back = official.fuse({part.table.to_official(name): tensor for name, tensor in ours.items()})
+    whole = {**back, **official.unread(part, weights)}
+    assert {name: tensor.shape for name, tensor in whole.items()} == manifest(file)
 
 
 def test_settings_are_those_of_the_released_weights(standin: Path) -> None:

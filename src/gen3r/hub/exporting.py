@@ -71,12 +71,6 @@ def official_files(
         ModelFolderError: naming what the official code cannot hold.
     """
     carried = carried_folder(folder)
-    if settings.conditioning.normalize_scale:
-        LOGGER.warning(
-            "%s was trained with cameras divided by the scene scale, which the official code does not do: scale the "
-            "cameras that it is given.",
-            folder,
-        )
     files: dict[str, PlannedFile] = {
         OFFICIAL_INDEX: _json_file(
             carried / OFFICIAL_INDEX,
@@ -96,6 +90,12 @@ def official_files(
         limit = shard_bytes if official.shards else None
         for name, file in weights_files(official.stem, weights, limit, dtype).items():
             files[f"{official.folder}/{name}"] = file
+    if settings.conditioning.normalize_scale:
+        LOGGER.warning(
+            "%s was trained with cameras divided by the scene scale, which the official code does not do: scale the "
+            "cameras that it is given.",
+            folder,
+        )
     return files
 
 

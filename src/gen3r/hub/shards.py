@@ -8,7 +8,7 @@ import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, Protocol, cast, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -17,6 +17,7 @@ from gen3r.hub.files import ModelFolderError, json_text, whole_file
 from gen3r.hub.stored import INDEX_SUFFIX, TYPE_NAMES, StoredTensor, open_safetensors
 
 
+@runtime_checkable
 class PlannedFile(Protocol):
     """A file that can be written any number of times, always the same."""
 
