@@ -1,5 +1,6 @@
 """The small official encoders of the wan goldens, built from diffusers' and transformers' classes."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -101,8 +102,19 @@ def image_encoder(golden: Golden) -> ImageEncoder:
     return ImageEncoder(model, clip_pixels_official)
 
 
+@dataclass(frozen=True, kw_only=True)
+class StoredDraw(Posterior):
+    """A posterior that is sampled with stored noise."""
+
+    noise: Tensor
+
+    def sample(self, generator: object = None) -> Tensor:
+        """The official sample."""
+        return self.mean + torch.exp(0.5 * self.logvar) * self.noise
+
+
 class StoredNoise:
-    """A codec whose posterior is replaced by the sample that the stored noise gives; its mode is that sample."""
+    """A codec whose posterior is sampled with stored noise."""
 
     def __init__(self, codec: AppearanceCodec, noise: Tensor) -> None:
         self.codec = codec
@@ -110,4 +122,4 @@ class StoredNoise:
 
     def encode(self, images: Tensor, /) -> Posterior:
         posterior = self.codec.encode(images)
-        return Posterior(mean=posterior.mean + torch.exp(0.5 * posterior.logvar) * self.noise, logvar=posterior.logvar)
+        return StoredDraw(mean=posterior.mean, logvar=posterior.logvar, noise=self.noise)

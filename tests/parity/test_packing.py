@@ -20,10 +20,19 @@ from gen3r.models.adapter import AdapterConfig, GeometryAdapter
 from gen3r.models.posterior import Posterior
 from gen3r.models.vggt import VGGT, VGGTConfig
 from gen3r.pipeline import Gen3RPipeline, PipelineConfig
+from gen3r.pipeline.numerics import NUMERICS
 from parity._goldens import Golden, goldens
-from parity._networks import StoredNoise, appearance_codec, image_encoder, text_encoder, text_features, transformer
+from parity._networks import (
+    StoredDraw,
+    StoredNoise,
+    appearance_codec,
+    image_encoder,
+    text_encoder,
+    text_features,
+    transformer,
+)
 
-OFFICIAL = ConditioningConfig(normalize_scale=False)
+OFFICIAL = NUMERICS["official"].conditioning(ConditioningConfig(normalize_scale=False))
 NEGATIVE = "the other branch of guidance"
 
 
@@ -49,7 +58,8 @@ class StoredGeometry:
 
     def encode(self, images: Tensor, /) -> Posterior:
         self.frames_seen = images.flatten(2).abs().amax(-1)[0] > 0
-        return Posterior(mean=self.latents, logvar=torch.zeros_like(self.latents))
+        zeros = torch.zeros_like(self.latents)
+        return StoredDraw(mean=self.latents, logvar=zeros, noise=zeros)
 
 
 @pytest.mark.parametrize("golden", goldens("pipeline_packing"), ids=str)
@@ -78,7 +88,7 @@ def test_training_control_encodes_geometry(golden: Golden) -> None:
     video = golden["pixel_values_u8"][None] / 255
     codec = appearance_codec(golden.used("vae"))
     geometry = StoredGeometry(golden["geometry_latents"])
-    config = ConditioningConfig(control_geometry="encoded")
+    config = ConditioningConfig(control_geometry="encoded", sample_control=True)
     conditioner = Conditioner(StoredNoise(codec, golden["eps"]), config, geometry=geometry)
     tasks = tasks_of(golden)
     assert len(tasks) == 3
@@ -88,7 +98,7 @@ def test_training_control_encodes_geometry(golden: Golden) -> None:
     layers = {int(key.rsplit("_", 1)[1]): golden[key] for key in golden.tensors if key.startswith("vggt_tokens_")}
     grid = golden.shape("vggt_latents")[-2:]
     golden.check("vggt_latents", pack_tokens([layers[index] for index in sorted(layers)], grid), exact=True)
-    clean = StoredNoise(codec, golden["eps_latents"]).encode(video).mode()
+    clean = StoredNoise(codec, golden["eps_latents"]).encode(video).sample()
     golden.check("combined_latents", pair(clean, golden["geometry_latents"]))
 
 
@@ -131,7 +141,6 @@ def test_denoising_run(golden: Golden, run: str) -> None:
     grid = LatentGrid(call["num_frames"], call["height"], call["width"], patch=16)
     codec = appearance_codec(golden.used("vae"))
     model = transformer(golden.used("transformer"))
-    conditioner = Conditioner(StoredNoise(codec, golden["eps"]), OFFICIAL, image=image_encoder(golden.used("clip")))
     poses = Cameras.from_world_from_camera(golden["c2w"][None], golden["K"][None], *grid.size)
     video = golden["images_u8"][None] / 255
     prompts = text_features(text_encoder(golden.used("t5")), golden["negative_ids"], golden["prompt_ids"])
@@ -140,9 +149,15 @@ def test_denoising_run(golden: Golden, run: str) -> None:
         geometry=small_geometry(),
         transformer=model,
         text=StoredPrompts({NEGATIVE: prompts[0]}),
-        image=conditioner.image,
+        image=image_encoder(golden.used("clip")),
     )
-    pipeline = Gen3RPipeline(networks, PipelineConfig(name="official", negative_prompt=NEGATIVE, conditioning=OFFICIAL))
+    config = PipelineConfig(
+        name="official", negative_prompt=NEGATIVE, conditioning=ConditioningConfig(normalize_scale=False)
+    )
+    pipeline = Gen3RPipeline(networks, config, numerics="official")
+    conditioner = pipeline.conditioner
+    assert conditioner.config == OFFICIAL
+    conditioner.appearance = StoredNoise(codec, golden["eps"])
     condition = conditioner(
         video, given_frames(task, grid.frames), prompts[1:], poses if cameras == "camera" else None, grid=grid
     )
