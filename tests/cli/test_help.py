@@ -18,6 +18,12 @@ COMMANDS = [
     ("eval", "synthetic"),
     ("eval", "table"),
     ("export",),
+    ("models",),
+    ("models", "list"),
+    ("models", "show"),
+    ("models", "download"),
+    ("models", "verify"),
+    ("models", "remove"),
     ("doctor",),
 ]
 HEAVY = ("torch", "diffusers", "transformers", "numpy", "PIL", "av", "matplotlib", "trimesh")

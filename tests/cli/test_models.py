@@ -9,8 +9,9 @@ import pytest
 
 from cli.running import Runner
 from gen3r.hub.entries import MODELS
+from gen3r.scene.scene import Scene
 from hub.hub_server import HubServer, point_to, use_cache
-from hub.standin import build_standin, build_standin_vggt
+from hub.standin import FRAMES, SIDE, build_standin, build_standin_vggt
 
 GEN3R, VGGT, OTHER = "JaceyH919/Gen3R", "facebook/VGGT-1B", "somebody/small-gen3r"
 
@@ -157,6 +158,15 @@ def test_mistakes_are_one_line(gen3r: Runner, hub: HubServer, arguments: tuple[s
     assert outcome.stderr.startswith("gen3r: error: ")
     with pytest.raises(AssertionError, match=said):
         raise AssertionError(outcome.stderr)
+
+
+@pytest.mark.slow
+def test_a_scene_is_generated_by_name(gen3r: Runner, hub: HubServer, photo: Path, tmp_path: Path) -> None:
+    options = ("--model", "gen3r", "--frames", FRAMES, "--size", f"{SIDE}x{SIDE}", "--steps", 1)
+    outcome = gen3r("generate", photo, *options, "--out", tmp_path / "scene")
+    assert outcome.code == 0, outcome.stderr
+    assert f"Fetching {GEN3R} at commit" in outcome.stderr
+    assert Scene.load(tmp_path / "scene").frames == FRAMES
 
 
 def test_doctor_lists_what_was_downloaded(gen3r: Runner, hub: HubServer) -> None:

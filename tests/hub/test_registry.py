@@ -10,6 +10,7 @@ from gen3r.hub.layout import ModelFolder
 from gen3r.hub.registry import find_entry, present_models, resolve_model, source_of
 from hub.conftest import Serve
 
+DOCUMENT = Path(__file__).parents[2] / "docs" / "models.md"
 FETCHED = [entry for entry in MODELS.values() if entry.repository is not None]
 
 
@@ -20,6 +21,14 @@ def test_every_model_has_terms_and_a_source_or_says_why_not(entry: ModelEntry) -
     places = [entry.name in present_models(), entry.repository is not None, entry.unreleased is not None]
     assert sum(places) == 1
     assert entry.revision is None or re.fullmatch("[0-9a-f]{40}", entry.revision)
+
+
+@pytest.mark.parametrize("entry", MODELS.values(), ids=lambda entry: entry.name)
+def test_every_model_is_in_the_document(entry: ModelEntry) -> None:
+    rows = [line for line in DOCUMENT.read_text(encoding="utf-8").splitlines() if line.startswith(f"| `{entry.name}` ")]
+    assert len(rows) == 1
+    assert entry.repository is None or f"`{entry.repository}`" in rows[0]
+    assert entry.revision is None or entry.revision in DOCUMENT.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("entry", FETCHED, ids=lambda entry: entry.name)
