@@ -36,6 +36,37 @@ def test_shapes_and_range(make) -> None:
     assert 0 <= video.min() < video.max() <= 1
 
 
+def network_vae(**sizes: object) -> nn.Module:
+    torch.manual_seed(0)
+    return LinearShortcutVAE(VAEConfig(**SIZES, **sizes)).eval()
+
+
+def patching_vae() -> nn.Module:
+    return network_vae(patch_size=2, is_residual=True, dim_mult=(1, 2, 4), temporal_downsample=(True, True))
+
+
+@pytest.mark.parametrize(
+    ("make", "chunks"), [(diffusers_vae, [9]), (network_vae, [1, 4, 4]), (patching_vae, [1, 4, 4])]
+)
+@torch.no_grad()
+def test_streamed_decoding_gives_the_same_frames(make, chunks: list[int]) -> None:
+    """Bit by bit; two streams at once do not disturb each other."""
+    codec = AppearanceCodec(make(), [0.1] * 16, [2.0] * 16)
+    latents = torch.randn(2, 16, 3, 2, 2, generator=torch.Generator().manual_seed(2))
+    whole = codec.decode(latents)
+    parts, others = zip(*zip(codec.stream_decode(latents), codec.stream_decode(-latents), strict=True), strict=True)
+    assert [part.shape[1] for part in parts] == chunks
+    assert torch.equal(torch.cat(parts, dim=1), whole)
+    assert torch.equal(torch.cat(others, dim=1), codec.decode(-latents))
+
+
+@torch.no_grad()
+def test_streamed_decoding_with_a_linear_code_gives_the_same_frames() -> None:
+    codec = AppearanceCodec(linear_vae(), [0.1] * 16, [2.0] * 16)
+    latents = torch.randn(2, 16, 3, 2, 2, generator=torch.Generator().manual_seed(2))
+    torch.testing.assert_close(torch.cat(list(codec.stream_decode(latents)), dim=1), codec.decode(latents))
+
+
 @torch.no_grad()
 def test_normalisation_is_undone_by_decoding() -> None:
     mean, std = [i / 10 for i in range(16)], [1 + i / 10 for i in range(16)]

@@ -64,6 +64,15 @@ def test_streamed_decoding_equals_decoding_all_tokens(codec: GeometryCodec) -> N
 
 
 @torch.no_grad()
+def test_results_are_collected_elsewhere(codec: GeometryCodec) -> None:
+    latents = codec.encode(images(frames=5)).mode()
+    aside = codec.decode(latents, results_device=torch.device("meta"))
+    for here, there in zip(tensors(codec.decode(latents)), tensors(aside), strict=True):
+        assert there.is_meta
+        assert there.shape == here.shape
+
+
+@torch.no_grad()
 def test_items_of_a_batch_do_not_meet(codec: GeometryCodec) -> None:
     latents = codec.encode(images(frames=5)).mode()
     for a, b in zip(tensors(codec.decode(latents)), tensors(codec.decode(latents.flip(0))), strict=True):
