@@ -42,7 +42,7 @@ def network_vae(**sizes: object) -> nn.Module:
 
 
 def patching_vae() -> nn.Module:
-    return network_vae(patch_size=2, is_residual=True, dim_mult=(1, 2, 4), temporal_downsample=(True, True))
+    return network_vae(patch_size=2, dim_mult=(1, 2, 4), temporal_downsample=(True, True))
 
 
 @pytest.mark.parametrize(
