@@ -13,7 +13,6 @@ import logging
 import statistics
 import sys
 import time
-from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -72,8 +71,8 @@ class Measure:
     """Scenes over which drift is averaged; time is taken on the first."""
     rounds: int = 9
     """Timed runs of each option; the median counts."""
-    compile: bool = True
-    """Measure compiled blocks too, which takes minutes on a CPU."""
+    only: tuple[str, ...] = ()
+    """Measure these options alone, by their names in the table, besides the default; none = all of them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,6 +94,7 @@ class Bench:
         self.pipeline = Gen3RPipeline.from_pretrained(settings.model, device=self.device, dtype=dtype)
         self.grid = self.pipeline.grid()
         self.inputs = [self._inputs(FIRST_HELD_OUT_SEED + scene) for scene in range(settings.scenes)]
+        self.magnitudes = calibrate_magnitudes(self.pipeline.transformer, lambda: self.run(Option()), settings.steps)
         self.expected = [self.run(Option(), scene) for scene in range(settings.scenes)]
         self.decoded = [self.pipeline.decode(latents, self.grid) for latents in self.expected]
 
@@ -173,7 +173,7 @@ class Bench:
 
     def options(self) -> dict[str, Option]:
         """What is measured, by the name in the table."""
-        ratios = calibrate_magnitudes(self.pipeline.transformer, lambda: self.run(Option()), self.settings.steps)
+        ratios = self.magnitudes
         caches = {
             "first_block, 0.05": FirstBlockCache(threshold=0.05),
             "first_block, 0.1": FirstBlockCache(threshold=0.1),
@@ -194,12 +194,12 @@ class Bench:
         options |= {f"cache {name}": Option(acceleration=Acceleration(cache=cache)) for name, cache in caches.items()}
         both = Acceleration(cache=TaylorCache(interval=2), guidance_skip=0.25)
         options["guidance_skip 0.25, taylorseer, every 2nd"] = Option(acceleration=both)
-        if self.settings.compile:
-            options["compile"] = Option(acceleration=Acceleration(compile=True))
-            options["compile, guidance_skip 0.25, taylorseer, every 2nd"] = Option(
-                acceleration=replace(both, compile=True)
-            )
-        return options
+        options["compile"] = Option(acceleration=Acceleration(compile=True))
+        options["compile, guidance_skip 0.25, taylorseer, every 2nd"] = Option(acceleration=replace(both, compile=True))
+        wanted = ("default", *(self.settings.only or options))
+        if unknown := set(wanted) - set(options):
+            raise ValueError(f"no options named {sorted(unknown)}; expected some of {sorted(options)}.")
+        return {name: option for name, option in options.items() if name in wanted}
 
     def _wait(self) -> None:
         if self.device.type == "cuda":
@@ -249,7 +249,7 @@ def measure(settings: Measure) -> dict[str, Any]:
         "guidance": settings.guidance,
         "scenes": settings.scenes,
         "rounds": settings.rounds,
-        "magnitude_ratios": [round(ratio, 5) for ratio in _ratios(options.values())],
+        "magnitude_ratios": [round(ratio, 5) for ratio in bench.magnitudes],
         "options": {name: {key: _short(value) for key, value in row.items()} for name, row in rows.items()},
     }
 
@@ -290,12 +290,6 @@ def table(record: dict[str, Any]) -> str:
     if missing:
         lines.append("Not usable there: " + ", ".join(f"`{name.removeprefix('attention ')}`" for name in missing) + ".")
     return "\n".join(lines) + "\n"
-
-
-def _ratios(options: Iterable[Option]) -> tuple[float, ...]:
-    return next(
-        option.acceleration.cache.ratios for option in options if isinstance(option.acceleration.cache, MagnitudeCache)
-    )
 
 
 def _pictures(frames: Tensor) -> Tensor:
