@@ -5,6 +5,8 @@ import errno
 import json
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,7 +24,7 @@ from gen3r.hub.networks import Networks
 from gen3r.hub.shards import WeightsFile
 from gen3r.hub.stored import open_safetensors
 from gen3r.pipeline import PipelineConfig
-from hub.standin import build_standin, build_standin_vggt
+from hub.standin import build_standin, build_standin_vggt, write_weights
 from hub.test_official import assert_equal
 
 
@@ -270,6 +272,38 @@ def test_a_disk_that_fills_up_leaves_what_is_done(
     assert (tmp_path / "ours.partial" / MARKER).is_file()
     assert not list((tmp_path / "ours.partial").rglob(".*.safetensors.*"))
     assert_same_contents(convert_folder(standin, tmp_path / "ours", PipelineConfig), ours)
+
+
+WRITING_PROGRAM = """
+import sys
+from pathlib import Path
+import torch
+from gen3r.hub.shards import weights_files
+from gen3r.hub.stored import open_weights
+
+def peak():
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
+
+source, target = map(Path, sys.argv[1:])
+files = weights_files("model", open_weights(source, "model"), 40 * 10**6, torch.bfloat16)
+before = peak()
+for name, file in files.items():
+    file.write(target / name)
+    assert file.is_at(target / name)
+print(peak() - before)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").is_file(), reason="measures with Linux's peak of this process")
+def test_writing_needs_a_few_tensors_of_memory(tmp_path: Path) -> None:
+    source, target = tmp_path / "source", tmp_path / "target"
+    target.mkdir()
+    tensors = {f"{layer}.weight": torch.full((1472, 1472), 0.5) for layer in range(16)}  # 16 x 8.7 MB
+    write_weights(source, "model", tensors, 60 * 10**6)
+    program = [sys.executable, "-c", WRITING_PROGRAM, str(source), str(target)]
+    done = subprocess.run(program, capture_output=True, text=True, check=True)
+    assert int(done.stdout) < 4 * 8.7e6 / 1024 + 8 * 1024  # kB; two of each type while they are compared
 
 
 def test_written_files_are_those_that_safetensors_writes(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from gen3r.hub.files import ModelFolderError
 from gen3r.hub.layout import ModelFolder, detect_layout
 from gen3r.hub.load import load_networks
 from gen3r.hub.networks import Networks
-from gen3r.hub.official import OFFICIAL_PARTS
+from gen3r.hub.official import OFFICIAL_PARTS, open_official_part, open_official_weights
 from gen3r.hub.stored import StoredTensor
 from gen3r.hub.stream import Placement
 from gen3r.models.adapter import AdapterConfig
@@ -187,6 +187,22 @@ def test_a_scene_comes_out_in_float32_and_bfloat16(standin: Path) -> None:
     full, rounded = scenes
     assert full.depth.isfinite().all()
     assert (full.rgb.float() - rounded.rgb.float()).abs().mean() < 0.05 * 255
+
+
+def test_what_has_no_use_is_never_read(standin: Path, networks: Networks) -> None:
+    def fail() -> torch.Tensor:
+        raise AssertionError("read")
+
+    model, official = ModelFolder(path=standin, layout="official"), OFFICIAL_PARTS["image_encoder"]
+    weights = open_official_weights(model, "image_encoder")
+    unread = official.unread(open_official_part(model, "image_encoder"), weights)
+    assert {"model.textual.token_embedding.weight", "model.visual.head", "model.visual.post_norm.weight"} <= set(unread)
+    assert f"model.visual.transformer.{IMAGE_BLOCKS - 1}.attn.to_qkv.weight" in unread
+    guarded = weights | {name: dataclasses.replace(tensor, read=fail) for name, tensor in unread.items()}
+    vision = official.open("image_encoder", {}, guarded, standin / "clip_image_encoder/config.json").load()
+    assert networks.image is not None
+    expected = networks.image.vision.state_dict()
+    assert all(torch.equal(tensor, expected[name]) for name, tensor in vision.state_dict().items())
 
 
 def test_placements_of_unknown_networks_are_refused(standin: Path) -> None:

@@ -66,10 +66,13 @@ def _tuples(value: Any) -> Any:
 
 
 def stored_tensors(network: nn.Module, storage: torch.dtype | None = None) -> dict[str, Tensor]:
-    """Every tensor of a network, apart from each other and on the CPU; floating ones as ``storage`` if given."""
+    """Every tensor of a network on the CPU, tied ones once; floating ones as ``storage`` if given."""
+    state = network.state_dict(keep_vars=True)
+    first = {id(tensor): name for name, tensor in reversed(state.items())}
     return {
         name: tensor.detach().to("cpu", storage if tensor.is_floating_point() else None, copy=True).contiguous()
-        for name, tensor in network.state_dict().items()
+        for name, tensor in state.items()
+        if first[id(tensor)] == name
     }
 
 
