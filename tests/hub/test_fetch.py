@@ -209,6 +209,19 @@ def test_nobody_at_the_address_is_told(
         fetch(source, pauses=NO_PAUSES)
 
 
+def test_without_a_hub_what_another_program_fetched_is_used(
+    serve: Serve, standin: Path, source: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    serve({REPOSITORY: standin})
+    theirs = Path(snapshot_download(REPOSITORY))
+    with HubServer({}) as other:
+        nowhere = other.endpoint
+    point_to(nowhere, monkeypatch)
+    assert fetch(source, pauses=NO_PAUSES) == theirs
+    with pytest.raises(ModelFetchError, match=f"{VGGT} from {nowhere} failed: check the network"):
+        fetch(source_of("vggt-1b"), pauses=NO_PAUSES)
+
+
 def test_slow_answers_are_waited_for(serve: Serve, standin: Path) -> None:
     serve({REPOSITORY: standin}).faults.seconds = 0.3
     folder = fetch(Source(repository=REPOSITORY, wanted=("scheduler/*",)))

@@ -102,7 +102,7 @@ def fetch(
         try:
             plan = with_retries(lambda: plan_download(source, revision), pauses[:1])
         except BrokenTransferError:
-            if revision is None and remembered_commit(source, revision, record) is not None:
+            if revision is None and is_adoptable(source, record):
                 return adopt(source, revision)
             raise
         if announce is not None:
@@ -131,6 +131,13 @@ def remembered_commit(source: Source, revision: str | None, record: RepositoryRe
     branch = revision or "main"
     chosen = chosen_commit(source, revision, record)
     return chosen or record.branches.get(branch) or cached_ref(source.repository, branch)
+
+
+def is_adoptable(source: Source, record: RepositoryRecord) -> bool:
+    """Whether the cache seems to have what the name of a model stands for, whoever fetched it."""
+    commit = remembered_commit(source, None, record)
+    files = cached_files(source.repository, commit) if commit is not None else {}
+    return bool(files) and not unmatched(source.required, files)
 
 
 def adopt(source: Source, revision: str | None) -> Path:
