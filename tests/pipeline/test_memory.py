@@ -10,8 +10,10 @@ from gen3r.conditioning.text_cache import CachedTextEncoder, TextCache
 from gen3r.hub.load import TEXT_ENCODER, TRANSFORMER
 from gen3r.latents.grid import LatentGrid
 from gen3r.pipeline import Gen3RPipeline
+from gen3r.pipeline.acceleration import Acceleration
 from gen3r.pipeline.decode import eight_bit
 from gen3r.pipeline.memory import NETWORKS, PROFILES, MemoryProfile, profile_for
+from gen3r.pipeline.step_cache import FirstBlockCache, StepCache, TaylorCache
 from gen3r.scene.scene import Scene
 
 from .conftest import SIDE, build_pipeline
@@ -66,6 +68,16 @@ def test_eight_bits_stay_close(photo, expected: Scene, networks: tuple[str, ...]
 def test_streaming_and_eight_bits_go_together(photo) -> None:
     visiting, streaming = (build_pipeline(memory=narrow(size, TRANSFORMER, TEXT_ENCODER)) for size in (16, 8))
     assert equal(visiting([photo], **CALL), streaming([photo], **CALL))
+
+
+@pytest.mark.parametrize("cache", [FirstBlockCache(threshold=0.5), TaylorCache()])
+def test_step_caches_work_on_streaming_blocks(photo, cache: StepCache) -> None:
+    scenes = []
+    for memory in (None, PROFILES[8]):
+        plain = build_pipeline()
+        pipeline = Gen3RPipeline(plain.networks, plain.config, memory=memory, acceleration=Acceleration(cache=cache))
+        scenes.append(pipeline([photo], **CALL, steps=6))
+    assert equal(*scenes)
 
 
 def test_half_precision_stays_close(photo, expected: Scene) -> None:

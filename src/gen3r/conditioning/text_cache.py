@@ -40,7 +40,7 @@ def files_identity(files: Iterable[Path], *traits: str) -> str:
         traits: such as the type the weights are cast to, or that they are stored in eight bits.
     """
     digest = hashlib.sha256(repr(traits).encode())
-    for path in sorted(files):
+    for path in sorted(files, key=lambda path: path.name):
         size = path.stat().st_size
         digest.update(repr((path.name, size)).encode())
         with path.open("rb") as file:
