@@ -12,7 +12,7 @@ from gen3r.latents.grid import LatentGrid
 from gen3r.pipeline import Gen3RPipeline
 from gen3r.pipeline.acceleration import Acceleration
 from gen3r.pipeline.decode import eight_bit
-from gen3r.pipeline.memory import NETWORKS, PROFILES, MemoryProfile, profile_for
+from gen3r.pipeline.memory import NETWORKS, PROFILES, MemoryProfile, largest_profile, profile_for
 from gen3r.pipeline.step_cache import FirstBlockCache, StepCache, TaylorCache
 from gen3r.scene.scene import Scene
 
@@ -147,6 +147,17 @@ def test_profiles_without_sense_are_refused() -> None:
 
 def test_a_device_without_memory_of_its_own_has_no_profile() -> None:
     assert profile_for("cpu") is None
+
+
+@pytest.mark.parametrize(("gigabytes", "size"), [(8.4, 8), (11.9, 8), (12.6, 12), (25.4, 24), (85.0, 80), (200.0, 80)])
+def test_a_device_gets_the_largest_profile_that_fits(gigabytes: float, size: int, caplog) -> None:
+    assert largest_profile(gigabytes) is PROFILES[size]
+    assert not caplog.text
+
+
+def test_a_small_device_gets_the_smallest_profile_and_a_warning(caplog) -> None:
+    assert largest_profile(6.2) is PROFILES[8]
+    assert "6.2 GB" in caplog.text
 
 
 def test_decoding_holds_no_more_for_longer_clips() -> None:

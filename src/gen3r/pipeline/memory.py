@@ -153,20 +153,23 @@ PROFILES: Mapping[int, MemoryProfile] = {
 
 
 def profile_for(device: torch.device | str) -> MemoryProfile | None:
-    """The largest profile that fits a CUDA device; None for devices that share the memory of the host.
-
-    A device smaller than the smallest profile gets that one, with a warning: shorter or smaller clips may still fit.
-    """
+    """The profile for the memory of a CUDA device; None for devices that share the memory of the host."""
     device = torch.device(device)
     if device.type != "cuda":
         return None
-    gigabytes = torch.cuda.get_device_properties(device).total_memory / 1e9
-    fitting = [size for size in PROFILES if size <= gigabytes]
-    if not fitting:
+    return largest_profile(torch.cuda.get_device_properties(device).total_memory / 1e9)
+
+
+def largest_profile(gigabytes: float) -> MemoryProfile:
+    """The largest profile within ``gigabytes`` (10^9 bytes).
+
+    Less memory than the smallest profile asks for gets that one, with a warning: smaller clips may still fit.
+    """
+    if gigabytes < min(PROFILES):
         logger.warning(
-            "%s has %.1f GB, less than the smallest memory profile (%d GB): shorten the clip if memory runs out.",
-            device,
+            "%.1f GB of device memory is less than the smallest memory profile asks for (%d GB): make clips shorter or "
+            "smaller if memory runs out.",
             gigabytes,
             min(PROFILES),
         )
-    return PROFILES[max(fitting, default=min(PROFILES))]
+    return PROFILES[max((size for size in PROFILES if size <= gigabytes), default=min(PROFILES))]
