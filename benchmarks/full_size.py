@@ -3,7 +3,8 @@
 python benchmarks/full_size.py run --vram 12 --out RESULTS.json
 python benchmarks/full_size.py train adapter --frames 25 49 --out RESULTS.json
 python benchmarks/full_size.py train diffusion --batches 1 2 3 4 --out RESULTS.json
-python benchmarks/full_size.py table RESULTS.json...
+python benchmarks/full_size.py count --out RESULTS.json
+python benchmarks/full_size.py table RESULTS.json... [--document docs/performance.md]
 
 Results are written after every part of the measurement, so that a run that is cut short leaves what it has.
 """
@@ -20,15 +21,20 @@ from typing import Any, Literal
 
 import torch
 import tyro
+from measure.counting import adapter_step_flops, diffusion_step_flops, generation_flops
 from measure.generation import Generation, measure_generation
 from measure.record import circumstances, read, write
 from measure.sizes import SIZES
 from measure.tables import table
 from measure.training import Case, measure_training
 
+from gen3r.data.whole_file import whole_file
+from gen3r.eval.report import fill_tables
 from gen3r.latents.grid import LatentGrid
+from gen3r.pipeline.acceleration import Acceleration
 from gen3r.pipeline.denoise import Sampling
 from gen3r.pipeline.memory import PROFILES
+from gen3r.pipeline.step_cache import TaylorCache
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +74,14 @@ class Run(Common):
     """Text guidance; 1 is off."""
     cameras: str = "zoom_out"
     """Name of a trajectory, for which VGGT reads the view; or free."""
+    guidance_skip: float = 0.0
+    """The last share of the steps that goes without guidance."""
+    compile: bool = False
+    """Compile the transformer's blocks; the unwatched run takes the time for that."""
+    attention: str | None = None
+    """Attention backend, see gen3r.pipeline.acceleration."""
+    taylor: int | None = None
+    """Compute every Nth step in full and extrapolate the others."""
     vram: Literal[8, 12, 16, 24, 48, 80] | None = None
     """Memory profile, in GB; left out, everything stays on the device."""
     dtype: Literal["bfloat16", "float32"] = "bfloat16"
@@ -97,11 +111,23 @@ class Train(Common):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Count(Common):
+    """Count operations without running anything: one scene, and training steps of one clip."""
+
+    frames: int = 49
+    """Frames of the clip (4k+1)."""
+    steps: int = 50
+    """Denoising steps, with text guidance."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Table:
     """Results files as Markdown."""
 
     files: tyro.conf.Positional[tuple[Path, ...]]
     """What run and train have written."""
+    document: Path | None = None
+    """Put the tables between the markers that name the files in this document, instead of printing them."""
 
 
 def run(options: Run) -> None:
@@ -109,11 +135,17 @@ def run(options: Run) -> None:
     asked = Generation(
         sizes=SIZES[options.size](),
         grid=LatentGrid(options.frames, options.height, options.width),
-        sampling=Sampling(steps=options.steps, guidance=options.guidance),
+        sampling=Sampling(steps=options.steps, guidance=options.guidance, guidance_skip=options.guidance_skip),
         cameras=options.cameras,
         device=torch.device(options.device),
         dtype=getattr(torch, options.dtype),
         profile=None if options.vram is None else PROFILES[options.vram],
+        acceleration=Acceleration(
+            compile=options.compile,
+            attention=options.attention,
+            cache=None if options.taylor is None else TaylorCache(interval=options.taylor),
+            guidance_skip=options.guidance_skip,
+        ),
         text_first=options.text_first,
         warmup_steps=options.warmup_steps,
     )
@@ -137,16 +169,42 @@ def train(options: Train) -> None:
     )
 
 
+def tally(options: Count) -> None:
+    """Count a generation and the two training steps."""
+    sizes, grid = SIZES[options.size](), LatentGrid(options.frames, options.height, options.width)
+    report = options.report("count")
+    flops = generation_flops(sizes, grid, prompts=2, views_read=1)
+    generation = dict(flops.networks) | {
+        "transformer": 2 * (options.steps * flops.transformer_step + flops.transformer_once)
+    }
+    report({"generation": generation})
+    training = {
+        "adapter": adapter_step_flops(sizes, grid, 1, checkpointing=True),
+        "diffusion": diffusion_step_flops(sizes, grid, 1, checkpointing=True),
+    }
+    report({"generation": generation, "training": training})
+
+
+def show(options: Table) -> None:
+    """Print tables, or put them into a document."""
+    if options.document is None:
+        sys.stdout.write("\n".join(table(read(file)) for file in options.files))
+        return
+    text = options.document.read_text(encoding="utf-8")
+    for file in options.files:
+        text = fill_tables(text, file.as_posix(), table(read(file)))
+    with whole_file(options.document) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
 def main() -> None:
     """See the top of this file."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
-    options = tyro.extras.subcommand_cli_from_dict({"run": Run, "train": Train, "table": Table}, description=__doc__)
-    if isinstance(options, Run):
-        run(options)
-    elif isinstance(options, Train):
-        train(options)
-    else:
-        sys.stdout.write("\n".join(table(read(file)) for file in options.files))
+    commands: dict[type, Callable[[Any], None]] = {Run: run, Train: train, Count: tally, Table: show}
+    options = tyro.extras.subcommand_cli_from_dict(
+        {command.__name__.lower(): command for command in commands}, description=__doc__
+    )
+    commands[type(options)](options)
 
 
 if __name__ == "__main__":

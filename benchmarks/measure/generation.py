@@ -16,6 +16,7 @@ from gen3r.conditioning.condition import ConditioningConfig
 from gen3r.hub.load import TEXT_ENCODER, Networks
 from gen3r.latents.grid import LatentGrid
 from gen3r.pipeline import Gen3RPipeline, PipelineConfig
+from gen3r.pipeline.acceleration import Acceleration
 from gen3r.pipeline.denoise import Sampling
 from gen3r.pipeline.memory import NETWORKS, MemoryProfile
 from gen3r.pipeline.request import FREE
@@ -50,6 +51,8 @@ class Generation:
     """Type of the networks in ``HALF``; a profile says its own."""
     profile: MemoryProfile | None
     """How memory is saved; None holds everything on the device."""
+    acceleration: Acceleration
+    """What is traded for speed. With a step cache the speed of the steps is not told: not all of a step is computed."""
     text_first: bool
     """Encode the prompts before any other network is made, then drop the text encoder."""
     warmup_steps: int
@@ -101,7 +104,7 @@ def measure_generation(asked: Generation, report: Callable[[dict[str, Any]], Non
     ceiling = max(ceiling, matmul_ceiling(asked.device, _working_type(asked)), key=lambda each: each.flops_per_second)
     tell("ceiling", asdict(ceiling))
     tell("stages", _stages(before | watch.watched, scene, flops, total))
-    tell("denoising", _denoising(marks, watch.watched["transformer"], asked.sampling, flops, ceiling))
+    tell("denoising", _denoising(asked, flops, marks, watch.watched["transformer"], ceiling))
     tell("memory_gib", _memory(watch, text_before))
     tell("pixels_with_surface", round(float(scene.mask.float().mean()), 4))
 
@@ -157,7 +160,7 @@ def _pipeline(asked: Generation, networks: Networks) -> Gen3RPipeline:
         text_length=asked.sizes.transformer.text_length,
         conditioning=ConditioningConfig(normalize_scale=False, image_pixels="official"),
     )
-    return Gen3RPipeline(networks, config, memory=asked.profile, device=asked.device)
+    return Gen3RPipeline(networks, config, acceleration=asked.acceleration, memory=asked.profile, device=asked.device)
 
 
 def _watched(networks: Networks) -> dict[str, nn.Module]:
@@ -206,27 +209,29 @@ def _stages(
 
 
 def _denoising(
-    marks: list[float], transformer: Watched, sampling: Sampling, flops: GenerationFlops, ceiling: Ceiling
-) -> dict[str, Any]:
+    asked: Generation, flops: GenerationFlops, marks: list[float], transformer: Watched, ceiling: Ceiling
+) -> dict[str, float]:
     """Steps after the first, which also computes what a run needs once."""
-    branches = [1 + sampling.guided(step) for step in range(sampling.steps)]
     gaps = [after - before for before, after in pairwise(marks)]
-    operations = sum(branches) * flops.transformer_step + max(branches) * flops.transformer_once
-    inside = operations / transformer.seconds
-    numbers = {
-        "forward_passes": sum(branches),
-        "tflop": operations / 1e12,
-        "transformer_tflop_per_second": inside / 1e12,
-        "transformer_fraction_of_ceiling": inside / ceiling.flops_per_second,
-    }
+    numbers: dict[str, float] = {"forward_passes": transformer.calls}
     if gaps:
-        speed = sum(branches[1:]) * flops.transformer_step / sum(gaps)
-        numbers |= {
-            "seconds_per_step": sum(gaps) / len(gaps),
-            "steps_tflop_per_second": speed / 1e12,
-            "steps_fraction_of_ceiling": speed / ceiling.flops_per_second,
-        }
+        numbers["seconds_per_step"] = sum(gaps) / len(gaps)
+    if asked.acceleration.cache is not None:
+        return rounded(numbers)
+    once, step = flops.transformer_once, flops.transformer_step
+    branches = [1 + asked.sampling.guided(index) for index in range(asked.sampling.steps)]
+    operations = sum(branches) * step + max(branches) * once
+    numbers |= {"tflop": operations / 1e12, **_speed("transformer", operations / transformer.seconds, ceiling)}
+    if gaps:
+        numbers |= _speed("steps", sum(branches[1:]) * step / sum(gaps), ceiling)
     return rounded(numbers)
+
+
+def _speed(name: str, achieved: float, ceiling: Ceiling) -> dict[str, float]:
+    return {
+        f"{name}_tflop_per_second": achieved / 1e12,
+        f"{name}_fraction_of_ceiling": achieved / ceiling.flops_per_second,
+    }
 
 
 def _memory(*watches: Stopwatch) -> dict[str, float | None]:

@@ -19,18 +19,37 @@ STAGES = {
     "outside_networks": "everything else: moving weights, resizing, noise",
 }
 """Rows of a run's table, in the order of a run."""
+BRACKETS = "In brackets: with what gradient checkpointing computes again."
 
 
 def table(record: Mapping[str, Any]) -> str:
     """One results file."""
-    return {"run": _run, "train": _train}[record["kind"]](record)
+    return {"run": _run, "train": _train, "count": _count}[record["kind"]](record)
+
+
+def _count(record: Mapping[str, Any]) -> str:
+    results, settings = record["results"], record["settings"]
+    lines = ["| work | TFLOP |", "|---|---:|"]
+    lines += [
+        f"| {title} | {results['generation'][name] / 1e12:.4g} |"
+        for name, title in STAGES.items()
+        if name in results["generation"]
+    ]
+    lines += [
+        f"| training step, {name}, batch 1 | {each['model'] / 1e12:.4g} ({each['hardware'] / 1e12:.4g}) |"
+        for name, each in results["training"].items()
+    ]
+    note = f"{_clip(settings)}, {settings['steps']} steps with guidance. {BRACKETS}"
+    return "\n".join([*lines, "", note[0].upper() + note[1:]]) + "\n"
 
 
 def _run(record: Mapping[str, Any]) -> str:
     results = record["results"]
     stages, denoising, memory = results["stages"], results["denoising"], results["memory_gib"]
     ceiling = results["ceiling"]["flops_per_second"] / 1e12
-    operations = {**results["flops"]["networks"], "transformer": denoising["tflop"] * 1e12}
+    operations = dict(results["flops"]["networks"])
+    if "tflop" in denoising:
+        operations["transformer"] = denoising["tflop"] * 1e12
     lines = ["| stage | seconds | TFLOP | TFLOP/s |", "|---|---:|---:|---:|"]
     for name, title in STAGES.items():
         if name not in stages:
@@ -40,18 +59,18 @@ def _run(record: Mapping[str, Any]) -> str:
         work = f"{operations[name] / 1e12:.4g}" if known else ""
         speed = f"{operations[name] / 1e12 / seconds:.3g}" if known else ""
         lines.append(f"| {title} | {seconds:.3g} | {work} | {speed} |")
-    device = memory["device_allocated"]
-    facts = [
-        f"Whole run {results['total_seconds']:.4g} s",
-        f"matrix products reach {ceiling:.3g} TFLOP/s here ({results['ceiling']['dtype']})",
-        f"the transformer {100 * denoising['transformer_fraction_of_ceiling']:.0f} % of that",
-        f"peak of host memory {memory['host']:.1f} GiB",
-    ]
+    facts = [f"Whole run {results['total_seconds']:.4g} s"]
     if "seconds_per_step" in denoising:
-        facts.insert(1, f"{denoising['seconds_per_step']:.3g} s per denoising step")
-    if device is not None:
-        facts.append(f"of device memory {device:.1f} GiB")
-    return "\n".join([*lines, "", _where(record), "; ".join(facts) + "."]) + "\n"
+        facts.append(f"{denoising['seconds_per_step']:.3g} s per denoising step after the first")
+    facts.append(f"matrix products reach {ceiling:.3g} TFLOP/s there ({results['ceiling']['dtype']})")
+    if "steps_fraction_of_ceiling" in denoising:
+        facts.append(f"these steps {100 * denoising['steps_fraction_of_ceiling']:.0f} % of that")
+    facts += [
+        f"peak of {place} memory {peak:.1f} GiB"
+        for place, peak in (("host", memory["host"]), ("device", memory["device_allocated"]))
+        if peak is not None
+    ]
+    return "\n".join([*lines, "", _where(record, _conditions(record["settings"])), "; ".join(facts) + "."]) + "\n"
 
 
 def _train(record: Mapping[str, Any]) -> str:
@@ -70,11 +89,22 @@ def _train(record: Mapping[str, Any]) -> str:
             f"{100 * case['model_fraction_of_ceiling']:.0f} % ({100 * case['hardware_fraction_of_ceiling']:.0f} %) | "
             f"{peak:.1f} |"
         )
-    note = "In brackets: with what gradient checkpointing computes again."
-    return "\n".join([*lines, "", _where(record), note]) + "\n"
+    return "\n".join([*lines, "", _where(record), BRACKETS]) + "\n"
 
 
-def _where(record: Mapping[str, Any]) -> str:
+def _clip(settings: Mapping[str, Any]) -> str:
+    return f"{settings['size']} networks, {settings['frames']} frames of {settings['height']}x{settings['width']}"
+
+
+def _conditions(settings: Mapping[str, Any]) -> str:
+    profile = "everything resident" if settings["vram"] is None else f"profile {settings['vram']}"
+    first = ", text encoder run first and dropped" if settings["text_first"] else ""
+    text = f"{_clip(settings)}, {settings['steps']} steps with guidance, {profile}{first}; "
+    return text[0].upper() + text[1:]
+
+
+def _where(record: Mapping[str, Any], what: str = "") -> str:
     machine = record["machine"]
-    place = machine["gpu"] or f"{machine['processor']}, {machine['threads']} threads"
-    return f"{place}, torch {machine['torch']}, commit {str(record['commit'])[:12]}, {record['date'][:10]}."
+    place = machine["gpu"] or f"{machine['processor']}, {machine['threads']} thread(s)"
+    commit = str(record["commit"])[:12]
+    return f"{what}{place}, torch {machine['torch']}, commit {commit}, {record['date'][:10]}."

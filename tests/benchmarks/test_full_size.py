@@ -15,6 +15,7 @@ from measure.networks import MAKERS, Place, parameter_count, random_network
 from measure.record import read
 from measure.sizes import Sizes, small
 from measure.stopwatch import Stopwatch
+from measure.tables import table
 from measure.training import Case, adapter_case, diffusion_case
 from torch import Tensor, nn
 
@@ -28,6 +29,7 @@ PUBLISHED = {
     "vggt": 1_190_595_096,
     "geometry_adapter": 317_844_304,
 }
+ROOT = Path(__file__).parents[2]
 FULL = LatentGrid(49, 560, 560)
 SMALL = LatentGrid(5, 112, 112)
 CPU = Place(device=torch.device("cpu"), dtype=torch.float32)
@@ -48,10 +50,8 @@ def test_the_transformer_computes_what_the_formula_says(sizes: Sizes, grid: Late
     )
 
 
-@pytest.mark.parametrize(
-    ("sizes", "grid"), [(Sizes(), LatentGrid(1, 560, 560)), (small(), SMALL)], ids=["full", "small"]
-)
-def test_encoders_and_vggt_compute_what_the_formulas_say(sizes: Sizes, grid: LatentGrid) -> None:
+def test_encoders_and_vggt_compute_what_the_formulas_say() -> None:
+    sizes, grid = small(), SMALL
     counted = generation_flops(sizes, grid, prompts=2, views_read=3).networks
     assert counted["text"] == 2 * formulas.text_encoder(sizes.text, sizes.transformer.text_length)
     assert counted["image"] == formulas.image_encoder(sizes.image)
@@ -94,9 +94,13 @@ def test_decoders_compute_what_their_layers_add_up_to() -> None:
 
 
 @pytest.mark.parametrize(
-    ("build", "flops"), [(adapter_case, adapter_step_flops), (diffusion_case, diffusion_step_flops)]
+    ("build", "flops", "checkpointing"),
+    [
+        (adapter_case, adapter_step_flops, True),
+        (diffusion_case, diffusion_step_flops, True),
+        (diffusion_case, diffusion_step_flops, False),
+    ],
 )
-@pytest.mark.parametrize("checkpointing", [False, True])
 def test_a_training_step_computes_what_is_counted(
     build: Callable[..., Any], flops: Callable[..., dict[str, int]], checkpointing: bool
 ) -> None:
@@ -197,6 +201,39 @@ def test_training_steps_are_measured_case_by_case(
     monkeypatch.setattr("sys.argv", ["full_size.py", "table", str(out)])
     full_size.main()
     assert "5, 112x112, 2" in capsys.readouterr().out
+
+
+def test_a_step_cache_hides_the_speed_of_steps_and_skipped_guidance_their_second_pass(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    faster = ("--taylor", "2", "--guidance-skip", "0.5", "--warmup-steps", "0")
+    results = measured(monkeypatch, tmp_path / "run.json", "run", "--frames", "5", "--steps", "4", *faster)["results"]
+    assert results["denoising"]["forward_passes"] == 6
+    assert "steps_fraction_of_ceiling" not in results["denoising"]
+
+
+def test_counting_needs_no_run_and_fills_a_document(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out, document = tmp_path / "count.json", tmp_path / "document.md"
+    results = measured(monkeypatch, out, "count", "--frames", "5", "--steps", "3")["results"]
+    rows = formulas.image_rows(small().image)
+    passes = 3 * formulas.transformer_step(small().transformer, SMALL, rows)
+    once = formulas.transformer_once(small().transformer, SMALL, rows)
+    assert results["generation"]["transformer"] == 2 * (passes + once)
+    document.write_text(f"before\n<!-- table: {out.as_posix()} -->\n<!-- /table -->\nafter\n")
+    monkeypatch.setattr("sys.argv", ["full_size.py", "table", str(out), "--document", str(document)])
+    full_size.main()
+    text = document.read_text()
+    assert text.startswith("before")
+    assert "training step, diffusion" in text
+
+
+@pytest.mark.parametrize(
+    "file", sorted((ROOT / "benchmarks" / "results").glob("full_size_*.json")), ids=lambda file: file.stem
+)
+def test_the_document_shows_the_results(file: Path) -> None:
+    document = (ROOT / "docs" / "performance.md").read_text(encoding="utf-8")
+    marker = f"<!-- table: {file.relative_to(ROOT).as_posix()} -->\n"
+    assert marker + table(read(file)) in document
 
 
 def test_other_files_are_refused(tmp_path: Path) -> None:
