@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, distributed
 
 from gen3r.models.transformer import JointTransformer
-from gen3r.pipeline.acceleration import Acceleration, accelerated
+from gen3r.pipeline.acceleration import Acceleration, accelerated, compiled_blocks
 from gen3r.pipeline.denoise import Sampling, denoise
 from gen3r.pipeline.parallel import Parallel, setup_parallel
 from gen3r.pipeline.step_cache import FirstBlockCache, MagnitudeCache, StepCache, TaylorCache
@@ -73,6 +73,24 @@ def check_shares(parallel: Parallel) -> None:
         raise AssertionError(f"expected whole forwards after a shared run, got {tokens}.")
 
 
+def check_compiled(parallel: Parallel) -> None:
+    """Blocks may be compiled, with even and uneven shares; not by the real compiler, which takes long."""
+    for heads in (2, 3):
+        transformer = build_transformer(replace(CONFIG, num_attention_heads=heads))
+        alone = generate(transformer, None, EVEN)
+        graphs: list[torch.fx.GraphModule] = []
+
+        def keep(graph: torch.fx.GraphModule, _inputs: object, graphs: list = graphs) -> torch.fx.GraphModule:
+            graphs.append(graph)
+            return graph
+
+        with compiled_blocks(transformer, keep):
+            together = generate(transformer, parallel, EVEN)
+        torch.testing.assert_close(together, alone, atol=1e-4, rtol=1e-4)
+        if not graphs:
+            raise AssertionError("nothing was compiled.")
+
+
 def check_refusals(parallel: Parallel) -> None:
     transformer = build_transformer()
     if parallel.mesh["ulysses"].size() == 1:
@@ -99,6 +117,8 @@ def main(kind: str) -> None:
     parallel = setup_parallel(kind)
     check_shares(parallel)
     check_results(parallel)
+    if distributed.get_world_size() == 2:
+        check_compiled(parallel)
     check_refusals(parallel)
     parallel.close()
     if distributed.is_initialized():

@@ -124,10 +124,22 @@ def compiled_blocks(transformer: JointTransformer, backend: str | Callable[..., 
     with ExitStack() as stack:
         for block in transformer.blocks:
             owner, name = _own_forward(block)
-            kept = vars(owner).get(name)
-            setattr(owner, name, torch.compile(getattr(owner, name), backend=backend))
-            stack.callback(delattr, owner, name) if kept is None else stack.callback(setattr, owner, name, kept)
+            stack.enter_context(swapped(owner, name, torch.compile(getattr(owner, name), backend=backend)))
         yield
+
+
+@contextmanager
+def swapped(owner: object, name: str, value: object) -> Iterator[None]:
+    """Within, an attribute of this very object has another value."""
+    own = vars(owner).get(name)
+    setattr(owner, name, value)
+    try:
+        yield
+    finally:
+        if own is None:
+            delattr(owner, name)
+        else:
+            setattr(owner, name, own)
 
 
 def _own_forward(block: torch.nn.Module) -> tuple[object, str]:

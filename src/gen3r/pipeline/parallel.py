@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
@@ -24,6 +24,7 @@ from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 
 from gen3r.conditioning.condition import Condition
 from gen3r.models.transformer import JointTransformer
+from gen3r.pipeline.acceleration import swapped
 from gen3r.pipeline.guidance import Guidance, TwoRanks
 
 ParallelKind = Literal["guidance", "context", "both"]
@@ -103,7 +104,8 @@ class Parallel:
     def sharing(self, transformer: JointTransformer, latents: Tensor) -> Iterator[None]:
         """Within, each process holds its share of the tokens of ``latents`` in every forward of ``transformer``.
 
-        Any number of tokens and heads is divided; even shares need no bookkeeping between the processes.
+        Any number of tokens and heads is divided; even shares need no bookkeeping between the processes. Of uneven ones
+        the self-attention stays uncompiled: its bookkeeping cannot be traced.
 
         Raises:
             ValueError: for a first-block cache, where processes would disagree on what to skip, and for attention
@@ -121,16 +123,15 @@ class Parallel:
         sequence = ContextParallelConfig(ulysses_degree=ranks, ulysses_anything=not even, mesh=self.mesh)
         config = ParallelConfig(context_parallel_config=sequence)
         config.setup(distributed.get_rank(), distributed.get_world_size(), self.device, mesh=self.mesh)
-        processors = [cast(Any, block).attn1.processor for block in transformer.blocks]
-        for processor in processors:
-            processor._parallel_config = config
-        apply_context_parallel(transformer, sequence, transformer._cp_plan)
-        try:
+        attentions = [cast(Any, block).attn1 for block in transformer.blocks]
+        with ExitStack() as stack:
+            for attention in attentions:
+                stack.enter_context(swapped(attention.processor, "_parallel_config", config))
+                if not even:
+                    stack.enter_context(swapped(attention, "forward", torch.compiler.disable(attention.forward)))
+            apply_context_parallel(transformer, sequence, transformer._cp_plan)
+            stack.callback(remove_context_parallel, transformer, transformer._cp_plan)
             yield
-        finally:
-            remove_context_parallel(transformer, transformer._cp_plan)
-            for processor in processors:
-                processor._parallel_config = None
 
     def close(self) -> None:
         """Wait for the other processes and leave, where :func:`setup_parallel` started the process group."""
