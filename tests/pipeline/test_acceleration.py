@@ -239,25 +239,28 @@ def test_every_attention_backend_is_one_of_diffusers() -> None:
     assert ATTENTION_BACKENDS.keys() <= {backend.value for backend in AttentionBackendName}
 
 
+@attention_backend("native")
 def test_attention_backends_end_with_the_run() -> None:
+    math = "aten::_scaled_dot_product_attention_math"
     transformer = build_transformer()
     plain = generate(transformer)
     with torch.profiler.profile() as profile, accelerated(transformer, Acceleration(attention="_native_math"), STEPS):
-        chosen = generate(transformer)
-    assert "aten::_scaled_dot_product_attention_math" in {event.key for event in profile.key_averages()}
-    torch.testing.assert_close(chosen, plain, atol=1e-4, rtol=1e-4)
+        chosen = generate(transformer, steps=2)
+    assert math in {event.key for event in profile.key_averages()}
+    torch.testing.assert_close(chosen, generate(transformer, steps=2), atol=1e-4, rtol=1e-4)
     with torch.profiler.profile() as profile:
-        assert torch.equal(generate(transformer), plain)
-    assert "aten::_scaled_dot_product_attention_math" not in {event.key for event in profile.key_averages()}
+        generate(transformer, steps=2)
+    assert math not in {event.key for event in profile.key_averages()}
+    assert torch.equal(generate(transformer), plain)
 
 
+@attention_backend("native")
 def test_a_backend_set_by_hand_comes_back() -> None:
     transformer = build_transformer()
-    with attention_backend("native"):
-        transformer.set_attention_backend("native")
-        with accelerated(transformer, Acceleration(attention="_native_math"), STEPS):
-            assert transformer.blocks[0].attn1.processor._attention_backend is None
-        assert transformer.blocks[0].attn1.processor._attention_backend == "native"
+    transformer.set_attention_backend("native")
+    with accelerated(transformer, Acceleration(attention="_native_math"), STEPS):
+        assert transformer.blocks[0].attn1.processor._attention_backend is None
+    assert transformer.blocks[0].attn1.processor._attention_backend == "native"
 
 
 @pytest.mark.parametrize("name", sorted(name for name, needs in ATTENTION_BACKENDS.items() if needs.gpu))

@@ -6,7 +6,7 @@ from dataclasses import replace
 import jaxtyping
 import pytest
 import torch
-from diffusers import FirstBlockCacheConfig, PyramidAttentionBroadcastConfig
+from diffusers import FirstBlockCacheConfig, PyramidAttentionBroadcastConfig, attention_backend
 from diffusers.hooks import TaylorSeerCacheConfig, apply_group_offloading, apply_layerwise_casting
 from diffusers.models._modeling_parallel import ContextParallelInput, ContextParallelOutput
 from peft import LoraConfig
@@ -69,6 +69,7 @@ def test_gradient_checkpointing_gives_the_same_gradients(model: JointTransformer
 
 
 @pytest.mark.parametrize("backend", ["native", "_native_math"])
+@attention_backend("native")  # choosing a backend for a model chooses it for all; this takes it back
 @torch.no_grad()
 def test_attention_backends(model: JointTransformer, values: dict[str, Tensor], backend: str) -> None:
     expected = model(**values)
