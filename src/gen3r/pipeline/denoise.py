@@ -63,7 +63,8 @@ def denoise(
         condition: of the positive branch.
         negative_text: text features of the other branch; None leaves guidance out.
         sampling: schedule and guidance.
-        mode: how the two branches of guidance are computed (see ``pipeline.guidance``).
+        mode: how the two branches of guidance are computed (see ``pipeline.guidance``), where ``parallel`` does not
+            divide them among processes.
         parallel: the processes that share the work (see ``pipeline.parallel``); all of them call this function, start
             from the first one's noise and condition, and return the same latents.
         rounding: type of the noise, of velocities and guidance, and of the latents after each step; float32 keeps
