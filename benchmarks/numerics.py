@@ -147,6 +147,7 @@ def table(record: Mapping[str, Any]) -> str:
             f"| {name} | {255 * row['frames_rms']:.2f} | {100 * row['depth_change']:.2f} % | {row['psnr']:.2f} | "
             f"{row['absrel']:.3f} | {row['first_camera_off']:.4f} |"
         )
+    lines += ["", f"Model {record['model']}, {record['clips']} held-out clips, {record['steps']} steps."]
     return "\n".join(lines) + "\n"
 
 
