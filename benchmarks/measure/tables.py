@@ -31,12 +31,12 @@ def _count(record: Mapping[str, Any]) -> str:
     results, settings = record["results"], record["settings"]
     lines = ["| work | TFLOP |", "|---|---:|"]
     lines += [
-        f"| {title} | {results['generation'][name] / 1e12:.4g} |"
+        f"| {title} | {_tera(results['generation'][name])} |"
         for name, title in STAGES.items()
         if name in results["generation"]
     ]
     lines += [
-        f"| training step, {name}, batch 1 | {each['model'] / 1e12:.4g} ({each['hardware'] / 1e12:.4g}) |"
+        f"| training step, {name}, batch 1 | {_tera(each['model'])} ({_tera(each['hardware'])}) |"
         for name, each in results["training"].items()
     ]
     note = f"{_clip(settings)}, {settings['steps']} steps with guidance. {BRACKETS}"
@@ -56,7 +56,7 @@ def _run(record: Mapping[str, Any]) -> str:
             continue
         seconds = stages[name]["seconds"]
         known = name in operations and seconds > 0
-        work = f"{operations[name] / 1e12:.4g}" if known else ""
+        work = _tera(operations[name]) if known else ""
         speed = f"{operations[name] / 1e12 / seconds:.3g}" if known else ""
         lines.append(f"| {title} | {seconds:.3g} | {work} | {speed} |")
     facts = [f"Whole run {results['total_seconds']:.4g} s"]
@@ -90,6 +90,11 @@ def _train(record: Mapping[str, Any]) -> str:
             f"{peak:.1f} |"
         )
     return "\n".join([*lines, "", _where(record), BRACKETS]) + "\n"
+
+
+def _tera(operations: float) -> str:
+    value = operations / 1e12
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
 
 
 def _clip(settings: Mapping[str, Any]) -> str:

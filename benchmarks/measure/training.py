@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import statistics
 import tempfile
@@ -165,6 +166,7 @@ def measure_training(
 
 def _measure(kind: Kind, case: Case, ceiling: Ceiling, warmup: int, repeats: int) -> dict[str, Any]:
     flops = kind.flops(case)
+    gc.collect()
     if case.device.type == "cuda":
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats(case.device)
