@@ -18,6 +18,7 @@ COMMANDS = [
     ("eval", "synthetic"),
     ("eval", "table"),
     ("export",),
+    ("convert",),
     ("models",),
     ("models", "list"),
     ("models", "show"),
