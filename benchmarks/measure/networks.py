@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
@@ -138,7 +138,7 @@ def make_image(sizes: Sizes, place: Place) -> ImageEncoder:
     return ImageEncoder(random_network(lambda: CLIPVisionModel(sizes.image), place))
 
 
-MAKERS: Mapping[str, Callable[[Sizes, Place], nn.Module]] = {
+MAKERS: Mapping[str, Callable[[Sizes, Place], Any]] = {
     TEXT_ENCODER: make_text,
     IMAGE_ENCODER: make_image,
     VAE: make_vae,
@@ -181,7 +181,7 @@ def pipeline_networks(
         text: instead of a text encoder of random weights.
         made: told about each network before the next one is made.
     """
-    parts: dict[str, nn.Module] = {} if text is None else {TEXT_ENCODER: text}
+    parts: dict[str, Any] = {} if text is None else {TEXT_ENCODER: text}
     for name, make in MAKERS.items():
         if name not in parts:
             parts[name] = make(sizes, places[name])

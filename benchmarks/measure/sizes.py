@@ -16,26 +16,16 @@ from gen3r.models.vggt import VGGTConfig
 
 def umt5(**changes: Any) -> UMT5Config:
     """umT5-xxl's encoder."""
-    xxl: dict[str, Any] = {
-        "vocab_size": 256384,
-        "d_model": 4096,
-        "d_kv": 64,
-        "d_ff": 10240,
-        "num_layers": 24,
-        "num_heads": 64,
-    }
-    return UMT5Config(**(xxl | {"dropout_rate": 0.0} | changes))
+    xxl = {"vocab_size": 256384, "d_model": 4096, "d_kv": 64, "d_ff": 10240, "num_layers": 24, "num_heads": 64}
+    values: dict[str, Any] = {**xxl, "dropout_rate": 0.0, **changes}
+    return UMT5Config(**values)
 
 
 def clip(**changes: Any) -> CLIPVisionConfig:
     """The vision tower of CLIP ViT-H/14."""
-    huge: dict[str, Any] = {
-        "hidden_size": 1280,
-        "intermediate_size": 5120,
-        "num_hidden_layers": 32,
-        "num_attention_heads": 16,
-    }
-    return CLIPVisionConfig(**(huge | {"image_size": 224, "patch_size": 14, "hidden_act": "gelu"} | changes))
+    huge = {"hidden_size": 1280, "intermediate_size": 5120, "num_hidden_layers": 32, "num_attention_heads": 16}
+    values: dict[str, Any] = {**huge, "image_size": 224, "patch_size": 14, "hidden_act": "gelu", **changes}
+    return CLIPVisionConfig(**values)
 
 
 @dataclass(frozen=True, kw_only=True)
