@@ -20,7 +20,7 @@ from typing import Any
 
 import torch
 
-from gen3r.cameras import Cameras
+from gen3r.cameras import Cameras, trajectory_scale
 from gen3r.conditioning.image import IMAGE_PIXELS
 from gen3r.data.synthetic import generate_clips
 from gen3r.data.whole_file import whole_file
@@ -113,6 +113,16 @@ def cloud(made: Sequence[Scene]) -> dict[str, float]:
     return {"points_kept": round(sum(kept) / len(kept), 4), "points_moved": round(sum(moved) / len(moved), 5)}
 
 
+def sky(pipeline: Gen3RPipeline, truths: Sequence[Truth]) -> dict[str, float]:
+    """How much longer named paths become when the sky counts: mean and largest over clips."""
+    ratios = []
+    for truth in truths:
+        depth = pipeline.read_geometry(truth.video[None, :1]).depth
+        near = torch.where(depth < pipeline.config.far, depth, 0.0)
+        ratios.append(trajectory_scale(depth) / trajectory_scale(near))
+    return {"path_longer_mean": round(sum(ratios) / len(ratios), 5), "path_longer_most": round(max(ratios), 5)}
+
+
 def measure(clips: int, steps: int, model: str) -> dict[str, Any]:
     """All rows."""
     pipelines = {dtype: Gen3RPipeline.from_pretrained(model, dtype=dtype) for dtype in (torch.float32, torch.bfloat16)}
@@ -133,6 +143,7 @@ def measure(clips: int, steps: int, model: str) -> dict[str, Any]:
         "rows": rows,
         "image_pixels": image_pixels(truths),
         "cloud": cloud(reference),
+        "sky": sky(pipelines[torch.float32], truths),
     }
 
 

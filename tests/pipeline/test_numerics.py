@@ -1,5 +1,8 @@
 """The official behaviour, choice by choice, beside the default."""
 
+import math
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -101,6 +104,23 @@ def test_intrinsics_of_user_cameras(numerics: str, pipeline: Gen3RPipeline, phot
     expected = wide.cover_crop(*grid.size).intrinsics if numerics == "default" else wide.intrinsics
     torch.testing.assert_close(path.cameras.intrinsics, expected)
     assert float(path.cameras.intrinsics[0, 0, 2]) == (SIDE if numerics == "official" else SIDE / 2)
+
+
+@pytest.mark.parametrize("numerics", NUMERICS)
+def test_sky_sizes_a_named_path_only_officially(numerics: str, pipeline: Gen3RPipeline, photo: torch.Tensor) -> None:
+    request = SceneRequest(views=photo[None], cameras="zoom_in")
+    grid = pipeline.grid()
+    placed = place_request(request, grid)
+    seen = pipeline.read_geometry(placed.pictures[None]).depth
+    plain = replace(pipeline.config, conditioning=ConditioningConfig(normalize_scale=False), max_travel=None)
+    config = replace(plain, far=float(seen.median()))  # half of what is seen is sky
+    settings = NUMERICS[numerics].path_settings(config)
+    path = camera_path(request, placed, grid, pipeline.read_geometry, settings)
+    everything = camera_path(request, placed, grid, pipeline.read_geometry, replace(plain, far=math.inf))
+    assert path.cameras is not None
+    assert everything.cameras is not None
+    travels = [float(one.cameras.centers[-1].norm()) for one in (path, everything)]
+    assert travels[0] == travels[1] if numerics == "official" else travels[0] < travels[1]
 
 
 def test_a_scene_says_how_it_was_made_and_its_cloud_follows(official: Gen3RPipeline, photo: torch.Tensor) -> None:

@@ -6,6 +6,7 @@ The one place that lists where the two part. ``docs/parity.md`` gives the reason
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -13,6 +14,7 @@ from typing import Literal
 import torch
 
 from gen3r.conditioning.condition import ConditioningConfig, ImagePixels
+from gen3r.pipeline.config import PipelineConfig
 
 NumericsName = Literal["default", "official"]
 
@@ -32,6 +34,8 @@ class Numerics:
     crop_intrinsics: bool = True
     """The intrinsics of user cameras follow the resize and crop of the views; False takes them for the cropped size
     as they are."""
+    sky_is_no_depth: bool = True
+    """Depths that count as sky say nothing about the size of a named path; False takes the median over all."""
     rebase_scene: bool = True
     """The first camera of a scene is its world exactly; False leaves the cameras where VGGT's head puts them."""
 
@@ -39,6 +43,10 @@ class Numerics:
         """The settings of conditioning with these choices in place."""
         changes: dict[str, object] = {"sample_control": self.sample_control, "image_pixels": self.image_pixels}
         return dataclasses.replace(config, **{name: value for name, value in changes.items() if value is not None})
+
+    def path_settings(self, config: PipelineConfig) -> PipelineConfig:
+        """The settings that camera paths are made with."""
+        return config if self.sky_is_no_depth else dataclasses.replace(config, far=math.inf)
 
     @property
     def name(self) -> str:
@@ -57,6 +65,7 @@ NUMERICS: Mapping[NumericsName, Numerics] = {
         image_pixels="official",
         round_to_networks=True,
         crop_intrinsics=False,
+        sky_is_no_depth=False,
         rebase_scene=False,
     ),
 }

@@ -200,7 +200,12 @@ class Gen3RPipeline(Stages):
             negative = self._text_features(others) if others else None
         paths = [
             camera_path(
-                request, views, grid, self.read_geometry, self.config, crop_intrinsics=self.numerics.crop_intrinsics
+                request,
+                views,
+                grid,
+                self.read_geometry,
+                self.numerics.path_settings(self.config),
+                crop_intrinsics=self.numerics.crop_intrinsics,
             )
             for request, views in zip(requests, placed, strict=True)
         ]

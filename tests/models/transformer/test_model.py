@@ -209,6 +209,21 @@ def test_autocast_keeps_a_float32_stream() -> None:
     assert (output - model(**values)).norm() < 0.05 * output.norm()
 
 
+@torch.no_grad()
+def test_half_precision_weights_keep_a_float32_stream_through_many_blocks() -> None:
+    config = replace(TINY, num_layers=30)
+    model, values = build(config), inputs(config)
+    expected = model(**values)
+    streams: list[torch.dtype] = []
+    for block in model.to(torch.bfloat16).blocks:
+        block.register_forward_hook(lambda _module, _inputs, output: streams.append(output.dtype))
+    output = model(**values)
+    assert streams == [torch.float32] * 30
+    assert output.dtype is torch.float32
+    assert not torch.equal(output, expected)
+    assert (output - expected).norm() < 0.01 * expected.norm()
+
+
 def test_training_start_predicts_nothing_and_is_reproducible() -> None:
     first = JointTransformer(TINY).initialize_for_training(torch.Generator().manual_seed(3))
     second = JointTransformer(TINY).initialize_for_training(torch.Generator().manual_seed(3))

@@ -14,6 +14,7 @@ B batch, f latent frames, h w latent cells of one half, W = 2w, N tokens, D widt
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, replace
 from typing import Any, ClassVar, cast
 
@@ -138,40 +139,47 @@ class JointTransformer(WanTransformer3DModel):
             ValueError: odd sizes, features of the wrong width, or conditions given twice or not at all.
         """
         size = self._check_latents(latents, control)
-        if static is None:
-            if text is None:
-                raise ValueError("text features are required (or a static condition from prepare()).")
-            rotary, camera_tokens, context = self._derive(latents, text, camera, image)
-            contexts = [context] * len(self.blocks)
-        else:
-            if text is not None or camera is not None or image is not None:
-                raise ValueError("give either static or text, camera and image, not both.")
-            rotary, camera_tokens, contexts = self._derive_once(latents, size, static)
+        with self._wide_stream(latents.device):
+            if static is None:
+                if text is None:
+                    raise ValueError("text features are required (or a static condition from prepare()).")
+                rotary, camera_tokens, context = self._derive(latents, text, camera, image)
+                contexts = [context] * len(self.blocks)
+            else:
+                if text is not None or camera is not None or image is not None:
+                    raise ValueError("give either static or text, camera and image, not both.")
+                rotary, camera_tokens, contexts = self._derive_once(latents, size, static)
 
-        weight_dtype = self.patch_embedding.weight.dtype
-        tokens = self.patch_embedding(torch.cat([latents, control], dim=1).to(weight_dtype))
-        tokens = tokens.flatten(2).transpose(1, 2).contiguous()
-        if camera_tokens is not None:
-            tokens = tokens + camera_tokens
-        if torch.is_autocast_enabled(latents.device.type):
+            weight_dtype = self.patch_embedding.weight.dtype
+            tokens = self.patch_embedding(torch.cat([latents, control], dim=1).to(weight_dtype))
+            tokens = tokens.flatten(2).transpose(1, 2).contiguous()
+            if camera_tokens is not None:
+                tokens = tokens + camera_tokens
             tokens = tokens.float()  # the residual stream; autocast narrows the matrix products only
 
-        embedder = self.condition_embedder
-        time = embedder.time_embedder(embedder.timesteps_proj(timestep))
-        modulation = embedder.time_proj(embedder.act_fn(time)).unflatten(1, (6, -1))
+            embedder = self.condition_embedder
+            time = embedder.time_embedder(embedder.timesteps_proj(timestep))
+            modulation = embedder.time_proj(embedder.act_fn(time)).unflatten(1, (6, -1))
 
-        checkpoint = (
-            self._gradient_checkpointing_func if torch.is_grad_enabled() and self.gradient_checkpointing else None
-        )
-        for block, context in zip(self.blocks, contexts, strict=True):
-            if checkpoint is not None:
-                tokens = checkpoint(block, tokens, context, modulation, rotary)
-            else:
-                tokens = block(tokens, context, modulation, rotary)
+            checkpoint = (
+                self._gradient_checkpointing_func if torch.is_grad_enabled() and self.gradient_checkpointing else None
+            )
+            for block, context in zip(self.blocks, contexts, strict=True):
+                if checkpoint is not None:
+                    tokens = checkpoint(block, tokens, context, modulation, rotary)
+                else:
+                    tokens = block(tokens, context, modulation, rotary)
 
-        shift, scale = (self.scale_shift_table.float() + time[:, None]).chunk(2, dim=1)
-        tokens = (self.norm_out(tokens.float()) * (1 + scale) + shift).to(tokens.dtype)
-        return self._unpatchify(self.proj_out(tokens), size).to(latents.dtype)
+            shift, scale = (self.scale_shift_table.float() + time[:, None]).chunk(2, dim=1)
+            tokens = (self.norm_out(tokens.float()) * (1 + scale) + shift).to(tokens.dtype)
+            return self._unpatchify(self.proj_out(tokens), size).to(latents.dtype)
+
+    def _wide_stream(self, device: torch.device) -> AbstractContextManager[Any]:
+        """Half-precision weights narrow the matrix products only: the residual stream stays float32, as officially."""
+        dtype = self.patch_embedding.weight.dtype
+        if dtype == torch.float32 or torch.is_autocast_enabled(device.type):
+            return nullcontext()
+        return torch.autocast(device.type, dtype)
 
     def _check_latents(self, latents: Tensor, control: Tensor) -> tuple[int, int, int]:
         channels = (latents.shape[1], control.shape[1])
