@@ -14,6 +14,7 @@ from gen3r.cli.generate import Generate
 from gen3r.cli.models import Models
 from gen3r.cli.reconstruct import Reconstruct
 from gen3r.cli.synth import Synth
+from gen3r.cli.terminal import telling_log
 from gen3r.cli.train import Train
 
 Command = (
@@ -40,4 +41,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         args=arguments,
         config=MARKERS,
     )
-    raise SystemExit(report_user_errors(command.run))
+    with telling_log():
+        code = report_user_errors(command.run)
+    raise SystemExit(code)

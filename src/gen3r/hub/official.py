@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -102,6 +103,8 @@ class OfficialPart:
     """Whether its official class can read shards."""
     fixed: tuple[str, ...] = ()
     """Fields of our config that are written into the official code, with the values of our defaults."""
+    unread_level: int = logging.INFO
+    """How loudly tensors without a use are told: WARNING where someone may miss what they do."""
 
     def open(self, kind: str, values: Mapping[str, Any], weights: Weights, origin: Path) -> Part:
         """The network behind a config and tensors; ``origin`` is named in errors.
@@ -114,12 +117,30 @@ class OfficialPart:
         except ValueError as error:
             raise ModelFolderError(f"{origin}: {error}") from None
         part = Part(kind=kind, config=config, weights=self.split(weights), table=self.keys(config))
-        _tell_unread(origin.parent, self.unread(part, weights))
+        self._tell_unread(part, weights)
         return part
 
     def unread(self, part: Part, weights: Weights) -> dict[str, StoredTensor]:
         """The tensors that our network has no use for."""
         return {name: tensor for name, tensor in weights.items() if part.table.to_ours(name) is None}
+
+    def _tell_unread(self, part: Part, weights: Weights) -> None:
+        unread = self.unread(part, weights)
+        if unread:
+            modules = ", ".join(_whole_modules(set(unread), set(weights) - set(unread)))
+            many = f"{len(unread)} tensors of {modules} are" if len(unread) > 1 else f"1 tensor of {modules} is"
+            LOGGER.log(self.unread_level, "%s: %s not used", part.kind, many)
+
+
+def _whole_modules(unread: AbstractSet[str], read: AbstractSet[str]) -> list[str]:
+    """The largest modules with all of some tensors and none of others, by their names without ``model.``."""
+    shared = {".".join(name.split(".")[:depth]) for name in read for depth in range(1, name.count(".") + 1)}
+    modules = set()
+    for name in unread:
+        leaves = name.split(".")
+        heads = (".".join(leaves[:depth]) for depth in range(1, len(leaves) + 1))
+        modules.add(next((head for head in heads if head not in shared), name).removeprefix("model."))
+    return sorted(modules)
 
 
 OFFICIAL_PARTS: dict[str, OfficialPart] = {
@@ -148,6 +169,7 @@ OFFICIAL_PARTS: dict[str, OfficialPart] = {
         keys=lambda config: VGGT_KEYS,
         stem=HUB_STEM,
         shards=False,
+        unread_level=logging.WARNING,
         fixed=(
             "patch_embed",
             "initial_pose",
@@ -254,9 +276,3 @@ def official_part_folder(model: ModelFolder, kind: str) -> Path:
             "model.safetensors there."
         )
     raise ModelFolderError(f"expected a folder {folder}, found none; is the download complete?")
-
-
-def _tell_unread(folder: Path, unread: Weights) -> None:
-    if unread:
-        tops = sorted({".".join(name.removeprefix("model.").split(".")[:2]) for name in unread})
-        LOGGER.info("%s: %d tensors are not used and not read: %s", folder, len(unread), ", ".join(tops))
