@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from cli.running import Runner
+from gen3r.hub.cache import repository_folder
 from gen3r.hub.entries import MODELS
 from gen3r.scene.scene import Scene
 from hub.hub_server import HubServer, point_to, use_cache
@@ -91,6 +92,19 @@ def test_without_its_companion_a_model_is_not_complete(gen3r: Runner, hub: HubSe
     assert states(gen3r)["gen3r"] == "complete"
 
 
+def test_what_a_killed_download_left_can_be_removed(gen3r: Runner, hub: HubServer) -> None:
+    folder = repository_folder(GEN3R)
+    for part in ("blobs", "refs"):
+        (folder / part).mkdir(parents=True)
+    (folder / "blobs" / f"{'0' * 64}.1234abcd.incomplete").write_bytes(bytes(2_000_000))
+    assert states(gen3r)["gen3r"] == "incomplete"
+    removed = gen3r("models", "remove", "gen3r")
+    assert (removed.code, removed.stdout) == (0, "Removed gen3r: 2 MB freed\n")
+    assert not folder.exists()
+    assert states(gen3r)["gen3r"] == "not here"
+    assert gen3r("models", "download", "gen3r").code == 0
+
+
 def test_damage_is_named_deleted_and_mended(gen3r: Runner, hub: HubServer) -> None:
     assert gen3r("models", "download", OTHER).code == 0
     good = gen3r("models", "verify", OTHER)
@@ -142,6 +156,7 @@ def test_a_revision_can_be_asked_for(gen3r: Runner, hub: HubServer) -> None:
     [
         (("show", "nobody"), "expected a model name .* got 'nobody'"),
         (("download", "small"), "not published yet"),
+        (("download", "tiny", "--revision", "v9"), "the folder .*, which has no revisions"),
         (("download", "nobody/nothing"), "there is no repository nobody/nothing"),
         (("download", OTHER, "--revision", "v9"), "has no revision v9"),
         (("verify", "gen3r"), "gen3r is not here"),

@@ -7,12 +7,20 @@ import torch
 
 from cli.running import Runner
 from gen3r.scene.scene import Scene
-from hub.standin import FRAMES, SIDE, build_standin
+from hub.standin import FRAMES, SIDE, build_standin, build_standin_vggt
 
 
 @pytest.fixture(scope="module")
 def official(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return build_standin(tmp_path_factory.mktemp("official") / "Gen3R")
+
+
+@pytest.fixture(scope="module")
+def tracking(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The stand-in with the tracking head that the public VGGT has."""
+    folder = build_standin(tmp_path_factory.mktemp("tracking") / "Gen3R", vggt=False)
+    build_standin_vggt(folder / "vggt", track_head=True)
+    return folder
 
 
 def generate(gen3r: Runner, photo: Path, out: Path, model: Path, *more: object) -> Scene:
@@ -30,6 +38,24 @@ def test_defaults_are_those_of_the_released_model(gen3r: Runner, photo: Path, of
     assert (scene.frames, scene.height, scene.width) == (FRAMES, SIDE, SIDE)
     assert (settings["guidance"], settings["numerics"], settings["dtype"]) == (5.0, "default", "float32")
     assert (tmp_path / "scene" / "preview.png").is_file()
+
+
+UNUSED = "gen3r: warning: vggt: 2 tensors of track_head are not used"
+
+
+def test_tensors_without_a_use_are_told(gen3r: Runner, photo: Path, tracking: Path, tmp_path: Path) -> None:
+    arguments = {
+        "reconstruct": (photo, "--model", tracking, "--size", f"{SIDE}x{SIDE}", "--out", tmp_path / "scene"),
+        "convert": (tracking, tmp_path / "ours"),
+    }
+    for command, rest in arguments.items():
+        outcome = gen3r(command, *rest)
+        assert outcome.code == 0, outcome.stderr
+        lines = outcome.stderr.splitlines()
+        assert lines.count(UNUSED) == 1
+        assert sum(line.startswith("image_encoder: ") and "textual" in line for line in lines) == 1
+    again = gen3r("convert", tmp_path / "ours", tmp_path / "back")
+    assert (again.code, again.stderr) == (0, "")
 
 
 def test_a_profile_changes_where_things_are_and_not_what_comes_out(
@@ -62,7 +88,8 @@ def test_official_numerics_and_speed_options(gen3r: Runner, photo: Path, officia
     settings = scene.provenance["settings"]
     assert settings["numerics"] == "official"
     assert settings["acceleration"] == {
-        "compile": False, "attention": "native", "cache": {"threshold": 0.05}, "guidance_skip": 0.5,
+        "compile": False, "attention": "native", "cache": {"name": "first_block", "threshold": 0.05},
+        "guidance_skip": 0.5,
     }  # fmt: skip
 
 
@@ -72,6 +99,8 @@ def test_official_numerics_and_speed_options(gen3r: Runner, photo: Path, officia
         (("--attention", "fast"), "unknown attention backend 'fast'; expected one of native"),
         (("--guidance-skip", 2), "share of the steps in [0, 1], got 2.0"),
         (("--parallel", "guidance"), "torchrun --nproc-per-node 2"),
+        (("--parallel", "guidance", "--device", "cpu"), "a device of its own, got --device cpu too"),
+        (("--revision", "main"), "has no revisions"),
     ],
 )
 def test_what_cannot_be_had_is_said_before_anything_is_loaded(

@@ -96,6 +96,13 @@ def test_what_is_no_model_is_told_without_a_network(name: str, said: str, cache:
         resolve_model(name)
 
 
+def test_folders_have_no_revisions(standin: Path) -> None:
+    folder = ModelFolder(path=standin, layout="official")
+    for name in ("tiny", standin, str(standin), folder):
+        with pytest.raises(ValueError, match=r"revision 'v2', got the folder .*, which has no revisions"):
+            resolve_model(name, revision="v2")
+
+
 def test_folders_that_are_no_model_are_told(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"pipeline\.json"):
         resolve_model(tmp_path)

@@ -77,7 +77,7 @@ class Generate:
         from gen3r.cli.views import read_pictures, view_frames
         from gen3r.scene.export.folder import write_scene_folder
 
-        acceleration, parallel = self.speed.acceleration(), self.speed.join()
+        acceleration, parallel = self.speed.acceleration(), self.speed.join(self.how.device)
         with working("Loading the model"):
             pipeline = self.how.load(folder, acceleration=acceleration, parallel=parallel)
         grid = pipeline.grid(self.frames, size)

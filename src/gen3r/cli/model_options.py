@@ -31,9 +31,9 @@ class ModelOptions:
     model: Annotated[str, tyro.conf.arg(metavar="NAME|REPO|DIR")] = DEFAULT_MODEL
     """Name of a model (gen3r models list), a repository on the hub (owner/name), or a model folder."""
     revision: Annotated[str | None, tyro.conf.arg(metavar="COMMIT")] = None
-    """Commit, branch or tag of the repository instead of the pinned one."""
+    """Commit, branch or tag of the repository instead of the pinned one; a model folder has none."""
     device: str = AUTO
-    """auto, cpu, cuda or cuda:1; auto takes a GPU if there is one."""
+    """auto, cpu, cuda or cuda:1; auto takes a GPU if there is one. With --parallel every process has its own."""
     vram: Literal["auto", "none", "8", "12", "16", "24", "48", "80"] = AUTO
     """Gigabytes of GPU memory to stay within (docs/performance.md). auto asks the GPU; none keeps everything there in
     float32."""
@@ -127,12 +127,20 @@ class SpeedOptions:
             compile=self.compile, attention=self.attention, cache=cache, guidance_skip=self.guidance_skip
         )
 
-    def join(self) -> Parallel | None:
+    def join(self, device: str = AUTO) -> Parallel | None:
         """This process's part of the work, None if it works alone.
 
         Raises:
-            ValueError: if torchrun did not start the processes, or their number does not fit.
+            ValueError: if torchrun did not start the processes, their number does not fit, or a ``device`` is named,
+                which cannot be that of each of them.
         """
         from gen3r.pipeline.parallel import setup_parallel
 
-        return None if self.parallel == NONE else setup_parallel(self.parallel)
+        if self.parallel == NONE:
+            return None
+        if device != AUTO:
+            raise ValueError(
+                f"--parallel gives every process a device of its own, got --device {device} too; leave it out, and "
+                "choose among GPUs with CUDA_VISIBLE_DEVICES."
+            )
+        return setup_parallel(self.parallel)

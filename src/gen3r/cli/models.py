@@ -10,7 +10,7 @@ import tyro
 from gen3r.cli.download import announce_download
 from gen3r.cli.terminal import say, working
 from gen3r.hub.entries import MODELS
-from gen3r.hub.registry import fetch_companions, fetch_model, present_models, resolve_model
+from gen3r.hub.registry import fetch_companions, fetch_model, present_models, refuse_revision, resolve_model
 from gen3r.hub.sizes import in_gigabytes
 
 if TYPE_CHECKING:
@@ -113,6 +113,7 @@ class Download:
 
         entry = entry_of(self.name)
         if entry.name in present_models():
+            refuse_revision(self.revision, present_models()[entry.name])
             say(f"{entry.name} travels inside the package, in {present_models()[entry.name]}")
             return
         folder = fetch_model(self.name, revision=self.revision, announce=announce_download)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Literal
-
-from huggingface_hub import scan_cache_dir
 
 from gen3r.hub.cache import RECORD_FILE, cache_folder, discard, read_record, repository_folder, snapshot_folder
 from gen3r.hub.entries import MODELS, ModelEntry
@@ -156,7 +155,7 @@ def check_manifest(entry: ModelEntry, folder: Path, names: Iterable[str]) -> lis
 
 
 def remove_model(name: str) -> int:
-    """Delete a downloaded model through huggingface_hub's cache, every revision of its repository and nothing else.
+    """Delete what was downloaded of a model, whole or not: the folder of its repository in huggingface_hub's cache.
 
     Returns:
         The bytes freed.
@@ -166,17 +165,10 @@ def remove_model(name: str) -> int:
     """
     state = state_of(name)
     repository = state.entry.repository
-    if repository is None or state.bytes_on_disk == 0:
+    if repository is None or not repository_folder(repository).is_dir():
         where = "travels inside the package" if state.status == "shipped" else "is not here"
         raise ValueError(f"expected a downloaded model to remove, but {name} {where}; gen3r models list tells what is.")
     with lock(repository):
-        before = bytes_below(repository_folder(repository))
-        cache = scan_cache_dir(cache_folder())
-        cached = next((repo for repo in cache.repos if (repo.repo_id, repo.repo_type) == (repository, "model")), None)
-        if cached is None:
-            raise ValueError(
-                f"expected a cache that huggingface_hub can read, got another kind of folder; delete "
-                f"{repository_folder(repository)} by hand."
-            )
-        cache.delete_revisions(*(revision.commit_hash for revision in cached.revisions)).execute()
-        return before - bytes_below(repository_folder(repository))
+        freed = bytes_below(repository_folder(repository))
+        shutil.rmtree(repository_folder(repository))
+        return freed

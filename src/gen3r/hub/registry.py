@@ -113,21 +113,24 @@ def resolve_model(
     Args:
         name: the path of a model folder in either layout, a registered name, or a repository id on the hub. A folder
             that exists wins over a repository of the same name. An already resolved folder comes back as it is.
-        revision: commit, branch or tag on the hub instead of the pinned one.
+        revision: commit, branch or tag on the hub instead of the pinned one; only for models of the hub.
         local_files_only: never use the network; ``HF_HUB_OFFLINE=1`` does the same for a whole process.
         announce: called with what is to be downloaded before it begins.
 
     Raises:
-        ValueError: if it is no model, no scenes can be generated with it, or (``ModelFetchError``) it cannot be
-            fetched.
+        ValueError: if it is no model, no scenes can be generated with it, it has no revisions and one is asked for, or
+            (``ModelFetchError``) it cannot be fetched.
     """
     if isinstance(name, ModelFolder):
+        refuse_revision(revision, name.path)
         return name
     entry = find_entry(str(name))
     if entry is None and (Path(name).is_dir() or not REPOSITORY.fullmatch(str(name))):
         folder = _local_folder(Path(name))
+        refuse_revision(revision, folder)
     elif str(name) in present_models():
         folder = present_models()[str(name)]
+        refuse_revision(revision, folder)
     else:
         _check_whole(entry)
         folder = fetch_model(str(name), revision=revision, local_files_only=local_files_only, announce=announce)
@@ -138,6 +141,15 @@ def resolve_model(
         layout=layout,
         companions=fetch_companions(folder, parts, local_files_only=local_files_only, announce=announce),
     )
+
+
+def refuse_revision(revision: str | None, folder: Path) -> None:
+    """A folder on this machine is one version; ValueError if another is asked for."""
+    if revision is not None:
+        raise ValueError(
+            f"expected a model of the hub for revision {revision!r}, got the folder {folder}, which has no revisions; "
+            "leave the revision out, or name the model's repository (owner/name)."
+        )
 
 
 def _local_folder(folder: Path) -> Path:
