@@ -91,7 +91,7 @@ class Bench:
     def __init__(self, settings: Measure) -> None:
         self.settings, self.device = settings, torch.device(settings.device)
         dtype = None if settings.dtype is None else getattr(torch, settings.dtype)
-        self.pipeline = Gen3RPipeline.from_pretrained(settings.model, device=self.device, dtype=dtype)
+        self.pipeline = Gen3RPipeline.from_pretrained(settings.model, device=self.device, dtype=dtype, memory=None)
         self.grid = self.pipeline.grid()
         self.inputs = [self._inputs(FIRST_HELD_OUT_SEED + scene) for scene in range(settings.scenes)]
         self.magnitudes = calibrate_magnitudes(self.pipeline.transformer, lambda: self.run(Option()), settings.steps)

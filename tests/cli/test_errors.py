@@ -366,3 +366,22 @@ def test_what_the_system_forbids_is_told(capsys: pytest.CaptureFixture[str]) -> 
 
     assert report_user_errors(write) == 2
     assert capsys.readouterr().err.startswith("gen3r: error: no permission for scene/notes.txt; ")
+
+
+def test_a_full_device_is_told_with_what_takes_less(capsys: pytest.CaptureFixture[str]) -> None:
+    def fill() -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.\nMore on allocation: see ...")
+
+    assert report_user_errors(fill) == 2
+    told = capsys.readouterr().err
+    assert told.startswith("gen3r: error: out of device memory: CUDA out of memory. Tried to allocate 2.00 GiB. Name ")
+    assert all(option in told for option in ("--vram", "--frames", "--size"))
+    assert told.count("\n") == 1
+
+
+def test_other_runtime_errors_keep_their_traceback() -> None:
+    def fail() -> None:
+        raise RuntimeError("out of memory, says somebody else")
+
+    with pytest.raises(RuntimeError, match="somebody else"):
+        report_user_errors(fail)

@@ -1,5 +1,6 @@
 """Text features on disk, with a real (tiny) encoder."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,19 @@ def test_only_rows_with_words_are_stored(tmp_path: Path) -> None:
     assert load_file(encoder.cache.path(""))["features"].shape == (1, 16)
     assert load_file(encoder.cache.path(PROMPT))["features"].shape == (4, 16)
     assert sorted(path.suffix for path in encoder.cache.folder.iterdir()) == [".safetensors"] * 2
+
+
+@pytest.mark.parametrize("umask", [0o022, 0o077])
+def test_files_have_the_usual_mode_so_that_a_folder_can_be_shared(tmp_path: Path, umask: int) -> None:
+    before = os.umask(umask)
+    try:
+        TextCache(tmp_path, "one", 6).write(PROMPT, torch.ones(6, 2))
+        (tmp_path / "usual").write_text("")
+    finally:
+        os.umask(before)
+    kept, usual = sorted(tmp_path.iterdir(), key=lambda path: path.name == "usual")
+    assert kept.stat().st_mode == usual.stat().st_mode
+    assert kept.stat().st_mode & 0o777 == 0o666 & ~umask
 
 
 def test_another_encoder_or_length_has_features_of_its_own(tmp_path: Path) -> None:

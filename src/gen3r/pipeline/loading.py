@@ -28,7 +28,7 @@ from gen3r.hub.registry import resolve_model
 from gen3r.hub.source import DownloadPlan
 from gen3r.hub.stream import Placement
 from gen3r.pipeline.config import PipelineConfig
-from gen3r.pipeline.memory import MemoryProfile
+from gen3r.pipeline.memory import PROFILES, MemoryProfile, profile_for
 
 _FOLLOW_DTYPE = (VAE, TRANSFORMER, TEXT_ENCODER, IMAGE_ENCODER)
 _STAY_FLOAT32 = (VGGT_FOLDER, ADAPTER)
@@ -59,6 +59,21 @@ def one_place(device: torch.device | str, dtype: torch.dtype | None) -> dict[str
         **dict.fromkeys(_STAY_FLOAT32, place),
         **dict.fromkeys(_FOLLOW_DTYPE, dataclasses.replace(place, dtype=dtype)),
     }
+
+
+def chosen_memory(memory: object, device: torch.device | str, dtype: torch.dtype | None) -> MemoryProfile | None:
+    """The profile that ``from_pretrained`` means: "auto" asks ``device``, and ``dtype`` replaces the profile's own.
+
+    Raises:
+        ValueError: for what is neither "auto" nor None nor a profile, such as the name of one.
+    """
+    profile = profile_for(device) if memory == "auto" else memory
+    if profile is not None and not isinstance(profile, MemoryProfile):
+        raise ValueError(
+            f"expected memory to be 'auto', None or a profile such as gen3r.pipeline.memory.PROFILES[{min(PROFILES)}], "
+            f"got {memory!r}."
+        )
+    return profile if profile is None or dtype is None else in_type(profile, dtype)
 
 
 def in_type(memory: MemoryProfile, dtype: torch.dtype) -> MemoryProfile:

@@ -1,8 +1,8 @@
 """Memory profiles: where the networks live, in which type they are held, and how much they do at a time.
 
 Profiles differ in where and when things are computed, not in what: they give the same scene bit by bit wherever
-kernels do not depend on how many frames they get. Eight-bit storage, which rounds, is for profiles of one's own.
-``docs/performance.md`` has the measured peak and time of each.
+kernels do not depend on how many frames or branches of guidance they get, and to rounding elsewhere. Eight-bit storage,
+which rounds more, is for profiles of one's own. ``docs/performance.md`` has the computed peak of each.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class MemoryProfile:
     """Type each network is loaded in; one that is not named, as VGGT and the adapter, is float32."""
     float8: frozenset[str] = frozenset()
     """Networks whose linear layers keep their weights in eight bits (``transformer``, ``text_encoder``): half the
-    memory, and weights off by 2.6 %. No profile below needs it."""
+    memory, and weights off by 2.6 %. No profile below needs it, as streamed blocks are small in any type."""
     guidance: GuidanceMode = "passes"
     """How the two branches of guidance are computed; ``batch`` doubles the activations of the transformer."""
     head_frames: int = 8
@@ -139,13 +139,16 @@ PROFILES: Mapping[int, MemoryProfile] = {
     ),
     48: MemoryProfile(
         name="48",
-        notes="Everything stays on the device (22.4 GB of weights).",
+        notes="Everything stays on the device (22.2 GB of weights), both branches of guidance in one batch.",
         residence=_everywhere("device"),
+        guidance="batch",
     ),
     80: MemoryProfile(
         name="80",
-        notes="Everything stays on the device; VGGT's heads read more frames at a time.",
+        notes="Everything stays on the device, both branches of guidance in one batch; VGGT's heads read more frames "
+        "at a time.",
         residence=_everywhere("device"),
+        guidance="batch",
         head_frames=16,
     ),
 }

@@ -7,7 +7,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import get_args
+from typing import Literal, get_args
 
 import torch
 
@@ -21,11 +21,11 @@ from gen3r.pipeline.cameras import camera_path
 from gen3r.pipeline.config import SceneCameras
 from gen3r.pipeline.decode import eight_bit, scenes_from_output
 from gen3r.pipeline.denoise import StepCallback
-from gen3r.pipeline.loading import in_type, read_networks
+from gen3r.pipeline.loading import chosen_memory, read_networks
 from gen3r.pipeline.memory import MemoryProfile
 from gen3r.pipeline.numerics import Numerics, NumericsName
 from gen3r.pipeline.parallel import Parallel
-from gen3r.pipeline.provenance import record
+from gen3r.pipeline.provenance import acceleration_record, record
 from gen3r.pipeline.request import SceneRequest, Views, crop_views, noise_generator, place_request
 from gen3r.pipeline.stages import Stages
 from gen3r.scene.scene import Scene
@@ -44,7 +44,7 @@ class Gen3RPipeline(Stages):
         *,
         device: torch.device | str = "cpu",
         dtype: torch.dtype | None = None,
-        memory: MemoryProfile | None = None,
+        memory: MemoryProfile | Literal["auto"] | None = "auto",
         numerics: NumericsName | Numerics = "default",
         acceleration: Acceleration | None = None,
         parallel: Parallel | None = None,
@@ -58,6 +58,8 @@ class Gen3RPipeline(Stages):
         Args:
             model: a registered name ("tiny", "gen3r"), a repository id on the hub, or a model folder of either layout.
             device: where the networks run.
+            memory: how to stay within the memory of ``device``. "auto" takes the profile for a CUDA device's memory, in
+                bfloat16, and none elsewhere; None keeps everything on ``device``. See ``pipeline.memory``.
             dtype: type of the transformer, the VAE and the text and image encoders, e.g. ``torch.bfloat16``; left out,
                 what the memory profile says, else float32. Geometry stays float32.
             text_cache: folder that keeps text features, so that the text encoder is read for new prompts only.
@@ -68,8 +70,7 @@ class Gen3RPipeline(Stages):
         Raises:
             ValueError: unknown name, failed download, incomplete folder, or tensors that do not fit (named).
         """
-        if memory is not None and dtype is not None:
-            memory = in_type(memory, dtype)
+        memory = chosen_memory(memory, device, dtype)
         networks, config = read_networks(
             model,
             device=device,
@@ -226,7 +227,7 @@ class Gen3RPipeline(Stages):
             "dtype": str(self.transformer.dtype).removeprefix("torch."),
             "numerics": self.numerics.name,
             "memory": None if self.memory is None else self.memory.name,
-            "acceleration": dataclasses.asdict(self.acceleration),
+            "acceleration": acceleration_record(self.acceleration),
         }
         timings = {"encode_seconds": encoded - started, "denoise_seconds": denoised - encoded}
         pictures, output = self.decode(latents, grid)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from importlib import metadata
 from typing import Any
 
+from gen3r.pipeline.acceleration import Acceleration
 from gen3r.pipeline.config import PipelineConfig
+from gen3r.pipeline.step_cache import STEP_CACHES, StepCache
 
 _PACKAGES = ("gen3r", "torch", "diffusers", "transformers")
 
@@ -23,3 +26,15 @@ def record(
         "versions": {name: metadata.version(name) for name in _PACKAGES},
         "timings": {name: round(seconds, 4) for name, seconds in timings.items()},
     }
+
+
+def acceleration_record(acceleration: Acceleration) -> dict[str, Any]:
+    """JSON-able settings; those of the step cache with its name, which they alone would not tell."""
+    plain = {field.name: getattr(acceleration, field.name) for field in dataclasses.fields(acceleration)}
+    return plain | {"cache": None if acceleration.cache is None else _cache_record(acceleration.cache)}
+
+
+def _cache_record(cache: StepCache) -> dict[str, Any]:
+    names = {kind: name for name, kind in STEP_CACHES.items()}
+    settings = dataclasses.asdict(cache) if dataclasses.is_dataclass(cache) else {}
+    return {"name": names.get(type(cache), type(cache).__name__), **settings}
