@@ -1,6 +1,8 @@
 """``gen3r convert`` from end to end."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -26,6 +28,30 @@ def test_official_to_ours_and_back(gen3r: Runner, standin: Path, tmp_path: Path)
     assert (outcome.code, outcome.stdout) == (0, f"{back}\n")
     with safe_open(back / "wan_vae/diffusion_pytorch_model.safetensors", "pt") as file:
         assert file.get_slice("model.conv1.weight").get_dtype() == "BF16"
+
+
+SMALL_DISK = """
+import resource, sys
+from gen3r.cli.main import main
+resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, resource.RLIM_INFINITY))
+main(["convert", *sys.argv[1:]])
+"""
+
+
+def test_a_full_disk_is_one_line_and_the_conversion_goes_on(gen3r: Runner, standin: Path, tmp_path: Path) -> None:
+    ours = tmp_path / "ours"
+    arguments = [sys.executable, "-c", SMALL_DISK, str(standin), str(ours)]
+    full = subprocess.run(arguments, capture_output=True, text=True, check=False)
+    errors = [line for line in full.stderr.splitlines() if not line.startswith("image_encoder: ")]
+    assert (full.returncode, len(errors)) == (2, 1), full.stderr
+    assert errors[0].startswith(f"gen3r: error: the disk of {ours}.partial is full, or refuses more (File too large)")
+    kept = {path: path.stat().st_ino for path in (tmp_path / "ours.partial").rglob("*") if path.is_file()}
+    assert len(kept) > 1
+    again = gen3r("convert", standin, ours)
+    assert again.code == 0, again.stderr
+    assert "is there already" in again.stderr
+    inodes = {path.stat().st_ino for path in ours.rglob("*")}
+    assert sum(inode in inodes for inode in kept.values()) == len(kept) - 1  # all but the mark of a partial folder
 
 
 def test_mistakes_are_one_line(gen3r: Runner, standin: Path, tmp_path: Path) -> None:

@@ -249,6 +249,28 @@ def test_a_disk_too_small_is_told_before(standin: Path, tmp_path: Path, monkeypa
     assert not list(tmp_path.iterdir())
 
 
+def test_only_files_of_the_conversion_count_as_done(
+    standin: Path, ours: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target, partial = tmp_path / "ours", tmp_path / "ours.partial"
+    with pytest.raises(KeyboardInterrupt):
+        convert_folder(standin, target, PipelineConfig, progress=interrupt_after(8))
+    done = sum(path.stat().st_size for path in partial.rglob("*") if path.is_file())
+    whole = sum(path.stat().st_size for path in ours.rglob("*") if path.is_file())
+    assert 0 < done < whole - 2 * 10**6
+    leftover = partial / "transformer/.model.safetensors.0123456789abcdef"
+    leftover.parent.mkdir(exist_ok=True)
+    leftover.write_bytes(bytes(whole))
+    usage = shutil.disk_usage(tmp_path)
+    with monkeypatch.context() as patched:
+        patched.setattr(shutil, "disk_usage", lambda path: usage._replace(free=whole - done - 10**6))
+        with pytest.raises(ValueError, match="MB free in"):
+            convert_folder(standin, target, PipelineConfig)
+        patched.setattr(shutil, "disk_usage", lambda path: usage._replace(free=whole - done))
+        convert_folder(standin, target, PipelineConfig)
+    assert_same_contents(target, ours)
+
+
 def test_a_disk_that_fills_up_leaves_what_is_done(
     standin: Path, ours: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -262,7 +284,7 @@ def test_a_disk_that_fills_up_leaves_what_is_done(
 
     with monkeypatch.context() as patched:
         patched.setattr(os, "replace", full)
-        with pytest.raises(OSError, match="No space left"):
+        with pytest.raises(ValueError, match=r"the disk of .*ours\.partial is full.*No space left.*goes on where it was"):
             convert_folder(standin, tmp_path / "ours", PipelineConfig)
     assert (tmp_path / "ours.partial" / MARKER).is_file()
     assert not list((tmp_path / "ours.partial").rglob(".*.safetensors.*"))

@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-import textwrap
 from pathlib import Path
 
 import pytest
@@ -241,37 +240,77 @@ import sys
 from pathlib import Path
 import torch
 from torch import nn
-from gen3r.hub.stored import open_weights
+from gen3r.hub.stored import changed, open_weights
 from gen3r.hub.stream import Placement, build_on_meta, stream_weights
 
-def peak():
+def status(field):
     lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
+    return next(int(line.split()[1]) for line in lines if line.startswith(field))
+
+def plain():
+    return nn.Sequential(*(nn.Linear(WIDTH, WIDTH) for _ in range(LAYERS)))
+
+def tied():
+    network = plain()
+    network.insert(0, nn.Embedding(3 * WIDTH, WIDTH))
+    network.append(nn.Embedding(3 * WIDTH, WIDTH))
+    network[-1].weight = network[0].weight
+    return network
+
+def split(stored):
+    names = {"table": stored["table"]}
+    for block in range(LAYERS // 3):
+        for third in range(3):
+            for leaf in ("weight", "bias"):
+                part = changed(stored[f"{block}.{leaf}"], lambda whole, third=third: whole.chunk(3)[third])
+                names[f"{1 + 3 * block + third}.{leaf}"] = part
+    return names | dict.fromkeys(("0.weight", f"{LAYERS + 1}.weight"), names.pop("table"))
 
 LAYERS, WIDTH = 24, 1472  # 24 x 8.7 MB in float32
-build = lambda: nn.Sequential(*(nn.Linear(WIDTH, WIDTH) for _ in range(LAYERS)))
-stored = open_weights(Path(sys.argv[1]), "model")
 dtype = getattr(torch, sys.argv[2])
-before = peak()
-network = stream_weights(build_on_meta(build), stored, placement=Placement(dtype=dtype))
-size = sum(parameter.nbytes for parameter in network.parameters())
+stored = open_weights(Path(sys.argv[1]), "model")
 tensor = max(weight.nbytes for weight in stored.values())
-print(peak() - before, size // 1024, tensor // 1024)
+build, named = {"plain": (plain, lambda stored: stored), "fused": (tied, split)}[sys.argv[3]]
+before = status("VmHWM")
+network = stream_weights(build_on_meta(build), named(stored), placement=Placement(dtype=dtype))
+size = sum(parameter.nbytes for parameter in network.parameters())
+print(status("VmHWM") - before, size // 1024, tensor // 1024, status("RssShmem"))
 """
+
+WIDTH, LAYERS = 1472, 24
+
+
+def plain_weights() -> dict[str, Tensor]:
+    tensors = {f"{layer}.weight": torch.full((WIDTH, WIDTH), 0.5) for layer in range(LAYERS)}
+    return tensors | {f"{layer}.bias": torch.zeros(WIDTH) for layer in range(LAYERS)}
+
+
+def fused_weights() -> dict[str, Tensor]:
+    """Three layers in one tensor each, and one table that the network has at two places."""
+    tensors = {f"{block}.weight": torch.full((3 * WIDTH, WIDTH), 0.5) for block in range(LAYERS // 3)}
+    tensors |= {f"{block}.bias": torch.zeros(3 * WIDTH) for block in range(LAYERS // 3)}
+    return tensors | {"table": torch.full((3 * WIDTH, WIDTH), 0.25)}
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").is_file(), reason="measures with Linux's peak of this process")
-@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-def test_loading_needs_the_model_and_little_more(dtype: str, tmp_path: Path) -> None:
-    width = 1472
-    tensors = {f"{layer}.weight": torch.full((width, width), 0.5) for layer in range(24)}
-    tensors |= {f"{layer}.bias": torch.zeros(width) for layer in range(24)}
-    write_weights(tmp_path, "model", tensors, 60 * 2**20)
-    program = textwrap.dedent(MEMORY_PROGRAM)
-    done = subprocess.run(
-        [sys.executable, "-c", program, str(tmp_path), dtype], capture_output=True, text=True, check=True
-    )
-    grown, size, tensor = map(int, done.stdout.split())
+@pytest.mark.parametrize(
+    ("held", "wanted", "names"),
+    [
+        (torch.float32, "float32", "plain"),
+        (torch.float32, "bfloat16", "plain"),
+        (torch.bfloat16, "float32", "plain"),
+        (torch.float32, "float32", "fused"),
+        (torch.bfloat16, "float32", "fused"),
+    ],
+    ids=str,
+)
+def test_loading_needs_the_model_and_little_more(held: torch.dtype, wanted: str, names: str, tmp_path: Path) -> None:
+    tensors = {"plain": plain_weights, "fused": fused_weights}[names]()
+    write_weights(tmp_path, "model", {name: tensor.to(held) for name, tensor in tensors.items()}, 60 * 2**20)
+    program = [sys.executable, "-c", MEMORY_PROGRAM, str(tmp_path), wanted, names]
+    done = subprocess.run(program, capture_output=True, text=True, check=True)
+    grown, size, tensor, shared = map(int, done.stdout.split())
     assert size > 90 * 1024
     assert grown > 0.8 * size  # the peak before loading was not higher than the one while loading
     assert grown < size + 2 * tensor + 12 * 1024, (grown, size, tensor)  # kB; 12 MB for the allocator's leftovers
+    assert shared < 1024, shared

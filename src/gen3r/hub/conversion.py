@@ -7,6 +7,7 @@ import logging
 import os
 import shutil
 from collections.abc import Callable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 import torch
 
 from gen3r.hub.exporting import official_files
-from gen3r.hub.files import json_text
+from gen3r.hub.files import DISK_FULL, json_text
 from gen3r.hub.folder import CONFIG_FILE, WEIGHTS_STEM, config_from_dict
 from gen3r.hub.layout import OFFICIAL_INDEX, PIPELINE_FILE, Layout, ModelFolder, as_model_folder
 from gen3r.hub.load import open_model
@@ -77,7 +78,7 @@ def convert_folder(
     Raises:
         ValueError: if the target exists, the layout is the source's own, or the disk is too small, and
             ``ModelFolderError`` for a source that is damaged or that the other layout cannot hold, all before anything
-            is written.
+            is written; and if the disk fills up meanwhile, what is written being kept for the next call.
     """
     model = as_model_folder(source)
     layout = to or _OTHER[model.layout]
@@ -89,11 +90,27 @@ def convert_folder(
     if partial.exists() and not (partial / MARKER).is_file():
         raise ValueError(f"expected {partial} to be an unfinished conversion, got something else; move it away.")
     files = _PLANS[layout](model, settings_class, options or ConversionOptions())
+    _clear(partial, set(files) | {MARKER})
+    there = {name: (partial / name).stat().st_size for name in files if (partial / name).is_file()}
     total = sum(file.nbytes for file in files.values())
-    _check_disk(target, total - sum(path.stat().st_size for path in partial.rglob("*") if path.is_file()))
+    _check_disk(target, total - sum(min(size, files[name].nbytes) for name, size in there.items()))
+    try:
+        _write(partial, files, progress)
+    except OSError as error:
+        if error.errno not in DISK_FULL:
+            raise
+        raise ValueError(
+            f"the disk of {partial} is full, or refuses more ({error.strerror}): make room and run the same conversion "
+            "again, which goes on where it was; or delete that folder."
+        ) from error
+    os.replace(partial, target)
+    return target
+
+
+def _write(partial: Path, files: Files, progress: Callable[[int, int], None] | None) -> None:
     partial.mkdir(parents=True, exist_ok=True)
     (partial / MARKER).touch()
-    done = 0
+    done, total = 0, sum(file.nbytes for file in files.values())
     for name, file in files.items():
         path = partial / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -104,11 +121,14 @@ def convert_folder(
         done += file.nbytes
         if progress is not None:
             progress(done, total)
+    (partial / MARKER).unlink()
+
+
+def _clear(partial: Path, names: AbstractSet[str]) -> None:
+    """Delete what is no file of the conversion: files cut off while they were written, or of other options."""
     for path in partial.rglob("*"):
-        if path.is_file() and path.relative_to(partial).as_posix() not in files:
+        if path.is_file() and path.relative_to(partial).as_posix() not in names:
             path.unlink()
-    os.replace(partial, target)
-    return target
 
 
 def _check_disk(target: Path, needed: int) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,10 +17,11 @@ from huggingface_hub.errors import (
     RevisionNotFoundError,
 )
 
+from gen3r.hub.files import DISK_FULL
+
 HTTPError: type[Exception] = HfHubHTTPError.__bases__[0]
 """Root of what the HTTP client of this huggingface_hub raises; which client that is depends on its version."""
 
-DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 FORBIDDEN = (401, 403)
 
 

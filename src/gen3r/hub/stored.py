@@ -26,6 +26,8 @@ _TYPES = {
     "I16": torch.int16, "I8": torch.int8, "U8": torch.uint8, "BOOL": torch.bool,
 }  # fmt: skip
 _OWN_PAGES = 2**20
+_PRIVATE: dict[str, Any] = {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS} if hasattr(mmap, "MAP_PRIVATE") else {}
+"""Memory that belongs to this process alone: by default it is shared, and counts against the limits of a /dev/shm."""
 TYPE_NAMES = {dtype: name for name, dtype in _TYPES.items()}
 """How safetensors calls torch's types."""
 
@@ -178,7 +180,7 @@ def _allocate(shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
     nbytes = torch.Size(shape).numel() * dtype.itemsize
     if nbytes < _OWN_PAGES:
         return torch.empty(shape, dtype=dtype)
-    return torch.frombuffer(mmap.mmap(-1, nbytes), dtype=dtype).view(shape)
+    return torch.frombuffer(mmap.mmap(-1, nbytes, **_PRIVATE), dtype=dtype).view(shape)
 
 
 def _stored(path: Path, name: str, record: Mapping, data: int) -> StoredTensor:
