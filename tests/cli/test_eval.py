@@ -1,6 +1,8 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from cli.running import Runner
 from gen3r.eval.benchmarks.quantities import QUANTITIES
 from gen3r.eval.machine import folder_hash
@@ -21,7 +23,24 @@ def test_a_model_is_measured_and_the_numbers_become_a_table(tmp_path: Path, gen3
     assert record["model"]["sha256"] == folder_hash(model)
     assert record["machine"]["torch"]
     assert record["failures"] == []
+    assert {name: record["settings"][name] for name in ("dtype", "memory", "numerics")} == {
+        "dtype": "float32", "memory": None, "numerics": "default",
+    }  # fmt: skip
     assert "`vae_psnr`" in outcome.stdout
+
+    held = tmp_path / "held.json"
+    more = ("--vram", 12, "--dtype", "bfloat16", "--numerics", "official", "--text-cache", tmp_path / "text")
+    assert gen3r("eval", "synthetic", *options, *more, "--out", held).code == 0
+    other = json.loads(held.read_text())
+    assert other["failures"] == []
+    assert {name: other["settings"][name] for name in ("dtype", "memory", "numerics")} == {
+        "dtype": "bfloat16", "memory": "12", "numerics": "official",
+    }  # fmt: skip
+    assert list((tmp_path / "text").iterdir())
+    assert other["metrics"]["vggt_absrel"] == record["metrics"]["vggt_absrel"]  # float32 in every profile
+    assert other["metrics"]["vae_psnr"]["mean"] == pytest.approx(record["metrics"]["vae_psnr"]["mean"], rel=0.02)
+    refused = gen3r("eval", "synthetic", *options, "--revision", "main", "--out", tmp_path / "none.json")
+    assert (refused.code, "has no revisions" in refused.stderr) == (2, True)
 
     table = gen3r("eval", "table", results, "--metrics", "vae_psnr", "vggt_absrel")
     assert table.code == 0

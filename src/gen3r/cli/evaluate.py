@@ -3,18 +3,17 @@
 import shlex
 import sys
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated
 
 import tyro
 
-from gen3r.cli.download import announce_download
+from gen3r.cli.model_options import ModelOptions
 from gen3r.cli.output_file import check_output_file, write_whole
 from gen3r.cli.seeds import check_seed
 from gen3r.cli.terminal import progress_bar, say, warn, working
 from gen3r.eval.benchmarks.seeds import HELD_OUT_START, benchmark_seeds
-from gen3r.hub.registry import DEFAULT_MODEL, resolve_model
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,8 +26,6 @@ class Synthetic:
     """Seed of the first clip; the others follow. Held-out seeds start at 900000000."""
     count: int = 64
     """Number of clips."""
-    model: Annotated[str, tyro.conf.arg(metavar="NAME|DIR")] = DEFAULT_MODEL
-    """Name of a model (gen3r models list tells them), repository id on the hub, or model folder."""
     steps: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
     """Denoising steps. Left out, the model's own."""
     guidance: Annotated[float | None, tyro.conf.arg(metavar="W")] = None
@@ -41,8 +38,8 @@ class Synthetic:
     """Take the clips from this pack; if there is no such file, render them and keep them there."""
     allow_any_split: bool = False
     """Accept seeds below 900000000, which training or validation may have seen."""
-    device: str = "auto"
-    """auto, cpu, cuda or cuda:1; auto takes a GPU if there is one."""
+    how: ModelOptions = field(default_factory=ModelOptions)
+    """Which model, where, and how exactly."""
 
     def run(self) -> None:
         """Render the clips, measure, write the file, print the table.
@@ -55,22 +52,19 @@ class Synthetic:
             check_output_file(self.pack, "--pack")
         check_seed(self.seed_start, "--seed-start", self.count)
         seeds = benchmark_seeds(self.seed_start, self.count, allow_any_split=self.allow_any_split)
-        folder = resolve_model(self.model, announce=announce_download).path
+        folder = self.how.find()
 
-        from gen3r.cli.device import resolve_device
         from gen3r.eval.baselines.depth import mean_depth_map
         from gen3r.eval.benchmarks.clips import benchmark_clips, training_depths
         from gen3r.eval.benchmarks.synthetic import SyntheticBenchmark, run_synthetic
         from gen3r.eval.machine import folder_hash, machine_record, source_commit
         from gen3r.eval.report import markdown_table, results_record, to_json
-        from gen3r.pipeline import Gen3RPipeline
 
         settings = SyntheticBenchmark(steps=self.steps, guidance=self.guidance, batch=self.batch)
-        device = resolve_device(self.device)
         started = time.perf_counter()
         with working("Loading the model"):
-            pipeline = Gen3RPipeline.from_pretrained(folder, device=device)
-        grid = pipeline.grid()
+            pipeline = self.how.load(folder)
+        grid, device = pipeline.grid(), pipeline.device
         with progress_bar("Rendering clips") as advance:
             clips = benchmark_clips(seeds, grid, device, pack=self.pack, advance=advance)
         with progress_bar("Mean depth map") as advance:
@@ -82,8 +76,9 @@ class Synthetic:
             model={
                 "name": pipeline.config.name,
                 "revision": pipeline.config.revision,
-                "asked_for": self.model,
-                "sha256": folder_hash(folder),
+                "asked_for": self.how.model,
+                "sha256": folder_hash(folder.path),
+                "companions": {name: folder_hash(path) for name, path in folder.companions.items()},
             },
             settings={
                 **asdict(settings),
@@ -91,6 +86,9 @@ class Synthetic:
                 "guidance": pipeline.config.guidance if settings.guidance is None else settings.guidance,
                 "frames": grid.frames,
                 "size": list(grid.size),
+                "dtype": str(pipeline.transformer.dtype).removeprefix("torch."),
+                "memory": None if pipeline.memory is None else pipeline.memory.name,
+                "numerics": pipeline.numerics.name,
                 "mean_map_count": self.mean_map_count,
             },
             seeds={"start": self.seed_start, "count": self.count},

@@ -6,11 +6,14 @@ import pytest
 import torch
 
 from eval.benchmarks.rooms import room_clip
+from gen3r.eval.benchmarks import stages
 from gen3r.eval.benchmarks.quantities import QUANTITIES
 from gen3r.eval.benchmarks.synthetic import SyntheticBenchmark, run_synthetic
 from gen3r.eval.benchmarks.tally import Tally, worst_value
+from gen3r.eval.benchmarks.truth import Truth
 from gen3r.eval.report import fill_tables, markdown_table, read_results, results_record, to_json
 from gen3r.pipeline import Gen3RPipeline
+from gen3r.pipeline.memory import PROFILES
 from pipeline.conftest import build_pipeline
 
 REQUIRED = {
@@ -55,6 +58,34 @@ def test_batches_change_nothing_but_the_clock(tally: Tally) -> None:
     for seed in SEEDS:
         for name in set(QUANTITIES) - {"seconds_per_clip"}:
             assert together.scores[seed][name] == pytest.approx(tally.scores[seed][name], abs=2e-2), name
+
+
+def test_networks_that_live_elsewhere_come_to_be_measured() -> None:
+    plain = build_pipeline()
+    pipeline = Gen3RPipeline(plain.networks, plain.config, memory=PROFILES[12], device="cpu")
+    parts = {
+        "vae": pipeline.appearance.vae,
+        "aggregator": pipeline.geometry.vggt.aggregator,
+        "heads": pipeline.geometry.vggt.depth_head,
+        "adapter": pipeline.geometry.adapter,
+    }
+    homes = {name: [parameter.data_ptr() for parameter in part.parameters()] for name, part in parts.items()}
+    away: dict[str, list[bool]] = {name: [] for name in parts}
+    for name, part in parts.items():
+        for module in part.modules():
+            for parameter in module.parameters(recurse=False):
+                module.register_forward_pre_hook(
+                    lambda *_, parameter=parameter, name=name: away[name].append(
+                        parameter.data_ptr() not in homes[name]
+                    )
+                )
+    truth = Truth.of(room_clip(SEEDS[0]), pipeline.device)
+    expected = stages.autoencode(plain, truth), stages.reconstruct(plain, truth), stages.round_trip(plain, truth)
+    for visits in away.values():
+        visits.clear()
+    held = stages.autoencode(pipeline, truth), stages.reconstruct(pipeline, truth), stages.round_trip(pipeline, truth)
+    assert held == expected
+    assert all(visits and all(visits) for visits in away.values()), away
 
 
 def test_a_model_that_generates_nothing_scores_the_worst_and_is_named() -> None:

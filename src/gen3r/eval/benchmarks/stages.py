@@ -21,6 +21,7 @@ from gen3r.eval.benchmarks.scores import (
     two_view_scores,
 )
 from gen3r.eval.benchmarks.truth import Truth
+from gen3r.hub.networks import ADAPTER, VAE, VGGT_FOLDER
 from gen3r.models.vggt import VGGTOutput
 from gen3r.pipeline import Gen3RPipeline, SceneRequest
 from gen3r.scene.scene import Scene
@@ -33,24 +34,27 @@ TRUE_SCALE = 1.0
 @torch.no_grad()
 def autoencode(pipeline: Gen3RPipeline, truth: Truth) -> Scores:
     """Video -> mode of the appearance posterior -> video."""
-    latents = pipeline.appearance.encode(truth.video[None]).mode()
-    video = pipeline.appearance.decode(latents)[0]
+    with pipeline.residency.use(VAE, pipeline.appearance):
+        latents = pipeline.appearance.encode(truth.video[None]).mode()
+        video = pipeline.appearance.decode(latents)[0]
     return {"vae_psnr": mean_psnr(video, truth, range(truth.frames))}
 
 
 @torch.no_grad()
 def reconstruct(pipeline: Gen3RPipeline, truth: Truth) -> Scores:
     """VGGT on all true frames."""
-    output = pipeline.geometry.vggt(truth.video[None])
+    with pipeline.residency.use(VGGT_FOLDER, pipeline.geometry.vggt):
+        output = pipeline.geometry.vggt(truth.video[None])
     return reconstruction_scores(output.depth[0], extrinsics_of(output, truth), truth)
 
 
 @torch.no_grad()
 def round_trip(pipeline: Gen3RPipeline, truth: Truth) -> Scores:
     """VGGT's tokens -> mode of the geometry posterior -> tokens -> heads."""
-    latents = pipeline.geometry.encode(truth.video[None]).mode()
-    grid = pipeline.grid(truth.frames, truth.size)
-    output = pipeline.geometry.decode(latents, grid.token_grid, grid.size)
+    grid, geometry = pipeline.grid(truth.frames, truth.size), pipeline.geometry
+    with pipeline.residency.use(VGGT_FOLDER, geometry.vggt), pipeline.residency.use(ADAPTER, geometry.adapter):
+        latents = geometry.encode(truth.video[None]).mode()
+        output = geometry.decode(latents, grid.token_grid, grid.size)
     return round_trip_scores(output.depth[0], extrinsics_of(output, truth), truth)
 
 
@@ -98,7 +102,8 @@ def frames_of(scene: Scene) -> Float[Tensor, "F 3 H W"]:
 @torch.no_grad()
 def reconstruct_generated(pipeline: Gen3RPipeline, scene: Scene, truth: Truth) -> Scores:
     """VGGT's depth of generated frames: what two separate models would give."""
-    depth = pipeline.geometry.vggt(frames_of(scene)[None].to(pipeline.device)).depth[0]
+    with pipeline.residency.use(VGGT_FOLDER, pipeline.geometry.vggt):
+        depth = pipeline.geometry.vggt(frames_of(scene)[None].to(pipeline.device)).depth[0]
     return {"twostage_absrel": depth_of(depth, truth).absrel}
 
 
