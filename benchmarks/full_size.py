@@ -4,6 +4,7 @@ python benchmarks/full_size.py run --vram 12 --out RESULTS.json
 python benchmarks/full_size.py train adapter --frames 25 49 --out RESULTS.json
 python benchmarks/full_size.py train diffusion --batches 1 2 3 4 --out RESULTS.json
 python benchmarks/full_size.py count --out RESULTS.json
+python benchmarks/full_size.py memory --out RESULTS.json
 python benchmarks/full_size.py table RESULTS.json... [--document docs/performance.md]
 
 Results are written after every part of the measurement, so that a run that is cut short leaves what it has.
@@ -23,6 +24,7 @@ import torch
 import tyro
 from measure.counting import adapter_step_flops, diffusion_step_flops, generation_flops
 from measure.generation import Generation, measure_generation
+from measure.memory import estimate
 from measure.record import circumstances, read, write
 from measure.sizes import SIZES
 from measure.tables import table
@@ -121,6 +123,14 @@ class Count(Common):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Memory(Common):
+    """Compute the device memory of one scene under each memory profile, without running anything."""
+
+    frames: int = 49
+    """Frames of the clip (4k+1)."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Table:
     """Results files as Markdown."""
 
@@ -185,6 +195,12 @@ def tally(options: Count) -> None:
     report({"generation": generation, "training": training})
 
 
+def reckon(options: Memory) -> None:
+    """Compute the memory that each profile takes."""
+    grid = LatentGrid(options.frames, options.height, options.width)
+    options.report("memory")(estimate(SIZES[options.size](), grid))
+
+
 def show(options: Table) -> None:
     """Print tables, or put them into a document."""
     if options.document is None:
@@ -200,7 +216,7 @@ def show(options: Table) -> None:
 def main() -> None:
     """See the top of this file."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
-    commands: dict[type, Callable[[Any], None]] = {Run: run, Train: train, Count: tally, Table: show}
+    commands: dict[type, Callable[[Any], None]] = {Run: run, Train: train, Count: tally, Memory: reckon, Table: show}
     options = tyro.extras.subcommand_cli_from_dict(
         {command.__name__.lower(): command for command in commands}, description=__doc__
     )

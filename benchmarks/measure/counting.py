@@ -86,7 +86,7 @@ def generation_flops(sizes: Sizes, grid: LatentGrid, *, prompts: int, views_read
 def transformer_flops(sizes: Sizes, grid: LatentGrid) -> tuple[int, int]:
     """What the transformer computes once per branch of guidance, and one forward pass of one branch."""
     with torch.no_grad(), shapes_alone():
-        made, inputs = make_transformer(sizes, SHAPES), _transformer_inputs(sizes, grid)
+        made, inputs = make_transformer(sizes, SHAPES), transformer_inputs(sizes, grid)
         static = made.prepare(inputs["text"], inputs["camera"], inputs["image"])
 
         def forward() -> None:
@@ -96,7 +96,7 @@ def transformer_flops(sizes: Sizes, grid: LatentGrid) -> tuple[int, int]:
     return first - second, second
 
 
-def _transformer_inputs(sizes: Sizes, grid: LatentGrid, batch: int = 1) -> dict[str, Tensor]:
+def transformer_inputs(sizes: Sizes, grid: LatentGrid, batch: int = 1) -> dict[str, Tensor]:
     config = sizes.transformer
     shapes = {
         "latents": (batch, *grid.joint_shape),
@@ -170,7 +170,7 @@ def diffusion_step_flops(sizes: Sizes, grid: LatentGrid, batch: int, checkpointi
 
     def step(recompute: bool) -> int:
         with shapes_alone():
-            made, inputs = make_transformer(sizes, SHAPES).requires_grad_(True), _transformer_inputs(sizes, grid, batch)
+            made, inputs = make_transformer(sizes, SHAPES).requires_grad_(True), transformer_inputs(sizes, grid, batch)
             if recompute:
                 made.enable_gradient_checkpointing()
             return count(lambda: made(**inputs).sum().backward())

@@ -19,12 +19,25 @@ STAGES = {
     "outside_networks": "everything else: moving weights, resizing, noise",
 }
 """Rows of a run's table, in the order of a run."""
+MEMORY_STAGES = {
+    "text": "text encoder",
+    "one_view": "VGGT, one view",
+    "vae_encode": "VAE encoder",
+    "image": "image encoder",
+    "rays": "rays",
+    "transformer": "transformer",
+    "vae_decode": "VAE decoder",
+    "geometry_decode": "adapter and VGGT's heads",
+}
+"""Rows of the table of memory, in the order of a run."""
+HOMES = {"device": "stay", "visits": "come to work", "streams": "come block by block", "cpu": "work on the CPU"}
+"""Residences in words."""
 BRACKETS = "In brackets: with what gradient checkpointing computes again."
 
 
 def table(record: Mapping[str, Any]) -> str:
     """One results file."""
-    return {"run": _run, "train": _train, "count": _count}[record["kind"]](record)
+    return {"run": _run, "train": _train, "count": _count, "memory": _memory}[record["kind"]](record)
 
 
 def _count(record: Mapping[str, Any]) -> str:
@@ -41,6 +54,48 @@ def _count(record: Mapping[str, Any]) -> str:
     ]
     note = f"{_clip(settings)}, {settings['steps']} steps with guidance. {BRACKETS}"
     return "\n".join([*lines, "", note[0].upper() + note[1:]]) + "\n"
+
+
+def _memory(record: Mapping[str, Any]) -> str:
+    profiles = record["results"]["profiles"]
+    lines = [
+        "| `--vram` | where networks live | guidance | frames per call of a head | weights that stay | weights in host "
+        "memory | peak of a scene | where | views VGGT reads at once |",
+        "|---|---|---|---:|---:|---:|---:|---|---:|",
+    ]
+    for size, row in profiles.items():
+        totals = {name: stage["total"] for name, stage in row["stages"].items()}
+        largest = max(totals, key=totals.__getitem__)
+        lines.append(
+            f"| {size} | {_homes(row['residence'])} | {row['guidance']} | {row['head_frames']} | {_giga(row['stays'])} | "
+            f"{_giga(row['host'])} | **{_giga(totals[largest])}** | {MEMORY_STAGES[largest]} | {row['views_at_once']} |"
+        )
+    lines += ["", "| stage, weights + activations | " + " | ".join(profiles) + " |", "|---|" + "---:|" * len(profiles)]
+    for name, title in MEMORY_STAGES.items():
+        cells = [row["stages"][name] for row in profiles.values()]
+        parts = [f"{_giga(cell['weights'])} + {_giga(cell['activations'])}" for cell in cells]
+        lines.append(f"| {title} | {' | '.join(parts)} |")
+    weights = sum(record["results"]["weights"].values())
+    note = (
+        f"**Computed, not measured**, in GB (10^9 bytes): {_clip(record['settings'])}, one view, guidance; all weights are "
+        f"{_giga(weights)}. torch {record['machine']['torch']}, commit {str(record['commit'])[:12]}, {record['date'][:10]}."
+    )
+    return "\n".join([*lines, "", note]) + "\n"
+
+
+def _homes(residence: Mapping[str, str]) -> str:
+    by_home: dict[str, list[str]] = {}
+    for network, home in residence.items():
+        by_home.setdefault(home, []).append(network.replace("_", " "))
+    if len(by_home) == 1:
+        return f"all {HOMES[next(iter(by_home))]}"
+    fewest_first = sorted(by_home, key=lambda home: len(by_home[home]))
+    told = [f"{' and '.join(by_home[home])} {HOMES[home]}" for home in fewest_first[:-1]]
+    return ", ".join([*told, f"the others {HOMES[fewest_first[-1]]}"])
+
+
+def _giga(size: float) -> str:
+    return f"{size / 1e9:.1f}"
 
 
 def _run(record: Mapping[str, Any]) -> str:
