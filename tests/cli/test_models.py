@@ -92,6 +92,14 @@ def test_without_its_companion_a_model_is_not_complete(gen3r: Runner, hub: HubSe
     assert states(gen3r)["gen3r"] == "complete"
 
 
+def test_the_start_of_training_tells_how_it_is_used(gen3r: Runner, hub: HubServer) -> None:
+    outcome = gen3r("models", "show", "wan2.1-fun-1.3b-camera")
+    assert outcome.code == 0
+    (line,) = (line for line in outcome.stdout.splitlines() if line.startswith("use "))
+    assert 'gen3r.hub.base.open_base_model(folder)["transformer"].load()' in line
+    assert "docs/models.md" in line
+
+
 def test_what_a_killed_download_left_can_be_removed(gen3r: Runner, hub: HubServer) -> None:
     folder = repository_folder(GEN3R)
     for part in ("blobs", "refs"):

@@ -3,9 +3,11 @@
 import dataclasses
 import json
 import logging
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -13,20 +15,23 @@ from safetensors.torch import load_file, save_file
 from transformers import CLIPVisionModel
 
 from gen3r.conditioning.image import ImageEncoder, clip_pixels_untruncated
-from gen3r.hub.base import open_base_model
+from gen3r.hub.base import GEN3R_CHANNELS, open_base_model
 from gen3r.hub.convert.wan import image_encoder_keys, split_image_encoder
+from gen3r.hub.entries import MODELS
 from gen3r.hub.files import ModelFolderError
 from gen3r.hub.layout import ModelFolder, detect_layout
 from gen3r.hub.load import load_networks
 from gen3r.hub.networks import Networks
 from gen3r.hub.official import OFFICIAL_PARTS, open_official_part, open_official_weights
+from gen3r.hub.registry import fetch_model
 from gen3r.hub.stored import StoredTensor
 from gen3r.hub.stream import Placement
 from gen3r.models.adapter import AdapterConfig
-from gen3r.models.transformer import TransformerConfig
+from gen3r.models.transformer import JointTransformer, TransformerConfig
 from gen3r.models.vae import VAEConfig
 from gen3r.models.vggt import VGGTConfig
 from gen3r.pipeline import Gen3RPipeline, PipelineConfig
+from hub.conftest import Serve
 from hub.standin import (
     ADAPTER_CONFIG,
     ADAPTER_JSON,
@@ -44,6 +49,8 @@ from hub.standin import (
     write_json,
 )
 from parity._goldens import manifest
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "models.md"
 
 
 @pytest.fixture(scope="module")
@@ -337,6 +344,23 @@ def test_the_base_model_starts_the_training(base: Path, networks: Networks) -> N
     for kind, network in (loaded | {"image_encoder": networks.image.vision}).items():
         state = parts[kind].load().state_dict()
         assert all(torch.equal(tensor, state[name]) for name, tensor in network.state_dict().items())
+
+
+def test_the_document_makes_the_start_of_training(serve: Serve, base: Path, tmp_path: Path) -> None:
+    repository = str(MODELS["wan2.1-fun-1.3b-camera"].repository)
+    published = Path(shutil.copytree(base, tmp_path / "published"))
+    write_json(published / "google/umt5-xxl/tokenizer.json", {})
+    serve({repository: published})
+    fetch_model("wan2.1-fun-1.3b-camera")
+    (snippet,) = re.findall(r"```python\n(.*?)```", DOCUMENT.read_text(encoding="utf-8"), flags=re.DOTALL)
+    made: dict[str, Any] = {}
+    exec(compile(snippet, str(DOCUMENT), "exec"), made)
+    kernel = made["transformer"].patch_embedding.weight
+    assert isinstance(made["transformer"], JointTransformer)
+    assert kernel.shape[1] == GEN3R_CHANNELS
+    assert kernel[:, :32].abs().sum() > 0
+    assert (kernel[:, 32:] == 0).all()
+    assert set(made["parts"]) == {"transformer", "vae", "text_encoder", "image_encoder"}
 
 
 def test_incomplete_base_models_are_refused(base: Path, tmp_path: Path) -> None:

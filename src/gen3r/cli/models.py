@@ -78,6 +78,7 @@ class Show:
             "commit": state.commit or ("the newest, at the first download" if entry.repository is not None else None),
             "size": size_words(state),
             "folder": state.folder,
+            "use": entry.use,
         }
         if (trained := entry.preprocessing) is not None:
             lines["trained on"] = f"{trained.frames} frames of {trained.size[0]}x{trained.size[1]}"
@@ -225,6 +226,7 @@ def state_record(state: "ModelState") -> dict[str, Any]:
         "state": state.status,
         "lacking": list(state.lacking),
         "licence": entry.licence,
+        "use": entry.use,
         "layout": entry.layout,
         "repository": entry.repository,
         "pinned_revision": entry.revision,

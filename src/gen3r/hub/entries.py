@@ -76,6 +76,8 @@ class ModelEntry:
     """What it consists of, by folder or by name."""
     preprocessing: Preprocessing | None = None
     """What the weights were trained on, where that is more than its files say."""
+    use: str | None = None
+    """What it is for and how to get at it, where it cannot stand after ``--model``."""
     unreleased: str | None = None
     """Why it cannot be had yet, and what to do instead."""
 
@@ -149,6 +151,8 @@ WAN = ModelEntry(
     licence="Apache-2.0",
     layout="base",
     repository="alibaba-pai/Wan2.1-Fun-V1.1-1.3B-Control-Camera",
+    use='after its download, gen3r.hub.base.open_base_model(folder)["transformer"].load() is the JointTransformer that '
+    "training starts from, its patch kernel widened to 36 channels (docs/models.md)",
     parts={
         "transformer": Part(
             files=("config.json", "diffusion_pytorch_model.safetensors"),
@@ -172,6 +176,7 @@ VGGT = ModelEntry(
     licence="CC-BY-NC-4.0 (original checkpoint)",
     layout="part",
     repository="facebook/VGGT-1B",
+    use="taken by itself where the folder of an official model lacks vggt",
     revision="860abec7937da0a4c03c41d3c269c366e82abdf9",
     parts={
         "vggt": Part(
