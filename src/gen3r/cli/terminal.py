@@ -3,8 +3,8 @@
 Of processes that torchrun started together, the first alone tells progress and notes.
 """
 
-import os
 import logging
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
