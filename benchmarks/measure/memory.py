@@ -1,4 +1,4 @@
-"""Device memory of a scene, computed: weights that are there at once, and bytes of activations counted without values."""
+"""Device memory of a scene, computed: weights that are there at once, and activations counted without values."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ ASIDE = torch.device("meta")
 
 
 class LiveBytes(TorchDispatchMode):
-    """Counts the bytes of the tensors made inside a ``with`` block, as long as they live; those on ``meta`` are none."""
+    """Counts the bytes of tensors made inside a ``with`` block, as long as they live; those on ``meta`` are none."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -30,8 +30,6 @@ MEMORY_STAGES = {
     "geometry_decode": "adapter and VGGT's heads",
 }
 """Rows of the table of memory, in the order of a run."""
-HOMES = {"device": "stay", "visits": "come to work", "streams": "come block by block", "cpu": "work on the CPU"}
-"""Residences in words."""
 BRACKETS = "In brackets: with what gradient checkpointing computes again."
 
 
@@ -66,10 +64,11 @@ def _memory(record: Mapping[str, Any]) -> str:
     for size, row in profiles.items():
         totals = {name: stage["total"] for name, stage in row["stages"].items()}
         largest = max(totals, key=totals.__getitem__)
-        lines.append(
-            f"| {size} | {_homes(row['residence'])} | {row['guidance']} | {row['head_frames']} | {_giga(row['stays'])} | "
-            f"{_giga(row['host'])} | **{_giga(totals[largest])}** | {MEMORY_STAGES[largest]} | {row['views_at_once']} |"
-        )
+        cells = [
+            *(size, _homes(row["residence"]), row["guidance"], row["head_frames"], _giga(row["stays"])),
+            *(_giga(row["host"]), f"**{_giga(totals[largest])}**", MEMORY_STAGES[largest], row["views_at_once"]),
+        ]
+        lines.append(f"| {' | '.join(map(str, cells))} |")
     lines += ["", "| stage, weights + activations | " + " | ".join(profiles) + " |", "|---|" + "---:|" * len(profiles)]
     for name, title in MEMORY_STAGES.items():
         cells = [row["stages"][name] for row in profiles.values()]
@@ -77,8 +76,8 @@ def _memory(record: Mapping[str, Any]) -> str:
         lines.append(f"| {title} | {' | '.join(parts)} |")
     weights = sum(record["results"]["weights"].values())
     note = (
-        f"**Computed, not measured**, in GB (10^9 bytes): {_clip(record['settings'])}, one view, guidance; all weights are "
-        f"{_giga(weights)}. torch {record['machine']['torch']}, commit {str(record['commit'])[:12]}, {record['date'][:10]}."
+        f"**Computed, not measured**, in GB (10^9 bytes): {_clip(record['settings'])}, one view, guidance; all weights "
+        f"are {_giga(weights)}; commit {str(record['commit'])[:12]}, {record['date'][:10]}."
     )
     return "\n".join([*lines, "", note]) + "\n"
 
@@ -87,11 +86,9 @@ def _homes(residence: Mapping[str, str]) -> str:
     by_home: dict[str, list[str]] = {}
     for network, home in residence.items():
         by_home.setdefault(home, []).append(network.replace("_", " "))
-    if len(by_home) == 1:
-        return f"all {HOMES[next(iter(by_home))]}"
-    fewest_first = sorted(by_home, key=lambda home: len(by_home[home]))
-    told = [f"{' and '.join(by_home[home])} {HOMES[home]}" for home in fewest_first[:-1]]
-    return ", ".join([*told, f"the others {HOMES[fewest_first[-1]]}"])
+    *fewer, most = sorted(by_home, key=lambda home: len(by_home[home]))
+    told = [f"{home}: {', '.join(by_home[home])}" for home in fewer]
+    return "; ".join([*told, f"{most}: {'the others' if fewer else 'all'}"])
 
 
 def _giga(size: float) -> str:

@@ -44,6 +44,10 @@ def test_every_option_is_measured_beside_the_default(tmp_path: Path) -> None:
         acceleration.measure(replace(settings, only=("faster",)))
 
 
+def test_results_are_where_the_document_looks_for_them() -> None:
+    assert "acceleration_cpu" in {path.stem for path in RESULTS}
+
+
 @pytest.mark.parametrize("results", RESULTS, ids=lambda path: path.stem)
 def test_the_document_shows_the_results(results: Path) -> None:
     text = (ROOT / "docs/performance.md").read_text()

@@ -11,6 +11,7 @@ import torch
 from measure import counting, formulas, networks
 from measure.ceiling import matmul_ceiling
 from measure.counting import SHAPES, adapter_step_flops, count, diffusion_step_flops, generation_flops, shapes_alone
+from measure.memory import ASIDE, brought_bytes, peak_bytes
 from measure.networks import MAKERS, Place, parameter_count, random_network
 from measure.record import read
 from measure.sizes import Sizes, small
@@ -20,6 +21,7 @@ from measure.training import Case, adapter_case, diffusion_case
 from torch import Tensor, nn
 
 from gen3r.latents.grid import LatentGrid
+from gen3r.pipeline.memory import PROFILES
 
 PUBLISHED = {
     "transformer": 1_616_337_728,
@@ -30,6 +32,7 @@ PUBLISHED = {
     "geometry_adapter": 317_844_304,
 }
 ROOT = Path(__file__).parents[2]
+RESULTS = ROOT / "benchmarks" / "results"
 FULL = LatentGrid(49, 560, 560)
 SMALL = LatentGrid(5, 112, 112)
 CPU = Place(device=torch.device("cpu"), dtype=torch.float32)
@@ -227,9 +230,75 @@ def test_counting_needs_no_run_and_fills_a_document(tmp_path: Path, monkeypatch:
     assert "training step, diffusion" in text
 
 
-@pytest.mark.parametrize(
-    "file", sorted((ROOT / "benchmarks" / "results").glob("full_size_*.json")), ids=lambda file: file.stem
-)
+def test_memory_is_computed_for_every_profile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "memory.json"
+    results = measured(monkeypatch, out, "memory", "--frames", "5")["results"]
+    weights, profiles = results["weights"], results["profiles"]
+    assert profiles.keys() == {str(size) for size in PROFILES}
+    whole = sum(weights.values())
+    for profile in profiles.values():
+        assert profile["stays"] + profile["host"] == whole
+        assert all(stage["weights"] >= profile["stays"] for stage in profile["stages"].values())
+        assert all(stage["activations"] > 0 for stage in profile["stages"].values())
+    eight, sixteen, all_there = (profiles[size]["stages"] for size in ("8", "16", "48"))
+    assert sixteen["transformer"]["weights"] == weights["transformer"]
+    assert sixteen["rays"]["weights"] == 0
+    assert eight["text"]["weights"] <= sixteen["text"]["weights"] == weights["text_encoder"]
+    assert {stage["weights"] for stage in all_there.values()} == {whole}
+    assert all_there["transformer"]["activations"] > sixteen["transformer"]["activations"]
+    monkeypatch.setattr("sys.argv", ["full_size.py", "table", str(out)])
+    full_size.main()
+    told = capsys.readouterr().out
+    assert "Computed, not measured" in told
+    assert "streams: transformer, text encoder; visits: the others" in told
+
+
+def test_what_lives_is_counted_once_and_while_it_lives() -> None:
+    def work() -> None:
+        first = torch.empty(100)
+        view = first.view(10, 10)  # no memory of its own
+        second = view + 1
+        del first, view
+        (second * 2).to(ASIDE)  # as large as what has gone
+
+    with shapes_alone():
+        assert peak_bytes(work) == 800
+
+
+def test_streaming_holds_two_blocks_and_what_is_in_none() -> None:
+    network = nn.ModuleDict(
+        {"stack": nn.ModuleDict({"first": nn.Linear(2, 2, bias=False), "blocks": nn.ModuleList()}), "last": nn.Tanh()}
+    )
+    for _ in range(4):
+        network["stack"]["blocks"].append(nn.Linear(4, 4, bias=False))
+    assert brought_bytes("visits", network, [network]) == 4 * (4 + 4 * 16)
+    assert brought_bytes("streams", network, [network]) == 4 * (4 + 2 * 16)
+    assert brought_bytes("device", network, [network]) == brought_bytes("cpu", network, [network]) == 0
+
+
+def test_the_largest_stage_of_a_profile_is_within_its_memory() -> None:
+    profiles = read(RESULTS / "full_size_memory.json")["results"]["profiles"]
+    for size, profile in profiles.items():
+        assert max(stage["total"] for stage in profile["stages"].values()) < 0.8e9 * int(size)
+        assert profile["residence"] == PROFILES[int(size)].residence
+        assert (profile["guidance"], profile["head_frames"]) == (
+            PROFILES[int(size)].guidance,
+            PROFILES[int(size)].head_frames,
+        )
+
+
+def test_results_are_where_the_document_looks_for_them() -> None:
+    assert {path.stem for path in RESULTS.glob("full_size_*.json")} >= {
+        "full_size_count",
+        "full_size_cpu",
+        "full_size_cpu_adapter",
+        "full_size_memory",
+    }
+
+
+@pytest.mark.parametrize("file", sorted(RESULTS.glob("full_size_*.json")), ids=lambda file: file.stem)
 def test_the_document_shows_the_results(file: Path) -> None:
     document = (ROOT / "docs" / "performance.md").read_text(encoding="utf-8")
     marker = f"<!-- table: {file.relative_to(ROOT).as_posix()} -->\n"

@@ -1,13 +1,16 @@
 """Where networks live does not change what they compute; and none of them computes at home."""
 
+import inspect
 from contextlib import ExitStack
 
 import pytest
 import torch
+from diffusers.hooks import apply_group_offloading
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from gen3r.pipeline import residency
 from gen3r.pipeline.memory import PROFILES, networks_by_name
 from gen3r.pipeline.residency import Residency, stream_blocks
 
@@ -98,6 +101,29 @@ def test_others_stay_as_they_are_put(residence) -> None:
     with ExitStack() as stack:
         stack.enter_context(residency.use("network", network))
         assert network["blocks"][0].weight.data_ptr() == home
+
+
+def test_on_a_gpu_blocks_stream_beside_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What diffusers is asked for; that it works there is tested in test_cuda."""
+    asked: list[dict] = []
+
+    def remember(*positional, **named) -> None:
+        asked.append(inspect.signature(apply_group_offloading).bind(*positional, **named).arguments)
+
+    monkeypatch.setattr(residency, "apply_group_offloading", remember)
+    cuda, networks = torch.device("cuda", 1), build_pipeline().networks
+    home = PROFILES[8].residency(cuda)
+    for name, network in (("transformer", networks.transformer), ("text_encoder", networks.text)):
+        home.settle(name, network)
+    stacks = [networks.transformer, networks.text.encoder.encoder]
+    assert [each.pop("module") is stack for each, stack in zip(asked, stacks, strict=True)] == [True, True]
+    transformer, text = asked
+    common = {
+        "onload_device": cuda, "offload_device": CPU, "offload_type": "block_level", "num_blocks_per_group": 1,
+        "use_stream": True, "record_stream": True,
+    }  # fmt: skip
+    assert transformer == common | {"low_cpu_mem_usage": False}  # pinned for good: it works in every step
+    assert text == common | {"low_cpu_mem_usage": True}
 
 
 def test_a_network_without_blocks_cannot_stream() -> None:
