@@ -115,8 +115,8 @@ def _everywhere(residence: Residence, **others: Residence) -> dict[str, Residenc
 PROFILES: Mapping[int, MemoryProfile] = {
     8: MemoryProfile(
         name="8",
-        notes="Each network comes while it works, transformer and text encoder block by block. VGGT cannot read a whole "
-        "clip at once.",
+        notes="Each network comes while it works, transformer and text encoder block by block. VGGT cannot read a "
+        "whole clip at once.",
         residence=_everywhere("visits", transformer="streams", text_encoder="streams"),
         head_frames=2,
     ),
