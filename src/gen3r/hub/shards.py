@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from gen3r.hub.files import ModelFolderError, json_text, whole_file
-from gen3r.hub.stored import INDEX_SUFFIX, TYPE_NAMES, StoredTensor, open_safetensors
+from gen3r.hub.stored import INDEX_SUFFIX, TYPE_NAMES, StoredTensor, allocate, open_safetensors
 
 
 @runtime_checkable
@@ -110,8 +110,8 @@ class WeightsFile:
         return sorted(self.tensors, key=lambda name: -_dtype(self.tensors[name], self.dtype).itemsize)
 
     def _value(self, name: str) -> Tensor:
-        tensor = self.tensors[name]
-        return tensor.read().to(_dtype(tensor, self.dtype)).contiguous()
+        value, dtype = self.tensors[name].read(), _dtype(self.tensors[name], self.dtype)
+        return value.contiguous() if value.dtype == dtype else allocate(tuple(value.shape), dtype).copy_(value)
 
     def _header(self) -> str:
         records: dict[str, Any] = {"__metadata__": {"format": "pt"}}

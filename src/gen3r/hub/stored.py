@@ -174,7 +174,7 @@ def open_pickled(path: Path) -> dict[str, StoredTensor]:
     }
 
 
-def _allocate(shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
+def allocate(shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
     """Uninitialised memory. Large tensors get pages of their own, which the system has back as soon as they are freed:
     the allocator's heap would be left with a hole for each tensor that changes its type on the way."""
     nbytes = torch.Size(shape).numel() * dtype.itemsize
@@ -196,7 +196,7 @@ def _stored(path: Path, name: str, record: Mapping, data: int) -> StoredTensor:
 
 
 def _read(path: Path, name: str, offset: int, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
-    tensor = _allocate(shape, dtype)
+    tensor = allocate(shape, dtype)
     with path.open("rb", buffering=0) as file:
         file.seek(offset)
         view = memoryview(cast(Any, tensor.reshape(-1).view(torch.uint8).numpy()))
