@@ -43,13 +43,12 @@ def test_profiles_give_the_same_scene(photo: torch.Tensor, expected: Scene, size
     assert (scene.rgb.float() - expected.rgb.float()).abs().mean() < 1
 
 
-def test_streamed_networks_leave_the_device_as_it_was(photo: torch.Tensor) -> None:
+def test_visiting_networks_go_home(photo: torch.Tensor) -> None:
     plain = build_pipeline()
     pipeline = Gen3RPipeline(plain.networks, plain.config, memory=PROFILES[8], device="cuda")
     pipeline([photo], **CALL)
-    torch.cuda.synchronize()
-    assert {parameter.device.type for parameter in pipeline.transformer.blocks.parameters()} == {"cpu"}
-    assert {parameter.device.type for parameter in pipeline.geometry.parameters()} == {"cpu"}
+    for network in (pipeline.geometry, pipeline.appearance.vae):
+        assert {parameter.device.type for parameter in network.parameters()} == {"cpu"}
 
 
 def test_loading_takes_the_profile_of_the_device(photo: torch.Tensor, tmp_path: Path) -> None:
