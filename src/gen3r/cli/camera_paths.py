@@ -11,6 +11,19 @@ from gen3r.scene.limits import evenly_spread
 FREE = "free"
 
 
+def check_cameras(word: str) -> None:
+    """Whether ``word`` is a trajectory, ``free`` or a file, before anything large is fetched or loaded.
+
+    Raises:
+        ValueError: if it is none of these, listing the trajectories.
+    """
+    if word != FREE and word not in TRAJECTORIES and not Path(word).is_file():
+        raise ValueError(
+            f"--cameras expects a cameras.json, free, or a trajectory, but {word!r} is neither a file nor a "
+            f"trajectory; the trajectories are {', '.join(sorted(TRAJECTORIES))}."
+        )
+
+
 def resolve_cameras(word: str, frames: int) -> Cameras | str:
     """A trajectory's name or ``free`` as it is; a camera file as ``frames`` cameras.
 
@@ -24,13 +37,9 @@ def resolve_cameras(word: str, frames: int) -> Cameras | str:
     Raises:
         ValueError: for a word that is none of these (listing the trajectories), an unusable file, or too few cameras.
     """
+    check_cameras(word)
     if word == FREE or word in TRAJECTORIES:
         return word
-    if not Path(word).is_file():
-        raise ValueError(
-            f"--cameras expects a cameras.json, free, or a trajectory, but {word!r} is neither a file nor a "
-            f"trajectory; the trajectories are {', '.join(sorted(TRAJECTORIES))}."
-        )
     path = read_cameras(word, size=OFFICIAL_SIZE)
     count = path.shape[0]
     if count < frames:

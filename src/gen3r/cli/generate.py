@@ -71,13 +71,16 @@ class Generate:
                 "expected at least one VIEW or a --prompt, got neither; name a picture or say what to see."
             )
         check_seed(self.seed)
+
+        from gen3r.cli.camera_paths import check_cameras, resolve_cameras
+
+        check_cameras(self.cameras)
+        acceleration, parallel = self.speed.acceleration(), self.speed.join(self.how.device)
         folder = self.how.find()
 
-        from gen3r.cli.camera_paths import resolve_cameras
         from gen3r.cli.views import read_pictures, view_frames
         from gen3r.scene.export.folder import write_scene_folder
 
-        acceleration, parallel = self.speed.acceleration(), self.speed.join(self.how.device)
         with working("Loading the model"):
             pipeline = self.how.load(folder, acceleration=acceleration, parallel=parallel)
         grid = pipeline.grid(self.frames, size)

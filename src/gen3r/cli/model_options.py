@@ -106,19 +106,23 @@ class SpeedOptions:
     attention: Annotated[str | None, tyro.conf.arg(metavar="BACKEND")] = None
     """Attention kernels by diffusers' name, such as native, _flash_3 or sage; an unknown name lists them."""
     step_cache: Literal["none", "first_block", "taylorseer"] = NONE
-    """Reuse what neighbouring steps computed; changes the result a little."""
+    """Reuse what neighbouring steps computed; changes the result a little. taylorseer computes the first three steps
+    and every third one after them."""
     guidance_skip: Annotated[float, tyro.conf.arg(metavar="SHARE")] = 0.0
     """The last share of the steps that goes without text guidance, 0 to 1."""
     parallel: Literal["none", "guidance", "context", "both"] = NONE
     """Share the denoising between processes started by torchrun, one per GPU: a branch of guidance each, or the
     tokens."""
 
-    def acceleration(self) -> Acceleration:
-        """The options as the pipeline takes them.
+    def acceleration(self) -> Acceleration | None:
+        """The options as the pipeline takes them; None if there are none, which needs no library.
 
         Raises:
             ValueError: for an unknown attention backend, or a share outside 0 to 1.
         """
+        if self == SpeedOptions(parallel=self.parallel):
+            return None
+
         from gen3r.pipeline.acceleration import Acceleration
         from gen3r.pipeline.step_cache import STEP_CACHES
 
@@ -134,10 +138,11 @@ class SpeedOptions:
             ValueError: if torchrun did not start the processes, their number does not fit, or a ``device`` is named,
                 which cannot be that of each of them.
         """
-        from gen3r.pipeline.parallel import setup_parallel
-
         if self.parallel == NONE:
             return None
+
+        from gen3r.pipeline.parallel import setup_parallel
+
         if device != AUTO:
             raise ValueError(
                 f"--parallel gives every process a device of its own, got --device {device} too; leave it out, and "
