@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from gen3r.hub.entries import MODELS, ModelEntry
+from gen3r.hub.fetch_errors import ModelFetchError
 from gen3r.hub.layout import ModelFolder
 from gen3r.hub.registry import find_entry, present_models, resolve_model, source_of
 from hub.conftest import Serve
@@ -112,3 +113,8 @@ def test_repositories_that_are_no_model_are_told(serve: Serve, standin: Path) ->
     serve({"some/tokenizer": standin / "tokenizer"})
     with pytest.raises(ValueError, match=r"pipeline\.json .*model_index\.json"):
         resolve_model("some/tokenizer")
+
+
+def test_a_mistyped_folder_is_told_beside_the_repository(cache: Path) -> None:
+    with pytest.raises(ModelFetchError, match="there is no folder no/folder, so it was taken for a repository: "):
+        resolve_model("no/folder", local_files_only=True)

@@ -132,8 +132,15 @@ def resolve_model(
         folder = present_models()[str(name)]
         refuse_revision(revision, folder)
     else:
+        from gen3r.hub.fetch_errors import ModelFetchError
+
         _check_whole(entry)
-        folder = fetch_model(str(name), revision=revision, local_files_only=local_files_only, announce=announce)
+        try:
+            folder = fetch_model(str(name), revision=revision, local_files_only=local_files_only, announce=announce)
+        except ModelFetchError as error:
+            if entry is not None:
+                raise
+            raise ModelFetchError(f"there is no folder {name}, so it was taken for a repository: {error}") from error
     layout = detect_layout(folder)
     parts = GEN3R.parts if layout == "official" else {}
     return ModelFolder(
