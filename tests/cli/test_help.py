@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import time
+from importlib.metadata import version
 
 import pytest
 
@@ -35,6 +36,11 @@ def test_every_command_has_help(gen3r: Runner, command: tuple[str, ...]) -> None
     outcome = gen3r(*command, "--help")
     assert outcome.code == 0
     assert f"usage: {' '.join(('gen3r', *command))}" in outcome.stdout
+
+
+def test_the_version_is_told(gen3r: Runner) -> None:
+    outcome = gen3r("--version")
+    assert (outcome.code, outcome.stdout) == (0, f"gen3r {version('gen3r')}\n")
 
 
 def test_help_loads_no_heavy_library() -> None:

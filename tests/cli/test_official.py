@@ -110,3 +110,13 @@ def test_what_cannot_be_had_is_said_before_anything_is_loaded(
     assert outcome.code == 2
     assert message in outcome.stderr
     assert not (tmp_path / "scene").exists()
+
+
+def test_options_that_do_little_say_so(gen3r: Runner, photo: Path, official: Path, tmp_path: Path) -> None:
+    outcome = gen3r(
+        "generate", photo, "--model", official, "--out", tmp_path / "scene", "--frames", 1, "--size", f"{SIDE}x{SIDE}",
+        "--steps", 2, "--guidance", 1, "--vram", 12, "--step-cache", "taylorseer",
+    )  # fmt: skip
+    assert outcome.code == 0, outcome.stderr
+    assert "there is no GPU in use: --vram 12 changes the networks' type" in outcome.stderr
+    assert "taylorseer computes the first 3 steps, and there are only 2" in outcome.stderr

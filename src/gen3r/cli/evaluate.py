@@ -38,7 +38,7 @@ class Synthetic:
     """Take the clips from this pack; if there is no such file, render them and keep them there."""
     allow_any_split: bool = False
     """Accept seeds below 900000000, which training or validation may have seen."""
-    how: ModelOptions = field(default_factory=ModelOptions)
+    loading: ModelOptions = field(default_factory=ModelOptions)
     """Which model, where, and how exactly."""
 
     def run(self) -> None:
@@ -52,7 +52,7 @@ class Synthetic:
             check_output_file(self.pack, "--pack")
         check_seed(self.seed_start, "--seed-start", self.count)
         seeds = benchmark_seeds(self.seed_start, self.count, allow_any_split=self.allow_any_split)
-        folder = self.how.find()
+        folder = self.loading.find()
 
         from gen3r.eval.baselines.depth import mean_depth_map
         from gen3r.eval.benchmarks.clips import benchmark_clips, training_depths
@@ -63,7 +63,7 @@ class Synthetic:
         settings = SyntheticBenchmark(steps=self.steps, guidance=self.guidance, batch=self.batch)
         started = time.perf_counter()
         with working("Loading the model"):
-            pipeline = self.how.load(folder)
+            pipeline = self.loading.load(folder)
         grid, device = pipeline.grid(), pipeline.device
         with progress_bar("Rendering clips") as advance:
             clips = benchmark_clips(seeds, grid, device, pack=self.pack, advance=advance)
@@ -76,7 +76,7 @@ class Synthetic:
             model={
                 "name": pipeline.config.name,
                 "revision": pipeline.config.revision,
-                "asked_for": self.how.model,
+                "asked_for": self.loading.model,
                 "sha256": folder_hash(folder.path),
                 "companions": {name: folder_hash(path) for name, path in folder.companions.items()},
             },

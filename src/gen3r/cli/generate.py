@@ -51,7 +51,7 @@ class Generate:
     out, what suits the model."""
     seed: int = 0
     """Same seed, same scene."""
-    how: ModelOptions = field(default_factory=ModelOptions)
+    loading: ModelOptions = field(default_factory=ModelOptions)
     """Which model, where, and how exactly."""
     speed: SpeedOptions = field(default_factory=SpeedOptions)
     """What to trade for speed."""
@@ -75,14 +75,15 @@ class Generate:
         from gen3r.cli.camera_paths import check_cameras, resolve_cameras
 
         check_cameras(self.cameras)
-        acceleration, parallel = self.speed.acceleration(), self.speed.join(self.how.device)
-        folder = self.how.find()
+        acceleration, parallel = self.speed.acceleration(), self.speed.join(self.loading.device)
+        folder = self.loading.find()
 
         from gen3r.cli.views import read_pictures, view_frames
         from gen3r.scene.export.folder import write_scene_folder
 
         with working("Loading the model"):
-            pipeline = self.how.load(folder, acceleration=acceleration, parallel=parallel)
+            pipeline = self.loading.load(folder, acceleration=acceleration, parallel=parallel)
+        self.speed.check(self.steps or pipeline.config.steps)
         grid = pipeline.grid(self.frames, size)
         inputs = read_pictures(self.views, size=grid.size, max_frames=grid.frames)
         at = view_frames(inputs, self.at, grid.frames)

@@ -1,6 +1,8 @@
 """The ``gen3r`` command line. Imports here stay light: ``--help`` answers before any network library is loaded."""
 
+import sys
 from collections.abc import Sequence
+from importlib import metadata
 from typing import Annotated
 
 import tyro
@@ -14,7 +16,7 @@ from gen3r.cli.generate import Generate
 from gen3r.cli.models import Models
 from gen3r.cli.reconstruct import Reconstruct
 from gen3r.cli.synth import Synth
-from gen3r.cli.terminal import telling_log
+from gen3r.cli.terminal import say, telling_log
 from gen3r.cli.train import Train
 
 Command = (
@@ -34,11 +36,15 @@ MARKERS = (tyro.conf.OmitArgPrefixes, tyro.conf.OmitSubcommandPrefixes, tyro.con
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command and exit: 0 done, 1 a defect (with its traceback), 2 something the user can mend (one line)."""
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    if words == ["--version"]:
+        say(f"gen3r {metadata.version('gen3r')}")
+        raise SystemExit(0)
     command = tyro.cli(
         Command,
         prog="gen3r",
         description="From photos, videos or words to 3D scenes: video, depth, cameras and a point cloud.",
-        args=arguments,
+        args=words,
         config=MARKERS,
     )
     with telling_log():

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
+from gen3r.cli.terminal import warn
 from gen3r.hub.registry import DEFAULT_MODEL
 
 if TYPE_CHECKING:
@@ -83,6 +84,8 @@ class ModelOptions:
 
         if self.vram == AUTO:
             return profile_for(device)
+        if self.vram != NONE and device.type == "cpu":
+            warn(f"there is no GPU in use: --vram {self.vram} changes the networks' type, not where they are.")
         return None if self.vram == NONE else PROFILES[int(self.vram)]
 
     def _text_cache(self, folder: ModelFolder) -> Path | None:
@@ -130,6 +133,13 @@ class SpeedOptions:
         return Acceleration(
             compile=self.compile, attention=self.attention, cache=cache, guidance_skip=self.guidance_skip
         )
+
+    def check(self, steps: int) -> None:
+        """Tell on stderr if a run of so many steps is too short for the step cache to do anything."""
+        from gen3r.pipeline.step_cache import TaylorCache
+
+        if self.step_cache == "taylorseer" and steps <= TaylorCache.warmup:
+            warn(f"--step-cache taylorseer computes the first {TaylorCache.warmup} steps, and there are only {steps}.")
 
     def join(self, device: str = AUTO) -> Parallel | None:
         """This process's part of the work, None if it works alone.

@@ -26,7 +26,7 @@ class Reconstruct:
     """Use at most this many frames of a video or folder, evenly spread. Left out, what the model was trained for."""
     size: Annotated[str | None, tyro.conf.arg(metavar="HxW")] = None
     """Height and width in pixels, such as 224x224. Left out, what the model was trained for."""
-    how: ModelOptions = field(default_factory=ModelOptions)
+    loading: ModelOptions = field(default_factory=ModelOptions)
     """Which model, where, and how exactly."""
 
     def run(self) -> None:
@@ -43,13 +43,13 @@ class Reconstruct:
         check_paths(self.images)
         if self.frames is not None and self.frames < 1:
             raise ValueError(f"--frames expects at least 1, got {self.frames}.")
-        folder = self.how.find()
+        folder = self.loading.find()
 
         from gen3r.cli.views import read_pictures
         from gen3r.scene.export.folder import write_scene_folder
 
         with working("Loading the model"):
-            pipeline = self.how.load(folder)
+            pipeline = self.loading.load(folder)
         grid = pipeline.grid(1, size)
         inputs = read_pictures(self.images, size=grid.size, max_frames=self.frames or pipeline.config.frames)
         loaded = time.perf_counter()
