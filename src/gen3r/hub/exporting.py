@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from transformers import PretrainedConfig
 
-from gen3r.hub.files import ModelFolderError, json_text, read_json_object
+from gen3r.hub.files import INDEX_SUFFIX, ModelFolderError, json_text, read_json_object
 from gen3r.hub.folder import CONFIG_FILE, config_from_dict
 from gen3r.hub.layout import OFFICIAL_INDEX
 from gen3r.hub.networks import IMAGE_ENCODER, Part, feature_layer
@@ -26,7 +26,7 @@ from gen3r.hub.official import (
     official_settings,
 )
 from gen3r.hub.shards import CopiedFile, PlannedFile, TextFile, weights_files
-from gen3r.hub.stored import INDEX_SUFFIX, StoredTensor, open_weights
+from gen3r.hub.stored import StoredTensor, open_weights
 
 LOGGER = logging.getLogger(__name__)
 _VERSION = "0.33.1"

@@ -13,7 +13,6 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -33,6 +32,7 @@ from gen3r.hub.cache import (
     write_record,
 )
 from gen3r.hub.fetch_errors import BrokenTransferError, ModelFetchError, explained
+from gen3r.hub.files import INDEX_SUFFIX
 from gen3r.hub.plan import (
     check_disk_space,
     chosen_commit,
@@ -42,7 +42,7 @@ from gen3r.hub.plan import (
     unmatched,
 )
 from gen3r.hub.source import DownloadPlan, Source
-from gen3r.hub.verify import INDEX_SUFFIX, FileReport, absent_shards, verify_files
+from gen3r.hub.verify import FileReport, absent_shards, verify_files
 
 RETRY_PAUSES = (1.0, 4.0, 10.0)
 """Seconds to wait before each further attempt at a download that broke off."""
@@ -149,7 +149,7 @@ def adopt(source: Source, revision: str | None) -> Path:
     record = read_record(source.repository)
     commit = remembered_commit(source, revision, record)
     found = cached_files(source.repository, commit) if commit is not None else {}
-    files = {name: file for name, file in found.items() if any(fnmatch(name, pattern) for pattern in source.wanted)}
+    files = {name: file for name, file in found.items() if source.wants(name)}
     known = record.snapshots.get(commit, {}) if commit is not None else {}
     gone = sorted(set(known) - set(files)) or unmatched(source.required, files)
     if commit is None or not files or gone:

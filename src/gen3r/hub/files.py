@@ -16,6 +16,10 @@ DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """Errors of the operating system that more room mends: a full disk, a quota, a limit on the size of files."""
 
 
+INDEX_SUFFIX = ".safetensors.index.json"
+"""How the file ends that says which shard holds which tensor."""
+
+
 class ModelFolderError(ValueError):
     """A model folder is incomplete or does not fit the network it should fill."""
 

@@ -31,7 +31,7 @@ def plan_download(source: Source, revision: str | None = None) -> DownloadPlan:
         )
     commit, files = str(info.sha), {}
     for file in info.siblings or ():
-        if not any(fnmatch(file.rfilename, pattern) for pattern in source.wanted):
+        if not source.wants(file.rfilename):
             continue
         digest = file.lfs.sha256 if file.lfs is not None else file.blob_id
         if not is_inside(file.rfilename):

@@ -13,8 +13,8 @@ from typing import Any, Protocol, cast, runtime_checkable
 import torch
 from torch import Tensor
 
-from gen3r.hub.files import ModelFolderError, json_text, whole_file
-from gen3r.hub.stored import INDEX_SUFFIX, TYPE_NAMES, StoredTensor, allocate, open_safetensors
+from gen3r.hub.files import INDEX_SUFFIX, ModelFolderError, json_text, whole_file
+from gen3r.hub.stored import TYPE_NAMES, StoredTensor, allocate, open_safetensors
 
 
 @runtime_checkable

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from pathlib import Path
 
 from gen3r.hub.cache import KnownFile, snapshot_folder
@@ -21,6 +22,10 @@ class Source:
     """Patterns each of which has to match a file, or the repository is not what was expected."""
     revision: str | None = None
     """Commit everyone gets; None for the newest at the first download, which is then remembered."""
+
+    def wants(self, name: str) -> bool:
+        """Whether the file of this path is among those to fetch."""
+        return any(fnmatch(name, pattern) for pattern in self.wanted)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,9 +17,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from gen3r.hub.files import ModelFolderError, read_json_object
+from gen3r.hub.files import INDEX_SUFFIX, ModelFolderError, read_json_object
 
-INDEX_SUFFIX = ".safetensors.index.json"
 _TYPES = {
     "F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16,
     "F8_E4M3": torch.float8_e4m3fn, "F8_E5M2": torch.float8_e5m2, "I64": torch.int64, "I32": torch.int32,

@@ -11,8 +11,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from gen3r.hub.cache import KnownFile
+from gen3r.hub.files import INDEX_SUFFIX
 
-INDEX_SUFFIX = ".safetensors.index.json"
 SAFETENSORS = ".safetensors"
 LARGEST_HEADER = 100_000_000
 """Bytes of the longest header that safetensors itself accepts."""

@@ -60,7 +60,7 @@ class TwoPasses:
             return positive
         with self.transformer.cache_context("negative", step_index=step):
             negative = self.transformer(latents, timestep, self.control, static=self.negative).to(self.rounding)
-        return negative + self.guidance * (positive - negative)
+        return _guided(negative, positive, self.guidance)
 
 
 class OneBatch:
@@ -95,7 +95,7 @@ class OneBatch:
                 latents.repeat(2, 1, 1, 1, 1), timestep.repeat(2), self.control, static=self.both
             )
         negative, positive = doubled.to(self.rounding).chunk(2)
-        return negative + self.guidance * (positive - negative)
+        return _guided(negative, positive, self.guidance)
 
 
 class TwoRanks:
@@ -139,7 +139,11 @@ class TwoRanks:
             return mine
         positive, negative = torch.empty_like(mine), torch.empty_like(mine)
         distributed.all_gather([positive, negative], mine, group=self.group)
-        return negative + self.guidance * (positive - negative)
+        return _guided(negative, positive, self.guidance)
+
+
+def _guided(negative: Tensor, positive: Tensor, weight: float) -> Tensor:
+    return negative + weight * (positive - negative)
 
 
 GUIDANCE_MODES: Mapping[GuidanceMode, Guidance] = {"passes": TwoPasses, "batch": OneBatch}

@@ -12,26 +12,12 @@ from gen3r.conditioning.text import TextEncoder
 from gen3r.conditioning.text_cache import CachedTextEncoder, TextCache, files_identity
 from gen3r.hub.layout import ModelFolder
 from gen3r.hub.load import load_networks
-from gen3r.hub.networks import (
-    ADAPTER,
-    IMAGE_ENCODER,
-    TEXT_ENCODER,
-    TOKENIZER_FILE,
-    TRANSFORMER,
-    VAE,
-    VGGT_FOLDER,
-    Networks,
-    OpenModel,
-    load_text_part,
-)
+from gen3r.hub.networks import TEXT_ENCODER, TOKENIZER_FILE, Networks, OpenModel, load_text_part
 from gen3r.hub.registry import resolve_model
 from gen3r.hub.source import DownloadPlan
 from gen3r.hub.stream import Placement
 from gen3r.pipeline.config import PipelineConfig
-from gen3r.pipeline.memory import PROFILES, MemoryProfile, profile_for
-
-_FOLLOW_DTYPE = (VAE, TRANSFORMER, TEXT_ENCODER, IMAGE_ENCODER)
-_STAY_FLOAT32 = (VGGT_FOLDER, ADAPTER)
+from gen3r.pipeline.memory import NARROWED, NETWORKS, PROFILES, MemoryProfile, profile_for
 
 
 def read_networks(
@@ -54,11 +40,8 @@ def read_networks(
 
 def one_place(device: torch.device | str, dtype: torch.dtype | None) -> dict[str, Placement]:
     """Everything on ``device``, geometry in float32 and the others in ``dtype`` (None: float32 too)."""
-    place = Placement(device=torch.device(device))
-    return {
-        **dict.fromkeys(_STAY_FLOAT32, place),
-        **dict.fromkeys(_FOLLOW_DTYPE, dataclasses.replace(place, dtype=dtype)),
-    }
+    place = torch.device(device)
+    return {name: Placement(device=place, dtype=dtype if name in NARROWED else None) for name in NETWORKS}
 
 
 def chosen_memory(memory: object, device: torch.device | str, dtype: torch.dtype | None) -> MemoryProfile | None:
@@ -78,7 +61,7 @@ def chosen_memory(memory: object, device: torch.device | str, dtype: torch.dtype
 
 def in_type(memory: MemoryProfile, dtype: torch.dtype) -> MemoryProfile:
     """The profile with ``dtype`` in place of its own type for all networks but geometry."""
-    return dataclasses.replace(memory, dtypes={**memory.dtypes, **dict.fromkeys(_FOLLOW_DTYPE, dtype)})
+    return dataclasses.replace(memory, dtypes={**memory.dtypes, **dict.fromkeys(NARROWED, dtype)})
 
 
 def cached(folder: Path, *traits: str) -> Callable[[OpenModel, int, Placement | None], TextEncoder]:

@@ -25,8 +25,8 @@ logger = logging.getLogger(__name__)
 
 NETWORKS = (VAE, VGGT_FOLDER, ADAPTER, TRANSFORMER, TEXT_ENCODER, IMAGE_ENCODER)
 """Every network of a model folder, by the name of its folder."""
-_HALF = torch.bfloat16
-_TYPES: Mapping[str, torch.dtype] = {VAE: _HALF, TRANSFORMER: _HALF, TEXT_ENCODER: _HALF, IMAGE_ENCODER: _HALF}
+NARROWED = (VAE, TRANSFORMER, TEXT_ENCODER, IMAGE_ENCODER)
+"""Those that half precision is for; VGGT and the adapter, whose depth is an exponential, stay float32."""
 _NARROW: Mapping[str, tuple[str, ...]] = {
     TRANSFORMER: (*JointTransformer._skip_layerwise_casting_patterns, "^proj_out$"),
     TEXT_ENCODER: (),
@@ -51,7 +51,7 @@ class MemoryProfile:
     """What it does, for people."""
     residence: Mapping[str, Residence]
     """Where each of ``NETWORKS`` lives, see ``pipeline.residency``."""
-    dtypes: Mapping[str, torch.dtype] = field(default_factory=lambda: dict(_TYPES))
+    dtypes: Mapping[str, torch.dtype] = field(default_factory=lambda: dict.fromkeys(NARROWED, torch.bfloat16))
     """Type each network is loaded in; one that is not named, as VGGT and the adapter, is float32."""
     float8: frozenset[str] = frozenset()
     """Networks whose linear layers keep their weights in eight bits (``transformer``, ``text_encoder``): half the
