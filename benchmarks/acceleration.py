@@ -24,7 +24,6 @@ from torch import Tensor
 
 from gen3r.data.clip import FIRST_HELD_OUT_SEED
 from gen3r.data.synthetic import generate_clip
-from gen3r.data.whole_file import whole_file
 from gen3r.eval.machine import machine_record, source_commit
 from gen3r.eval.metrics.depth import depth_errors
 from gen3r.eval.metrics.psnr import psnr
@@ -36,6 +35,7 @@ from gen3r.pipeline.denoise import Sampling, denoise
 from gen3r.pipeline.guidance import GuidanceMode
 from gen3r.pipeline.request import place_request
 from gen3r.pipeline.step_cache import FirstBlockCache, MagnitudeCache, TaylorCache, calibrate_magnitudes
+from gen3r.whole_file import whole_file
 
 FORMAT = "gen3r-acceleration"
 logger = logging.getLogger(__name__)

@@ -30,13 +30,13 @@ from measure.sizes import SIZES
 from measure.tables import table
 from measure.training import Case, measure_training
 
-from gen3r.data.whole_file import whole_file
 from gen3r.eval.report import fill_tables
 from gen3r.latents.grid import LatentGrid
 from gen3r.pipeline.acceleration import Acceleration
 from gen3r.pipeline.denoise import Sampling
 from gen3r.pipeline.memory import PROFILES
 from gen3r.pipeline.step_cache import TaylorCache
+from gen3r.whole_file import whole_file
 
 
 @dataclass(frozen=True, kw_only=True)

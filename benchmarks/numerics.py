@@ -23,7 +23,6 @@ import torch
 from gen3r.cameras import Cameras, trajectory_scale
 from gen3r.conditioning.image import IMAGE_PIXELS
 from gen3r.data.synthetic import generate_clips
-from gen3r.data.whole_file import whole_file
 from gen3r.eval.benchmarks.scores import depth_of, mean_psnr
 from gen3r.eval.benchmarks.seeds import HELD_OUT_START
 from gen3r.eval.benchmarks.stages import frames_of
@@ -34,6 +33,7 @@ from gen3r.pipeline import Gen3RPipeline
 from gen3r.pipeline.numerics import NUMERICS, Numerics
 from gen3r.scene.point_cloud import OFFICIAL_CLOUD, PointCloudConfig, point_cloud
 from gen3r.scene.scene import Scene
+from gen3r.whole_file import whole_file
 
 CHOICES: Mapping[str, tuple[torch.dtype, Numerics]] = {
     "default": (torch.float32, Numerics()),

@@ -13,8 +13,8 @@ from typing import Any
 
 import torch
 
-from gen3r.data.whole_file import whole_file
 from gen3r.eval.machine import machine_record, source_commit
+from gen3r.whole_file import whole_file
 
 FORMAT = "gen3r-full-size"
 GIB = 2**30

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from gen3r.data.whole_file import whole_file
+from gen3r.whole_file import whole_file
 
 
 def check_output_file(out: Path, option: str = "--out") -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-import uuid
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedTokenizerBase
 
 from gen3r.conditioning.text import TextEncoder
+from gen3r.whole_file import whole_file
 
 logger = logging.getLogger(__name__)
 
@@ -92,12 +92,8 @@ class TextCache:
         path = self.path(prompt)
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.partial")
-            try:
+            with whole_file(path) as temporary:
                 temporary.write_bytes(content)
-                os.replace(temporary, path)
-            finally:
-                temporary.unlink(missing_ok=True)
         except OSError as error:
             logger.warning("Text features could not be kept in %s: %s", path, error)
 

@@ -1,4 +1,4 @@
-"""Whole files and whole folders: written under another name first, so that a reader never sees half of one."""
+"""Files and folders of models, written under another name first, so that a reader never sees half of one."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from gen3r.whole_file import whole_file
+
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """Errors of the operating system that more room mends: a full disk, a quota, a limit on the size of files."""
 
@@ -22,17 +24,6 @@ INDEX_SUFFIX = ".safetensors.index.json"
 
 class ModelFolderError(ValueError):
     """A model folder is incomplete or does not fit the network it should fill."""
-
-
-@contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
-    """A temporary name beside ``path`` to write to; renamed to ``path`` at the end, removed after an error."""
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    try:
-        yield temporary
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from gen3r.hub.cache import RECORD_FILE, cache_folder, discard, read_record, rep
 from gen3r.hub.entries import MODELS, ModelEntry
 from gen3r.hub.fetch import is_complete, lock
 from gen3r.hub.plan import chosen_commit
-from gen3r.hub.registry import find_entry, present_models, source_of
+from gen3r.hub.registry import find_entry, needed_companions, present_models, source_of
 from gen3r.hub.verify import SAFETENSORS, FileReport, count_tensors, verify_files, verify_folder
 
 Status = Literal["shipped", "complete", "incomplete", "not here", "not released"]
@@ -83,7 +83,8 @@ def state_of(name: str) -> ModelState:
     commit = chosen_commit(source, None, record) or next(iter(record.snapshots), None)
     folder = snapshot_folder(entry.repository, commit) if commit is not None else repository_folder(entry.repository)
     complete = commit is not None and is_complete(source, commit, record)
-    lacking = lacking_companions(entry, folder) if complete else ()
+    companions = needed_companions(folder, entry.parts).values() if complete else ()
+    lacking = tuple(name for name in companions if state_of(name).status != "complete")
     taken = bytes_below(repository_folder(entry.repository))
     return ModelState(
         entry=entry,
@@ -93,16 +94,6 @@ def state_of(name: str) -> ModelState:
         bytes_on_disk=taken,
         lacking=lacking,
     )
-
-
-def lacking_companions(entry: ModelEntry, folder: Path) -> tuple[str, ...]:
-    """Models that have to provide parts which a folder lacks, and are not complete themselves."""
-    companions = [
-        part.companion
-        for part in entry.parts.values()
-        if part.companion is not None and not all(any(folder.glob(pattern)) for pattern in part.files)
-    ]
-    return tuple(name for name in companions if state_of(name).status != "complete")
 
 
 def bytes_below(folder: Path) -> int:

@@ -95,7 +95,15 @@ def fetch_companions(
 ) -> dict[str, Path]:
     """Folders of the parts that a model folder lacks and that other models provide, downloaded where needed."""
     return {
-        name: fetch_model(part.companion, local_files_only=local_files_only, announce=announce)
+        name: fetch_model(companion, local_files_only=local_files_only, announce=announce)
+        for name, companion in needed_companions(folder, parts).items()
+    }
+
+
+def needed_companions(folder: Path, parts: Mapping[str, Part]) -> dict[str, str]:
+    """Models that have to provide parts which a folder lacks, by part."""
+    return {
+        name: part.companion
         for name, part in parts.items()
         if part.companion is not None and not all(any(folder.glob(pattern)) for pattern in part.files)
     }

@@ -13,8 +13,9 @@ from typing import Any, Protocol, cast, runtime_checkable
 import torch
 from torch import Tensor
 
-from gen3r.hub.files import INDEX_SUFFIX, ModelFolderError, json_text, whole_file
+from gen3r.hub.files import INDEX_SUFFIX, ModelFolderError, json_text
 from gen3r.hub.stored import TYPE_NAMES, StoredTensor, allocate, open_safetensors
+from gen3r.whole_file import whole_file
 
 
 @runtime_checkable

@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
-from gen3r.data.whole_file import whole_file
+from gen3r.whole_file import whole_file
 
 LOG_FILE = "log.jsonl"
 

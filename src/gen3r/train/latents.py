@@ -17,13 +17,13 @@ from gen3r.cameras.cameras import Cameras
 from gen3r.conditioning.cameras import relative_cameras, scene_scale
 from gen3r.conditioning.condition import Conditioner
 from gen3r.conditioning.views import ViewSampler
-from gen3r.data.whole_file import whole_file
 from gen3r.latents.geometry import GeometryCodec
 from gen3r.latents.joint import split
 from gen3r.models.posterior import Posterior
 from gen3r.train import augment
 from gen3r.train.rng import generator
 from gen3r.train.sources import Clips, ClipSource
+from gen3r.whole_file import whole_file
 
 FIXED_CHOICES = 4
 """First frame, both ends, all frames, no frame."""

@@ -222,6 +222,10 @@ def test_half_precision_weights_keep_a_float32_stream_through_many_blocks() -> N
     assert output.dtype is torch.float32
     assert not torch.equal(output, expected)
     assert (output - expected).norm() < 0.01 * expected.norm()
+    for block in model.blocks:
+        block.register_forward_pre_hook(lambda _module, inputs: (inputs[0].bfloat16(), *inputs[1:]))
+    narrow = model(**values)
+    assert (output - expected).norm() < 0.5 * (narrow - expected).norm()
 
 
 def test_training_start_predicts_nothing_and_is_reproducible() -> None:

@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 
 from gen3r.data.clip import Clip, split_of
 from gen3r.data.synthetic.generate import generate_clips
-from gen3r.data.whole_file import whole_file
+from gen3r.whole_file import whole_file
 
 
 @dataclass(frozen=True, kw_only=True)

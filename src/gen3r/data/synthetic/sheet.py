@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 
 from gen3r.data.clip import Clip
-from gen3r.data.whole_file import whole_file
 from gen3r.scene.colormap import depth_colors, depth_range, inferno
 from gen3r.scene.export.sheet import Legend, Sheet
 from gen3r.scene.limits import evenly_spread
+from gen3r.whole_file import whole_file
 
 SHOWN_FRAMES = 4
 """Frames per clip, first and last among them."""

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from gen3r.data.whole_file import whole_file
+from gen3r.whole_file import whole_file
 
 
 def test_a_file_is_replaced_whole_or_left_as_it_was(tmp_path: Path) -> None:
