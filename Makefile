@@ -39,7 +39,7 @@ $(VENV)/.installed: $(VENV)/.torch pyproject.toml
 	@touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.torch pyproject.toml
-	$(PIP) --editable '.[train,dev]'
+	$(PIP) --editable '.[all,dev]'
 	@touch $@ $(VENV)/.installed
 
 clean:

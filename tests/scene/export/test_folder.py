@@ -5,7 +5,7 @@ import torch
 
 from gen3r.scene.export.folder import export_scene, write_scene_folder
 from gen3r.scene.export.output_folder import check_output_folder, replace_item, whole_folder
-from gen3r.scene.export.registry import EXPORT_FORMATS
+from gen3r.scene.export.registry import STANDARD_FORMATS
 from gen3r.scene.scene import Scene
 from scene.rooms import room_scene
 
@@ -91,7 +91,7 @@ class TestWhole:
 
 class TestSceneFolder:
     def test_holds_every_format(self, saved):
-        assert {path.name for path in saved.iterdir()} == {name for item in EXPORT_FORMATS for name in item.files}
+        assert {path.name for path in saved.iterdir()} == {name for item in STANDARD_FORMATS for name in item.files}
         assert [path.name for path in saved.parent.iterdir()] == ["scene"]
 
     def test_files_are_as_readable_as_any_other(self, saved):
@@ -138,7 +138,7 @@ class TestExportScene:
         assert names == {"points.ply", "depth", "preview.png"}
         assert (folder / "points.ply").read_bytes().startswith(b"ply")
         assert (folder / "depth" / "frame00001.png").exists()
-        assert {path.name for path in folder.iterdir()} == {n for i in EXPORT_FORMATS for n in i.files} - {"views"}
+        assert {path.name for path in folder.iterdir()} == {n for i in STANDARD_FORMATS for n in i.files} - {"views"}
 
     def test_the_scene_folder_itself_is_no_new_folder(self, saved):
         with pytest.raises(ValueError, match="not empty"):

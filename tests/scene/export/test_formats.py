@@ -88,7 +88,7 @@ def test_unknown_formats_are_answered_with_the_list(names):
 
 class TestVideo:
     def test_rgb_plays_everywhere_and_shows_the_frames(self, source, tmp_path):
-        export("rgb", source, tmp_path)
+        export("mp4", source, tmp_path)
         codec, pixels, frames = decode(tmp_path / "rgb.mp4")
         assert (codec, pixels) == ("h264", "yuv420p")
         assert frames.shape == (FRAMES, HEIGHT + 1, WIDTH + 1, 3)
@@ -96,7 +96,7 @@ class TestVideo:
         assert error.mean() < 8  # colour is stored at half resolution
 
     def test_index_comes_first(self, source, tmp_path):
-        export("rgb", source, tmp_path)
+        export("mp4", source, tmp_path)
         data = (tmp_path / "rgb.mp4").read_bytes()
         assert 0 < data.index(b"moov") < data.index(b"mdat")
 
@@ -119,7 +119,7 @@ class TestVideo:
             mask=ones.bool(),
             cameras=Cameras(torch.eye(4).repeat(2, 1, 1), torch.eye(3).repeat(2, 1, 1), 32, 32),
         )
-        export("depth-video", ExportSource(scene), tmp_path)
+        export("mp4", ExportSource(scene), tmp_path)
         _, _, frames = decode(tmp_path / "depth.mp4")
         first, second = frames[:, :, 2:12].astype(int)
         assert np.abs(first - second).max() <= 6

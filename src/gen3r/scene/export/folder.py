@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from gen3r.scene.export.output_folder import replace_item, whole_folder
-from gen3r.scene.export.registry import EXPORT_FORMATS, find_formats
+from gen3r.scene.export.registry import STANDARD_FORMATS, find_formats
 from gen3r.scene.export.source import ExportSource
 from gen3r.scene.input_views import InputViews
 from gen3r.scene.scene import Scene
@@ -23,7 +23,7 @@ def write_scene_folder(
     views: Sequence[Float[Tensor, "3 _ _"]] | Float[Tensor, "V 3 H W"] | None = None,
     view_frames: Sequence[int] | None = None,
 ) -> Path:
-    """Write every export format into the new folder `out` and return it; see docs/formats.md.
+    """Write every standard format into the new folder `out` and return it; see docs/formats.md.
 
     The folder appears complete or not at all.
 
@@ -44,7 +44,7 @@ def write_scene_folder(
             raise ValueError(f"view_frames must be within 0..{scene.frames - 1}, got {outside}.")
     source = ExportSource(scene, shown)
     with whole_folder(out) as folder:
-        for item in EXPORT_FORMATS:
+        for item in STANDARD_FORMATS:
             item.writer()(source, folder)
     return Path(out)
 
@@ -54,7 +54,7 @@ def export_scene(scene_dir: str | Path, formats: Sequence[str], out: str | Path 
 
     Args:
         scene_dir: a folder with scene.safetensors and scene.json.
-        formats: names of `EXPORT_FORMATS` or of the files they make.
+        formats: names of `registry.EXPORT_FORMATS` or of the files they make.
         out: a new or empty folder; None replaces the files in `scene_dir`, each one whole.
 
     Raises `ValueError` for unknown formats (listing the known ones), a folder that is not a scene,

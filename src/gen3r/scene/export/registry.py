@@ -8,6 +8,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast, runtime_checkable
 
+from gen3r.extras import Extra
+
 if TYPE_CHECKING:
     from gen3r.scene.export.source import ExportSource
 
@@ -31,9 +33,23 @@ class ExportFormat:
     """One line for help and documentation."""
     module: str
     """Module of this package whose `write` is the `Writer`."""
+    opens_in: str = ""
+    """Programs that open it, for the documentation."""
+    conventions: str = ""
+    """Axes, units and pixel convention in the file, for the documentation."""
+    extra: Extra | None = None
+    """Libraries beyond those of every installation."""
+    standard: bool = False
+    """Part of every new scene folder."""
 
     def writer(self) -> Writer:
-        """Import the writer."""
+        """Import the writer.
+
+        Raises:
+            ValueError: if a library is missing, with the command that installs it.
+        """
+        if self.extra is not None:
+            self.extra.require(f"the format {self.name}")
         return cast(Writer, import_module(f"{__package__}.{self.module}").write)
 
 
@@ -43,19 +59,42 @@ EXPORT_FORMATS = (
         files=("scene.safetensors", "scene.json", "views"),
         summary="every array of the scene, exact, and where it came from",
         module="arrays",
+        standard=True,
     ),
-    ExportFormat(name="rgb", files=("rgb.mp4",), summary="the frames as H.264 video", module="rgb_video"),
     ExportFormat(
-        name="depth-video", files=("depth.mp4",), summary="colour-mapped depth as H.264 video", module="depth_video"
+        name="mp4",
+        files=("rgb.mp4", "depth.mp4"),
+        summary="the frames, and their depth in colour, as H.264 videos",
+        module="mp4",
+        standard=True,
     ),
-    ExportFormat(name="depth", files=("depth",), summary="depth as 16-bit PNG, one per frame", module="depth_png"),
-    ExportFormat(name="ply", files=("points.ply",), summary="filtered coloured point cloud", module="ply"),
-    ExportFormat(name="glb", files=("scene.glb",), summary="point cloud and cameras as glTF 2.0 binary", module="glb"),
-    ExportFormat(name="cameras", files=("cameras.json",), summary="poses and intrinsics", module="cameras_json"),
     ExportFormat(
-        name="preview", files=("preview.png",), summary="the whole scene in one picture", module="preview_png"
+        name="png", files=("depth",), summary="depth as 16-bit PNG, one per frame", module="depth_png", standard=True
+    ),
+    ExportFormat(
+        name="ply", files=("points.ply",), summary="filtered coloured point cloud", module="ply", standard=True
+    ),
+    ExportFormat(
+        name="glb",
+        files=("scene.glb",),
+        summary="point cloud and cameras as glTF 2.0 binary",
+        module="glb",
+        standard=True,
+    ),
+    ExportFormat(
+        name="cameras", files=("cameras.json",), summary="poses and intrinsics", module="cameras_json", standard=True
+    ),
+    ExportFormat(
+        name="preview",
+        files=("preview.png",),
+        summary="the whole scene in one picture",
+        module="preview_png",
+        standard=True,
     ),
 )
+
+STANDARD_FORMATS = tuple(item for item in EXPORT_FORMATS if item.standard)
+"""What every new scene folder holds."""
 
 
 def find_formats(names: Sequence[str]) -> tuple[ExportFormat, ...]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
+from gen3r.scene.export.options import ExportOptions
 from gen3r.scene.input_views import InputViews
 from gen3r.scene.point_cloud import OFFICIAL_CLOUD, PointCloud, point_cloud
 from gen3r.scene.scene import Scene
@@ -12,10 +13,11 @@ from gen3r.scene.scene import Scene
 
 @dataclass(frozen=True)
 class ExportSource:
-    """A scene, the views it was made from, and the point cloud that several formats share."""
+    """A scene, the views it was made from, what the user chose, and what several formats share."""
 
     scene: Scene
     views: InputViews | None = None
+    options: ExportOptions = field(default_factory=ExportOptions)
 
     @cached_property
     def cloud(self) -> PointCloud:

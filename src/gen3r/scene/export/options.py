@@ -1,0 +1,23 @@
+"""What a user may choose about exported files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportOptions:
+    """Choices that several formats share. The defaults suit predicted depth."""
+
+    clean: str = "standard"
+    """How hard floating points are removed: a level of `scene.cleaning`."""
+    max_points: int | None = 2_000_000
+    """Points of a cloud at most, chosen evenly over space with the confident ones first. None keeps all."""
+    max_faces: int | None = 200_000
+    """Triangles of a mesh at most. None keeps all."""
+
+    def __post_init__(self) -> None:
+        for name in ("max_points", "max_faces"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f"{name} must be at least 1, or None for no limit; got {value}.")
