@@ -32,6 +32,17 @@ def test_a_straight_flow_ends_at_the_clean_latents(steps: int, shift: float) -> 
     torch.testing.assert_close(latents, clean, atol=1e-5, rtol=1e-5)
 
 
+@torch.no_grad()
+def test_on_a_straight_flow_the_end_is_seen_from_every_step() -> None:
+    noise, condition, _ = build_inputs(2)
+    clean = torch.randn(noise.shape, generator=torch.Generator().manual_seed(5))
+    seen: list[torch.Tensor] = []
+    denoise(StraightFlow(clean), noise, condition, None, Sampling(steps=4), watch=seen.append)
+    assert len(seen) == 4
+    for estimate in seen:
+        torch.testing.assert_close(estimate, clean, atol=1e-5, rtol=1e-5)
+
+
 def test_the_callback_counts_and_may_cancel() -> None:
     seen: list[tuple[int, int]] = []
     generate(build_transformer(), callback=lambda done, total: seen.append((done, total)))

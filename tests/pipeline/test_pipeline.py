@@ -211,6 +211,21 @@ def test_the_callback_counts_steps_and_can_cancel(pipeline: Gen3RPipeline, photo
         pipeline([photo], callback=cancel)
 
 
+def test_previews_come_before_the_callback_and_change_nothing(pipeline: Gen3RPipeline, photo) -> None:
+    events: list[torch.Tensor | int] = []
+    watched = pipeline(
+        [photo], steps=2, generator=1, preview=events.append, callback=lambda done, _total: events.append(done)
+    )
+    assert torch.equal(watched.rgb, pipeline([photo], steps=2, generator=1).rgb)
+    first, one, second, two = events
+    assert (one, two) == (1, 2)
+    assert isinstance(first, torch.Tensor)
+    assert isinstance(second, torch.Tensor)
+    assert first.dtype == second.dtype == torch.uint8
+    assert first.shape == second.shape == watched.rgb.shape[1:]
+    assert not torch.equal(first, second)
+
+
 def test_reconstruction_takes_any_number_of_pictures(pipeline: Gen3RPipeline) -> None:
     scene = pipeline.reconstruct(torch.rand(3, 3, SIDE, SIDE))
     assert scene.frames == 3

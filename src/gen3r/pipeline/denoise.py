@@ -19,6 +19,8 @@ from gen3r.pipeline.parallel import Parallel
 
 StepCallback = Callable[[int, int], None]
 """Called after each denoising step with the number of finished steps and their total. May raise to cancel."""
+Watch = Callable[[Tensor], None]
+"""Called after each denoising step, before the `StepCallback`, with the clean joint latents as estimated so far."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +56,7 @@ def denoise(
     parallel: Parallel | None = None,
     rounding: torch.dtype = torch.float32,
     callback: StepCallback | None = None,
+    watch: Watch | None = None,
 ) -> Float[Tensor, "B C f h W"]:
     """Clean joint latents.
 
@@ -70,6 +73,7 @@ def denoise(
         rounding: type of the noise, of velocities and guidance, and of the latents after each step; float32 keeps
             every digit, bfloat16 is the official arithmetic.
         callback: called after each step.
+        watch: called with ``x - sigma v``, where the straight flow from the latents ``x`` of a step would end.
     """
     guidance = GUIDANCE_MODES[mode]
     if parallel is not None:
@@ -83,6 +87,8 @@ def denoise(
         for step, timestep in enumerate(torch.as_tensor(scheduler.timesteps, device=noise.device)):
             times = timestep.float().expand(len(latents))
             velocity = velocity_of(latents, times, step=step, guided=sampling.guided(step))
+            if watch is not None:
+                watch(latents - scheduler.sigmas[step].to(latents) * velocity)
             moved = cast(Tensor, scheduler.step(velocity, timestep, latents, return_dict=False)[0])  # pyright: ignore[reportArgumentType]
             latents = moved.to(rounding).float()
             if callback is not None:

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Literal, get_args
 
 import torch
+from jaxtyping import UInt8
+from torch import Tensor
 
 from gen3r.cameras import Cameras
 from gen3r.hub.layout import ModelFolder
@@ -29,6 +31,9 @@ from gen3r.pipeline.provenance import acceleration_record, record
 from gen3r.pipeline.request import SceneRequest, Views, crop_views, noise_generator, place_request
 from gen3r.pipeline.stages import Stages
 from gen3r.scene.scene import Scene
+
+PreviewCallback = Callable[[UInt8[Tensor, "H W 3"]], None]
+"""Called after each denoising step, before the `StepCallback`, with a picture of how the clip will end."""
 
 
 class Gen3RPipeline(Stages):
@@ -131,6 +136,7 @@ class Gen3RPipeline(Stages):
         scene_cameras: SceneCameras | None = None,
         generator: torch.Generator | int | None = None,
         callback: StepCallback | None = None,
+        preview: PreviewCallback | None = None,
     ) -> Scene:
         """One scene from text, any views and optional cameras.
 
@@ -148,6 +154,7 @@ class Gen3RPipeline(Stages):
                 geometry, or as "requested"; left out, what suits the weights.
             generator: a CPU generator or a seed; the same one gives the same scene in any batch.
             callback: called after each step with (finished, total).
+            preview: called before it with a picture of how the last frame looks so far; one more decoding a step.
 
         Raises:
             ValueError: for anything in the request that does not fit, before any network runs.
@@ -163,6 +170,7 @@ class Gen3RPipeline(Stages):
             guidance=guidance,
             scene_cameras=scene_cameras,
             callback=callback,
+            preview=preview,
         )[0]
 
     @torch.no_grad()
@@ -176,8 +184,9 @@ class Gen3RPipeline(Stages):
         guidance: float | None = None,
         scene_cameras: SceneCameras | None = None,
         callback: StepCallback | None = None,
+        preview: PreviewCallback | None = None,
     ) -> list[Scene]:
-        """Several scenes of one size in one batch; see ``__call__`` for the arguments."""
+        """Several scenes of one size in one batch; see ``__call__`` for the arguments. ``preview`` shows the first."""
         if not requests:
             raise ValueError("expected at least one scene request, got none.")
         grid = self.grid(frames, size)
@@ -214,7 +223,13 @@ class Gen3RPipeline(Stages):
         condition = self.encode_conditions(requests, placed, paths, grid, generators, text=text)
         encoded = time.perf_counter()
         latents = self.denoise(
-            noise.to(self.device), condition, steps=steps, guidance=guidance, negative=negative, callback=callback
+            noise.to(self.device),
+            condition,
+            steps=steps,
+            guidance=guidance,
+            negative=negative,
+            callback=callback,
+            watch=None if preview is None else lambda latents: preview(self.last_picture(latents[:1])[0]),
         )
         del condition
         denoised = time.perf_counter()
