@@ -88,7 +88,7 @@ def denoise(
             times = timestep.float().expand(len(latents))
             velocity = velocity_of(latents, times, step=step, guided=sampling.guided(step))
             if watch is not None:
-                watch(latents - scheduler.sigmas[step].to(latents) * velocity)
+                watch(latents - float(torch.as_tensor(scheduler.sigmas)[step]) * velocity)
             moved = cast(Tensor, scheduler.step(velocity, timestep, latents, return_dict=False)[0])  # pyright: ignore[reportArgumentType]
             latents = moved.to(rounding).float()
             if callback is not None:
