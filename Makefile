@@ -7,15 +7,22 @@ TEST_MINUTES ?= 15
 
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
-.PHONY: demo test lint format clean
+.PHONY: demo test browser lint format clean
 
 # The scene of an earlier demo makes room for the new one; any other folder of that name is refused.
 demo: $(VENV)/.installed
 	@if grep -qs '"gen3r-scene"' demo_scene/scene.json; then rm -rf demo_scene; fi
 	$(BIN)/python examples/01_photo_to_scene.py
 
-test: $(VENV)/.installed-dev
+test: $(VENV)/.installed-dev browser
 	$(BIN)/python -m pytest -q --session-timeout=$$(( $(TEST_MINUTES) * 60 ))
+
+# The tests of the pages drive a real browser: Debian's, fetched where that is possible; without one they are skipped.
+browser:
+	@if command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null; then :; \
+	elif command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
+	  apt-get update --quiet=2 && apt-get install --quiet=2 --yes --no-install-recommends chromium fonts-liberation >/dev/null; \
+	else echo "No Chromium: the browser tests will be skipped. 'apt-get install chromium' as root brings it."; fi
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
