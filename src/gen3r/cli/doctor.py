@@ -2,6 +2,7 @@
 
 import os
 import platform
+import re
 from dataclasses import dataclass
 from importlib import metadata
 
@@ -20,9 +21,15 @@ PACKAGES = (
     "av",
     "trimesh",
     "matplotlib",
-    "tensorboard",
 )
-OPTIONAL = {"tensorboard": "only for curves while training; pip install 'gen3r[train]'"}
+EXTRAS = {
+    "exports": "COLMAP, USD, Rerun, EXR and SPZ files",
+    "mesh": "meshes and collision shapes",
+    "viewer": "gen3r view",
+    "studio": "gen3r studio",
+    "train": "curves while training",
+}
+"""Groups of optional libraries in pyproject.toml, and what they are for."""
 ABSENT = "missing"
 
 
@@ -36,9 +43,11 @@ class Doctor:
         say(f"Python   {platform.python_version()} on {platform.platform(terse=True)}")
         say("Packages")
         for name, version in versions.items():
-            note = f"  ({OPTIONAL[name]})" if version == ABSENT and name in OPTIONAL else ""
-            say(f"  {name:<15} {version}{note}")
-        missing = [name for name, version in versions.items() if version == ABSENT and name not in OPTIONAL]
+            say(f"  {name:<15} {version}")
+        missing = [name for name, version in versions.items() if version == ABSENT]
+        say("Extras")
+        for name, purpose in EXTRAS.items():
+            say(f"  {name:<15} {extra_state(name)}  ({purpose})")
         say("Devices")
         for line in device_lines() if versions["torch"] != ABSENT else ["unknown without torch"]:
             say(f"  {line}")
@@ -57,6 +66,14 @@ def installed_version(package: str) -> str:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
         return ABSENT
+
+
+def extra_state(extra: str) -> str:
+    """Whether every library of an extra is installed, or the command that brings the missing ones."""
+    marker = f"extra == '{extra}'"
+    wanted = [line for line in metadata.requires("gen3r") or [] if line.replace('"', "'").endswith(marker)]
+    absent = [name for line in wanted if installed_version(name := re.split(r"[^\w.-]", line)[0]) == ABSENT]
+    return f"pip install 'gen3r[{extra}]' brings {', '.join(absent)}" if absent else "installed"
 
 
 def device_lines() -> list[str]:
