@@ -91,6 +91,31 @@ EXPORT_FORMATS = (
         module="preview_png",
         standard=True,
     ),
+    ExportFormat(
+        name="colmap",
+        files=("colmap",),
+        summary="COLMAP model with pictures, points and their tracks; text and binary",
+        module="colmap",
+        opens_in="COLMAP, pycolmap, trainers of Gaussian splats (3DGS, gsplat, nerfstudio)",
+        conventions="world-to-camera, OpenCV axes, PINHOLE, pixel centres at +0.5, scene units",
+        extra=Extra(name="exports", modules=("pycolmap",)),
+    ),
+    ExportFormat(
+        name="nerfstudio",
+        files=("nerfstudio",),
+        summary="transforms.json with pictures, 16-bit depth and the point cloud",
+        module="nerfstudio",
+        opens_in="nerfstudio, instant-ngp and other trainers that read transforms.json",
+        conventions="camera-to-world, OpenGL camera axes, the scene's world, scene units; depth in thousandths of them",
+    ),
+    ExportFormat(
+        name="tum",
+        files=("trajectory.txt",),
+        summary="camera path as a TUM RGB-D trajectory",
+        module="tum",
+        opens_in="evo, and evaluation tools of visual SLAM",
+        conventions="camera-to-world, OpenCV axes, quaternion x y z w, scene units; seconds at 12 frames per second",
+    ),
 )
 
 STANDARD_FORMATS = tuple(item for item in EXPORT_FORMATS if item.standard)
