@@ -6,26 +6,29 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Float32, UInt8
+from jaxtyping import Bool, Float, Float32, Int64, UInt8
 from scipy.spatial import KDTree
 from torch import Tensor
 
 from gen3r.cameras.official import min_max_depth_mask
+from gen3r.scene.cleaning import CLEANING_LEVELS, Cleaning, clean_mask
 from gen3r.scene.scene import PixelAnchor, Scene
+
+
+_FINEST_VOXEL = 1e-9
+_BISECTIONS = 12
 
 
 @dataclass(frozen=True, kw_only=True)
 class PointCloudConfig:
     """What `point_cloud` keeps. The defaults suit predicted depth; exact depth loses almost nothing."""
 
-    confidence_quantile: float = 0.2
-    """Drop this fraction of the valid pixels, the least confident; ties with the limit stay. 0 keeps all."""
-    depth_edge: float | None = 0.06
-    """Drop pixels on depth discontinuities, see `depth_edges`. None keeps them."""
+    cleaning: Cleaning = CLEANING_LEVELS["standard"]
+    """Which pixels become points."""
     voxel_pixels: float | None = 1.0
     """Keep one point per voxel, whose edge is this many pixels at the median depth. None keeps all."""
     max_points: int | None = 2_000_000
-    """Thin evenly to at most this many points. None keeps all."""
+    """Keep at most about this many points, never more: see `at_most`. None keeps all."""
     outlier_deviations: float | None = None
     """Drop statistical outliers beyond this many standard deviations, see `without_outliers`. Slow; None skips it."""
     anchor: PixelAnchor = PixelAnchor.CENTRE
@@ -35,9 +38,7 @@ class PointCloudConfig:
     parity only."""
 
     def __post_init__(self) -> None:
-        if not 0 <= self.confidence_quantile < 1:
-            raise ValueError(f"confidence_quantile must be in [0, 1), got {self.confidence_quantile}.")
-        for name in ("depth_edge", "voxel_pixels", "max_points", "outlier_deviations"):
+        for name in ("voxel_pixels", "max_points", "outlier_deviations"):
             value = getattr(self, name)
             if value is not None and value <= 0:
                 raise ValueError(f"{name} must be positive, or None to switch it off; got {value}.")
@@ -71,48 +72,39 @@ class PointCloud:
         )
 
 
-def point_cloud(scene: Scene, config: PointCloudConfig | None = None) -> PointCloud:
-    """Merge the frames of a scene into one cloud, from depth and cameras; may be empty."""
+def point_cloud(
+    scene: Scene, config: PointCloudConfig | None = None, keep: Bool[Tensor, "F H W"] | None = None
+) -> PointCloud:
+    """Merge the frames of a scene into one cloud, from depth and cameras; may be empty.
+
+    Args:
+        keep: `kept_pixels(scene, config)`, if it is known already.
+    """
     config = config or PointCloudConfig()
-    valid = min_max_depth_mask(scene.depth) if config.official_mask else scene.mask
-    keep = valid & _confident(scene.confidence, valid, config.confidence_quantile)
-    if config.depth_edge is not None:
-        keep &= ~depth_edges(scene.depth, valid, config.depth_edge)
+    keep = kept_pixels(scene, config) if keep is None else keep
     points = scene.world_points(config.anchor)
     normals = surface_normals(points, scene.cameras.centers)
     cloud = PointCloud(
         points=points[keep], colors=scene.rgb[keep], confidence=scene.confidence[keep], normals=normals[keep]
     )
+    pixel = pixel_footprint(scene)
     if config.voxel_pixels is not None and len(cloud):
-        focal = scene.cameras.intrinsics[:, 0, 0].median()
-        cloud = voxel_thinned(cloud, float(config.voxel_pixels * scene.depth[valid].median() / focal))
+        cloud = voxel_thinned(cloud, config.voxel_pixels * pixel)
     if config.outlier_deviations is not None:
         cloud = without_outliers(cloud, deviations=config.outlier_deviations)
-    if config.max_points is not None and len(cloud) > config.max_points:
-        cloud = cloud[torch.linspace(0, len(cloud) - 1, config.max_points, dtype=torch.float64).round().long()]
-    return cloud
+    return cloud if config.max_points is None else at_most(cloud, config.max_points)
 
 
-def depth_edges(
-    depth: Float[Tensor, "*b H W"], mask: Bool[Tensor, "*b H W"], threshold: float
-) -> Bool[Tensor, "*b H W"]:
-    """True beside depth discontinuities, where predicted depth smears foreground into background.
+def kept_pixels(scene: Scene, config: PointCloudConfig) -> Bool[Tensor, "F H W"]:
+    """Pixels that become points."""
+    valid = min_max_depth_mask(scene.depth) if config.official_mask else scene.mask
+    return clean_mask(scene, config.cleaning, valid)
 
-    With q = 1 / depth (0 outside `mask`, as if infinitely far), a pixel is an edge if along x or y
-    |q_left + q_right - 2 q| > threshold * q. The inverse depth of a plane is linear in the image, so slanted
-    planes pass whatever their slant, unlike with a test on depth differences.
-    """
-    inverse = torch.where(mask, 1 / depth.clamp_min(1e-8), 0.0)
-    bend = torch.zeros_like(inverse)
-    for axis in (-1, -2):
-        n = inverse.shape[axis]
-        if n < 3:
-            continue
-        centre = inverse.narrow(axis, 1, n - 2)
-        second = (inverse.narrow(axis, 0, n - 2) + inverse.narrow(axis, 2, n - 2) - 2 * centre).abs()
-        inner = bend.narrow(axis, 1, n - 2)
-        inner.copy_(torch.maximum(inner, second))
-    return mask & (bend > threshold * inverse)
+
+def pixel_footprint(scene: Scene) -> float:
+    """Width of a pixel on a surface at the median depth, scene units; 1 for a scene without any surface."""
+    valid = scene.depth[scene.mask]
+    return float(valid.median() / scene.cameras.intrinsics[:, 0, 0].median()) if valid.numel() else 1.0
 
 
 def surface_normals(points: Float[Tensor, "F H W 3"], centers: Float[Tensor, "F 3"]) -> Float[Tensor, "F H W 3"]:
@@ -128,18 +120,47 @@ def surface_normals(points: Float[Tensor, "F H W 3"], centers: Float[Tensor, "F 
     return torch.where((normals * toward).sum(-1, keepdim=True) < 0, -normals, normals)
 
 
-def voxel_thinned(cloud: PointCloud, edge: float) -> PointCloud:
-    """Keep the most confident point of each cubic voxel (edge in scene units; grid through the origin)."""
+def voxel_thinned(cloud: PointCloud, edge: float, origin: Float[Tensor, "3"] | None = None) -> PointCloud:
+    """Keep the most confident point of each cubic voxel, the first of equals.
+
+    Args:
+        edge: of a voxel, scene units.
+        origin: a corner of the grid; the world's origin if left out.
+    """
     if not edge > 0:
         raise ValueError(f"the voxel edge must be positive, got {edge}.")
-    cells = np.floor(cloud.points.numpy().astype(np.float64) / edge)
+    best_first = np.argsort(-cloud.confidence.numpy(), kind="stable")
+    _, first = np.unique(_voxels(cloud, edge, origin)[best_first], return_index=True)
+    return cloud[torch.from_numpy(np.sort(best_first[first]))]
+
+
+def at_most(cloud: PointCloud, count: int) -> PointCloud:
+    """At most `count` points, evenly over space: the most confident one of each voxel of the finest grid that fits.
+
+    Bisection finds the edge of the voxels to within 1 %; a cloud that is small enough is returned as it is.
+    """
+    if len(cloud) <= count:
+        return cloud
+    corner = cloud.points.amin(dim=0)
+    fits = 2 * float((cloud.points - corner).max()) or 1.0
+    too_fine = fits * _FINEST_VOXEL
+    for _ in range(_BISECTIONS):
+        middle = (fits * too_fine) ** 0.5
+        if len(np.unique(_voxels(cloud, middle, corner))) <= count:
+            fits = middle
+        else:
+            too_fine = middle
+    return voxel_thinned(cloud, fits, corner)
+
+
+def _voxels(cloud: PointCloud, edge: float, origin: Float[Tensor, "3"] | None) -> Int64[np.ndarray, " N"]:
+    """One number per point, equal for points of one voxel."""
+    points = cloud.points if origin is None else cloud.points - origin
+    cells = np.floor(points.numpy().astype(np.float64) / edge)
     cells = np.stack([np.unique(axis, return_inverse=True)[1] for axis in cells.T]) if _sparse(cells) else cells.T
     cells = (cells - cells.min(axis=1, keepdims=True)).astype(np.int64)
     _, y, z = (int(n) + 1 for n in cells.max(axis=1))
-    keys = (cells[0] * y + cells[1]) * z + cells[2]
-    best_first = np.argsort(-cloud.confidence.numpy(), kind="stable")
-    _, first = np.unique(keys[best_first], return_index=True)
-    return cloud[torch.from_numpy(np.sort(best_first[first]))]
+    return (cells[0] * y + cells[1]) * z + cells[2]
 
 
 def without_outliers(cloud: PointCloud, *, neighbours: int = 16, deviations: float = 2.0) -> PointCloud:
@@ -150,16 +171,6 @@ def without_outliers(cloud: PointCloud, *, neighbours: int = 16, deviations: flo
     distances, _ = KDTree(points).query(points, k=neighbours + 1)
     mean = distances[:, 1:].mean(axis=1)
     return cloud[torch.from_numpy(mean <= mean.mean() + deviations * mean.std())]
-
-
-def _confident(
-    confidence: Float[Tensor, "F H W"], mask: Bool[Tensor, "F H W"], quantile: float
-) -> Bool[Tensor, "F H W"]:
-    valid = confidence[mask]
-    if not valid.numel() or quantile == 0:
-        return mask
-    # Through numpy: torch.quantile refuses more than 16 million values.
-    return confidence >= float(np.quantile(valid.numpy(), quantile, method="lower"))
 
 
 def _sparse(cells: np.ndarray) -> bool:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
+
+CleaningLevel = Literal["none", "light", "standard", "strong"]
+"""The names of `scene.cleaning.CLEANING_LEVELS`."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ExportOptions:
     """Choices that several formats share. The defaults suit predicted depth."""
 
-    clean: str = "standard"
-    """How hard floating points are removed: a level of `scene.cleaning`."""
+    clean: CleaningLevel = "standard"
+    """How hard floating points are removed before clouds, splats and meshes are made."""
     max_points: int | None = 2_000_000
-    """Points of a cloud at most, chosen evenly over space with the confident ones first. None keeps all."""
+    """Points of a cloud at most, chosen evenly over space, the confident ones first. None keeps all."""
     max_faces: int | None = 200_000
     """Triangles of a mesh at most. None keeps all."""
 

@@ -2,25 +2,51 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import TYPE_CHECKING
 
+from jaxtyping import Bool
+from torch import Tensor
+
+from gen3r.scene.cleaning import cleaning_level
 from gen3r.scene.export.options import ExportOptions
 from gen3r.scene.input_views import InputViews
-from gen3r.scene.point_cloud import OFFICIAL_CLOUD, PointCloud, point_cloud
+from gen3r.scene.point_cloud import OFFICIAL_CLOUD, PointCloud, PointCloudConfig, kept_pixels, point_cloud
 from gen3r.scene.scene import Scene
+
+if TYPE_CHECKING:
+    from gen3r.scene.mesh import Mesh
 
 
 @dataclass(frozen=True)
 class ExportSource:
-    """A scene, the views it was made from, what the user chose, and what several formats share."""
+    """A scene, the views it was made from, what the user chose, and what several formats share, computed once."""
 
     scene: Scene
     views: InputViews | None = None
     options: ExportOptions = field(default_factory=ExportOptions)
 
+    @property
+    def cloud_config(self) -> PointCloudConfig:
+        """What the user chose; the rest as in every cloud, or officially if the scene was made so."""
+        official = self.scene.provenance.get("settings", {}).get("numerics") == "official"
+        config = OFFICIAL_CLOUD if official else PointCloudConfig()
+        return replace(config, cleaning=cleaning_level(self.options.clean), max_points=self.options.max_points)
+
+    @cached_property
+    def keep(self) -> Bool[Tensor, "F H W"]:
+        """Pixels that survive cleaning."""
+        return kept_pixels(self.scene, self.cloud_config)
+
     @cached_property
     def cloud(self) -> PointCloud:
-        """The filtered cloud, computed once; with the official choices if the scene was made with them."""
-        official = self.scene.provenance.get("settings", {}).get("numerics") == "official"
-        return point_cloud(self.scene, OFFICIAL_CLOUD if official else None)
+        """The cleaned cloud of at most `options.max_points` points."""
+        return point_cloud(self.scene, self.cloud_config, self.keep)
+
+    @cached_property
+    def mesh(self) -> Mesh:
+        """The surface fused from what survives cleaning."""
+        from gen3r.scene.mesh import fuse
+
+        return fuse(self.scene, self.keep)
