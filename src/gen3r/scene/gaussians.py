@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 
 import torch
-from jaxtyping import Bool, Float, Float32
+from jaxtyping import Bool, Float, Float32, Int64
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, max_pool2d, normalize
 
@@ -34,9 +34,9 @@ EDGE = 0.06
 """Where `depth_edges` exceeds this there is no one surface, hence no normal."""
 SAME_SURFACE = 0.03
 """Relative difference of depth up to which two frames show the same surface."""
-COVERED = 4 / 9
-"""Share of the 3x3 pixels around one that earlier splats must hit to make it redundant. It is more than at a straight
-border (3/9), and less than under splats 1.5 pixels apart, so that a nearer view still adds its detail."""
+COVERED = 5 / 9
+"""Share of the 3x3 pixels around one that earlier splats must hit to make it redundant: more than at a straight border
+(3/9), and more than splats over 1.3 pixels apart can hit, so that a nearer view still adds its detail."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +70,7 @@ def gaussians_from_depth(
 ) -> Gaussians:
     """Splats from the depth, cameras, colours and confidence of a scene; may be empty.
 
-    Frames are taken in order, and of each only the pixels whose surface is not yet covered (`newly_seen`), so that
+    Frames are taken in order, and of each only the pixels that add something to those before (`newly_seen`), so that
     copies of one surface do not pile up. Opacity is `opacity_from_confidence`.
 
     Args:
@@ -113,39 +113,61 @@ def opacity_from_confidence(confidence: Float[Tensor, "F H W"], mask: Bool[Tenso
 
 
 def newly_seen(scene: Scene, keep: Bool[Tensor, "F H W"]) -> Bool[Tensor, "F H W"]:
-    """The pixels of `keep` whose surface no earlier frame's kept pixels cover as densely.
+    """The pixels of `keep` that add something to the frames before theirs.
 
-    Points kept so far are projected into the frame; those within `SAME_SURFACE` of its depth count as hits, and a
-    pixel is covered if `COVERED` of its surroundings are hit.
+    A pixel is left out if its surface is covered already: points kept so far are projected into its frame, those
+    within `SAME_SURFACE` of the depth there count as hits, and `COVERED` of its surroundings are hit. It is left out as
+    well if its point would hang in front of a surface that an earlier frame sees: the first of two contradicting
+    frames wins, in a generated scene the photo.
     """
     new = keep.clone()
     points = scene.world_points()
     kept = points.new_zeros(0, 3)
-    for frame in range(scene.frames):
-        if len(kept):
-            new[frame] &= ~_covered(kept, scene.depth[frame], scene.mask[frame], scene.cameras[frame])
-        kept = torch.cat([kept, points[frame][new[frame]]])
+    views = [_View(scene.depth[frame], keep[frame], scene.cameras[frame]) for frame in range(scene.frames)]
+    for frame in range(1, scene.frames):
+        kept = torch.cat([kept, points[frame - 1][new[frame - 1]]])
+        new[frame] &= ~views[frame].covered(kept)
+        for earlier in views[:frame]:
+            added = new[frame].clone()
+            new[frame][added] = ~earlier.hidden_by(points[frame][added])
     return new
 
 
-def _covered(
-    points: Float[Tensor, "N 3"], depth: Float[Tensor, "H W"], mask: Bool[Tensor, "H W"], camera: Cameras
-) -> Bool[Tensor, "H W"]:
-    pixels, distance = project(points, camera)
-    height, width = depth.shape
-    front = (distance > 0) & (pixels >= 0).all(-1) & (pixels[:, 0] < width) & (pixels[:, 1] < height)
-    columns, rows = pixels[front].floor().long().unbind(-1)
-    # Depth varies within a pixel where the surface is slanted: the range over the neighbours allows for it.
-    farthest = _greatest_nearby(torch.where(mask, depth, 0.0))
-    nearest = -_greatest_nearby(torch.where(mask, -depth, -torch.inf))
-    distance = distance[front]
-    same = (distance >= (1 - SAME_SURFACE) * nearest[rows, columns]) & (
-        distance <= (1 + SAME_SURFACE) * farthest[rows, columns]
-    )
-    hit = torch.zeros_like(depth)
-    hit[rows[same], columns[same]] = 1
-    share = avg_pool2d(hit[None, None], 3, stride=1, padding=1, count_include_pad=False)[0, 0]
-    return share > COVERED - 1e-3
+class _View:
+    """A depth map that answers how points lie to its surface, allowing for the slant of the surface within a pixel."""
+
+    def __init__(self, depth: Float[Tensor, "H W"], mask: Bool[Tensor, "H W"], camera: Cameras) -> None:
+        self.camera = camera
+        # Depth varies within a pixel where the surface is slanted: the range over the neighbours allows for it.
+        self.nearest = (1 - SAME_SURFACE) * -_greatest_nearby(torch.where(mask, -depth, -torch.inf))
+        self.farthest = (1 + SAME_SURFACE) * _greatest_nearby(torch.where(mask, depth, 0.0))
+        self.mask = mask
+
+    def covered(self, points: Float[Tensor, "N 3"]) -> Bool[Tensor, "H W"]:
+        """Pixels around which enough points lie on the surface."""
+        rows, columns, distance, _ = self._seen(points)
+        same = (distance >= self.nearest[rows, columns]) & (distance <= self.farthest[rows, columns])
+        hit = torch.zeros_like(self.nearest)
+        hit[rows[same], columns[same]] = 1
+        share = avg_pool2d(hit[None, None], 3, stride=1, padding=1, count_include_pad=False)[0, 0]
+        return share > COVERED - 1e-3
+
+    def hidden_by(self, points: Float[Tensor, "N 3"]) -> Bool[Tensor, " N"]:
+        """Points that hang in front of the surface."""
+        rows, columns, distance, index = self._seen(points)
+        front = torch.zeros(len(points), dtype=torch.bool)
+        front[index] = self.mask[rows, columns] & (distance < self.nearest[rows, columns])
+        return front
+
+    def _seen(
+        self, points: Float[Tensor, "N 3"]
+    ) -> tuple[Int64[Tensor, " M"], Int64[Tensor, " M"], Float[Tensor, " M"], Int64[Tensor, " M"]]:
+        """Row, column, z-depth and index of the points within the image."""
+        pixels, distance = project(points, self.camera)
+        size = pixels.new_tensor([self.camera.width, self.camera.height])
+        index = ((distance > 0) & (pixels >= 0).all(-1) & (pixels < size).all(-1)).nonzero()[:, 0]
+        columns, rows = pixels[index].long().unbind(-1)
+        return rows, columns, distance[index], index
 
 
 def _greatest_nearby(picture: Float[Tensor, "H W"]) -> Float[Tensor, "H W"]:
