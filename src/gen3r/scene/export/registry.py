@@ -116,6 +116,23 @@ EXPORT_FORMATS = (
         opens_in="evo, and evaluation tools of visual SLAM",
         conventions="camera-to-world, OpenCV axes, quaternion x y z w, scene units; seconds at 12 frames per second",
     ),
+    ExportFormat(
+        name="3dgs",
+        files=("splats.ply",),
+        summary="Gaussian splats straight from depth, not trained",
+        module="gaussians_ply",
+        opens_in="SuperSplat, PlayCanvas, Blender and Unity splat add-ons, gsplat and nerfstudio as a start for training",
+        conventions="OpenCV axes, scene units; log scales, logit opacities, quaternion w x y z, harmonics of degree 0",
+    ),
+    ExportFormat(
+        name="spz",
+        files=("splats.spz",),
+        summary="the same splats, quantised to a tenth of the size",
+        module="spz",
+        opens_in="Scaniverse, SuperSplat, Spark, CesiumJS and other web viewers",
+        conventions="x right, y up, z backward (half a turn about x from OpenCV); version 3; scene units",
+        extra=Extra(name="exports", modules=("gsply",)),
+    ),
 )
 
 STANDARD_FORMATS = tuple(item for item in EXPORT_FORMATS if item.standard)
