@@ -42,16 +42,28 @@ class ExportFormat:
     standard: bool = False
     """Part of every new scene folder."""
 
+    @property
+    def installed(self) -> bool:
+        """Whether every library it needs is here."""
+        return self.extra is None or not self.extra.missing
+
+    def check_installed(self) -> None:
+        """Raise `ValueError` if a library is missing, with the command that installs it."""
+        if self.extra is not None:
+            self.extra.require(f"the format {self.name}")
+
     def writer(self) -> Writer:
         """Import the writer.
 
         Raises:
             ValueError: if a library is missing, with the command that installs it.
         """
-        if self.extra is not None:
-            self.extra.require(f"the format {self.name}")
+        self.check_installed()
         return cast(Writer, import_module(f"{__package__}.{self.module}").write)
 
+
+ALL = "all"
+"""In place of names: every format whose libraries are installed."""
 
 EXPORT_FORMATS = (
     ExportFormat(
@@ -59,6 +71,8 @@ EXPORT_FORMATS = (
         files=("scene.safetensors", "scene.json", "views"),
         summary="every array of the scene, exact, and where it came from",
         module="arrays",
+        opens_in="Gen3R, any reader of safetensors",
+        conventions="the scene's own: [formats](formats.md)",
         standard=True,
     ),
     ExportFormat(
@@ -66,30 +80,71 @@ EXPORT_FORMATS = (
         files=("rgb.mp4", "depth.mp4"),
         summary="the frames, and their depth in colour, as H.264 videos",
         module="mp4",
+        opens_in="browsers, video players, video editors",
+        conventions="yuv420p, BT.709, 12 frames per second; near is bright, grey is no surface",
         standard=True,
     ),
     ExportFormat(
-        name="png", files=("depth",), summary="depth as 16-bit PNG, one per frame", module="depth_png", standard=True
+        name="png",
+        files=("depth",),
+        summary="depth as 16-bit PNG, one per frame",
+        module="depth_png",
+        opens_in="OpenCV, Pillow, Open3D, image viewers",
+        conventions="z-depth in scene units = value x `depth_scale` (a text entry of each file); 0 = no surface",
+        standard=True,
     ),
     ExportFormat(
-        name="ply", files=("points.ply",), summary="filtered coloured point cloud", module="ply", standard=True
+        name="ply",
+        files=("points.ply",),
+        summary="cleaned point cloud with colour and confidence, binary",
+        module="ply",
+        opens_in="MeshLab, CloudCompare, Blender, Open3D, trimesh",
+        conventions="world, OpenCV axes, scene units; sRGB bytes; `confidence` float",
+        standard=True,
     ),
     ExportFormat(
         name="glb",
         files=("scene.glb",),
-        summary="point cloud and cameras as glTF 2.0 binary",
+        summary="the same cloud, and cameras and their path, as glTF 2.0 binary",
         module="glb",
+        opens_in="browsers (three.js), Blender, Windows and macOS viewers",
+        conventions="y up, z backward (the root node turns the OpenCV world); linear colours; exact K in `extras`",
         standard=True,
     ),
     ExportFormat(
-        name="cameras", files=("cameras.json",), summary="poses and intrinsics", module="cameras_json", standard=True
+        name="cameras",
+        files=("cameras.json",),
+        summary="poses and intrinsics",
+        module="cameras_json",
+        opens_in="`gen3r generate --cameras`, any JSON reader",
+        conventions="world-to-camera, OpenCV axes, pixels, pixel centres at +0.5",
+        standard=True,
     ),
     ExportFormat(
         name="preview",
         files=("preview.png",),
         summary="the whole scene in one picture",
         module="preview_png",
+        opens_in="anything that shows pictures",
+        conventions="to look at, not to measure",
         standard=True,
+    ),
+    ExportFormat(
+        name="npz",
+        files=("scene.npz",),
+        summary="every array of the scene, its cleaned pixels and world points for numpy",
+        module="npz",
+        opens_in="`numpy.load`, without pickle",
+        conventions="as in the scene; the entry `conventions` explains every array",
+    ),
+    ExportFormat(
+        name="exr",
+        files=("depth_exr",),
+        summary="exact float32 depth as OpenEXR, one per frame",
+        module="exr",
+        opens_in="Nuke, Blender, Houdini, OpenCV, OpenEXR",
+        conventions="channel `Z`: z-depth in scene units; 0 = no surface",
+        extra=Extra(name="exports", modules=("OpenEXR",)),
     ),
     ExportFormat(
         name="colmap",
@@ -121,7 +176,7 @@ EXPORT_FORMATS = (
         files=("splats.ply",),
         summary="Gaussian splats straight from depth, not trained",
         module="gaussians_ply",
-        opens_in="SuperSplat, PlayCanvas, Blender and Unity splat add-ons, gsplat and nerfstudio as a start for training",
+        opens_in="SuperSplat, PlayCanvas, splat add-ons of Blender and Unity; gsplat, nerfstudio as a start for training",
         conventions="OpenCV axes, scene units; log scales, logit opacities, quaternion w x y z, harmonics of degree 0",
     ),
     ExportFormat(
@@ -140,14 +195,21 @@ STANDARD_FORMATS = tuple(item for item in EXPORT_FORMATS if item.standard)
 
 
 def find_formats(names: Sequence[str]) -> tuple[ExportFormat, ...]:
-    """Formats by name (`ply`) or by the file they make (`points.ply`), without repeats.
+    """Formats by name (`ply`), by a file they make (`points.ply`), or `all`, without repeats, ready to be written.
 
-    Raises `ValueError` listing the known formats for a name that is none, and for no name at all.
+    Raises:
+        ValueError: listing the known formats for a name that is none, and for no name at all; for a format that was
+            named and whose libraries are missing, with the command that installs them.
     """
-    known = {name: item for item in EXPORT_FORMATS for name in (*item.files, item.name)}
+    known = {name: (item,) for item in EXPORT_FORMATS for name in (*item.files, item.name)}
+    known[ALL] = tuple(item for item in EXPORT_FORMATS if item.installed)
     unknown = [name for name in names if name not in known]
     if unknown or not names:
         lines = "".join(f"\n  {item.name:<12} {item.summary} ({', '.join(item.files)})" for item in EXPORT_FORMATS)
+        lines += f"\n  {ALL:<12} every format whose libraries are installed"
         problem = f"unknown export format {', '.join(map(repr, unknown))}" if unknown else "no export format given"
         raise ValueError(f"{problem}; the formats are:{lines}")
-    return tuple(dict.fromkeys(known[name] for name in names))
+    found = tuple(dict.fromkeys(item for name in names for item in known[name]))
+    for item in found:
+        item.check_installed()
+    return found
