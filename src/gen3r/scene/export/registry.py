@@ -176,7 +176,7 @@ EXPORT_FORMATS = (
         files=("splats.ply",),
         summary="Gaussian splats straight from depth, not trained",
         module="gaussians_ply",
-        opens_in="SuperSplat, PlayCanvas, splat add-ons of Blender and Unity; gsplat, nerfstudio as a start for training",
+        opens_in="SuperSplat, PlayCanvas, splat add-ons of Blender and Unity; gsplat and nerfstudio for training",
         conventions="OpenCV axes, scene units; log scales, logit opacities, quaternion w x y z, harmonics of degree 0",
     ),
     ExportFormat(
