@@ -1,4 +1,5 @@
 import dataclasses
+from itertools import pairwise
 from typing import get_args
 
 import numpy as np
@@ -38,7 +39,7 @@ def test_every_level_keeps_less_than_the_one_before(scene, frames):
         **{name: getattr(noisy, name)[:frames] for name in ("rgb", "depth", "confidence", "points", "mask", "cameras")}
     )
     kept = [clean_mask(part, cleaning) for cleaning in CLEANING_LEVELS.values()]
-    for more, fewer in zip(kept, kept[1:], strict=False):
+    for more, fewer in pairwise(kept):
         assert (fewer & ~more).sum() == 0
         assert 0 < fewer.sum() < more.sum()
 

@@ -59,7 +59,7 @@ def depth_votes(scene: Scene, valid: Bool[Tensor, "F H W"], *, tolerance: float,
 
 
 def neighbour_frames(index: int, frames: int, count: int) -> list[int]:
-    """At most `count` other frames, 1, 2, 4, 8, ... away on both sides: near ones see the same, far ones from elsewhere."""
+    """Up to `count` other frames, 1, 2, 4, ... away on both sides: near ones see the same, far ones from elsewhere."""
     steps = [sign * 2**power for power in range(frames.bit_length()) for sign in (1, -1)]
     return [index + step for step in steps if 0 <= index + step < frames][:count]
 

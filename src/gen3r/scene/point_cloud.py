@@ -14,7 +14,6 @@ from gen3r.cameras.official import min_max_depth_mask
 from gen3r.scene.cleaning import CLEANING_LEVELS, Cleaning, clean_mask
 from gen3r.scene.scene import PixelAnchor, Scene
 
-
 _FINEST_VOXEL = 1e-9
 _BISECTIONS = 12
 
@@ -120,7 +119,7 @@ def surface_normals(points: Float[Tensor, "F H W 3"], centers: Float[Tensor, "F 
     return torch.where((normals * toward).sum(-1, keepdim=True) < 0, -normals, normals)
 
 
-def voxel_thinned(cloud: PointCloud, edge: float, origin: Float[Tensor, "3"] | None = None) -> PointCloud:
+def voxel_thinned(cloud: PointCloud, edge: float, origin: Float[Tensor, " 3"] | None = None) -> PointCloud:
     """Keep the most confident point of each cubic voxel, the first of equals.
 
     Args:
@@ -153,7 +152,7 @@ def at_most(cloud: PointCloud, count: int) -> PointCloud:
     return voxel_thinned(cloud, fits, corner)
 
 
-def _voxels(cloud: PointCloud, edge: float, origin: Float[Tensor, "3"] | None) -> Int64[np.ndarray, " N"]:
+def _voxels(cloud: PointCloud, edge: float, origin: Float[Tensor, " 3"] | None) -> Int64[np.ndarray, " N"]:
     """One number per point, equal for points of one voxel."""
     points = cloud.points if origin is None else cloud.points - origin
     cells = np.floor(points.numpy().astype(np.float64) / edge)

@@ -1,16 +1,17 @@
-"""The output folder of `gen3r generate` and `gen3r reconstruct`, and making its parts again."""
+"""The output folder of `gen3r generate` and `gen3r reconstruct`, and exports of what it holds."""
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from jaxtyping import Float
 from torch import Tensor
 
+from gen3r.scene.export.options import ExportOptions
 from gen3r.scene.export.output_folder import replace_item, whole_folder
-from gen3r.scene.export.registry import STANDARD_FORMATS, find_formats
+from gen3r.scene.export.registry import STANDARD_FORMATS, ExportFormat, find_formats
 from gen3r.scene.export.source import ExportSource
 from gen3r.scene.input_views import InputViews
 from gen3r.scene.scene import Scene
@@ -44,36 +45,52 @@ def write_scene_folder(
             raise ValueError(f"view_frames must be within 0..{scene.frames - 1}, got {outside}.")
     source = ExportSource(scene, shown)
     with whole_folder(out) as folder:
-        for item in STANDARD_FORMATS:
-            item.writer()(source, folder)
+        _write(STANDARD_FORMATS, source, folder)
     return Path(out)
 
 
-def export_scene(scene_dir: str | Path, formats: Sequence[str], out: str | Path | None = None) -> tuple[Path, ...]:
-    """Make files of a saved scene again and return their paths.
+def export_scene(
+    scene_dir: str | Path,
+    formats: Sequence[str],
+    out: str | Path | None = None,
+    *,
+    options: ExportOptions | None = None,
+    advance: Callable[[int, int], None] | None = None,
+) -> tuple[Path, ...]:
+    """Write a saved scene in other formats, or its own files again, and return their paths.
 
     Args:
         scene_dir: a folder with scene.safetensors and scene.json.
-        formats: names of `registry.EXPORT_FORMATS` or of the files they make.
-        out: a new or empty folder; None replaces the files in `scene_dir`, each one whole.
+        formats: names of `registry.EXPORT_FORMATS`, of the files they make, or `all`.
+        out: a new or empty folder; None puts the files into `scene_dir`, each one whole, replacing what is there.
+        options: what several formats share: cleaning and limits.
+        advance: called with (formats written, formats in all).
 
-    Raises `ValueError` for unknown formats (listing the known ones), a folder that is not a scene,
-    and an `out` that is not empty or not writable.
+    Raises `ValueError` for unknown formats (listing the known ones), libraries that are missing, a folder that is not
+    a scene, an `out` that is not empty or not writable, and a scene that a format cannot hold. Nothing is written then.
     """
     items = find_formats(formats)
-    scene_dir = Path(scene_dir)
+    scene_dir, made = Path(scene_dir), []
+    source = ExportSource(Scene.load(scene_dir), InputViews.load(scene_dir), options or ExportOptions())
     if out is not None:
         with whole_folder(out) as folder:
-            source = ExportSource(Scene.load(scene_dir), InputViews.load(scene_dir))
-            for item in items:
-                item.writer()(source, folder)
+            _write(items, source, folder, advance)
         return tuple(Path(out) / name for item in items for name in item.files if (Path(out) / name).exists())
-    source = ExportSource(Scene.load(scene_dir), InputViews.load(scene_dir))
-    made: list[Path] = []
     with tempfile.TemporaryDirectory(prefix=".partial-", dir=scene_dir) as staging:
-        for item in items:
-            item.writer()(source, Path(staging))
+        _write(items, source, Path(staging), advance)
         for new in sorted(Path(staging).iterdir()):
             replace_item(new, scene_dir / new.name)
             made.append(scene_dir / new.name)
     return tuple(made)
+
+
+def _write(
+    items: Sequence[ExportFormat], source: ExportSource, folder: Path, advance: Callable[[int, int], None] | None = None
+) -> None:
+    writers = [item.writer() for item in items]
+    for done, writer in enumerate(writers):
+        if advance is not None:
+            advance(done, len(items))
+        writer(source, folder)
+    if advance is not None:
+        advance(len(items), len(items))
