@@ -18,6 +18,7 @@ from gen3r.cli.reconstruct import Reconstruct
 from gen3r.cli.synth import Synth
 from gen3r.cli.terminal import say, telling_log
 from gen3r.cli.train import Train
+from gen3r.cli.view import View
 
 Command = (
     Annotated[Generate, tyro.conf.subcommand("generate")]
@@ -26,6 +27,7 @@ Command = (
     | Annotated[Train, tyro.conf.subcommand("train")]
     | Annotated[Eval, tyro.conf.subcommand("eval")]
     | Annotated[Export, tyro.conf.subcommand("export")]
+    | Annotated[View, tyro.conf.subcommand("view")]
     | Annotated[Convert, tyro.conf.subcommand("convert")]
     | Annotated[Models, tyro.conf.subcommand("models")]
     | Annotated[Doctor, tyro.conf.subcommand("doctor")]

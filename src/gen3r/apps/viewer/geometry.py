@@ -1,0 +1,126 @@
+"""The ways to draw the surfaces of a scene: points, splats, mesh. Each is one entry of `GEOMETRIES`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Protocol
+
+import numpy as np
+import torch
+import viser
+from scipy.spatial.transform import Rotation
+
+from gen3r.apps.viewer.data import Filters, ShownScene
+from gen3r.extras import Extra
+
+SPLATS = 300_000
+"""Most splats shown: browsers sort them for every view."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What is to be drawn."""
+
+    node: str
+    """Name of the node in viser's tree; its parent places the scene."""
+    shown: ShownScene
+    """The scene."""
+    filters: Filters
+    """Which of its pixels."""
+    frame: int | None
+    """One frame, or all."""
+    scale: float
+    """World units per scene unit."""
+    point_size: float
+    """World units."""
+
+
+class Draw(Protocol):
+    """Adds one node; None if nothing passes the filters."""
+
+    def __call__(self, api: viser.SceneApi, request: Request) -> viser.SceneNodeHandle | None: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Geometry:
+    """One way to draw."""
+
+    draw: Draw
+    by_frame: bool = True
+    """Whether a single frame can be drawn; if not, all frames are drawn whatever is asked."""
+    extra: Extra | None = None
+    """Libraries it needs beyond the viewer's."""
+
+    @property
+    def available(self) -> bool:
+        """Whether its libraries are here."""
+        return self.extra is None or not self.extra.missing
+
+
+def draw_points(api: viser.SceneApi, request: Request) -> viser.SceneNodeHandle | None:
+    """Round points as large as a pixel at its depth, times a factor."""
+    points = request.shown.points(request.filters, request.frame)
+    if not len(points):
+        return None
+    return api.add_point_cloud(
+        request.node,
+        points.positions * np.float32(request.scale),
+        points.colors,
+        point_size=request.point_size,
+        point_shape="circle",
+        point_shading="flat",
+        precision="float32",
+    )
+
+
+def draw_splats(api: viser.SceneApi, request: Request) -> viser.SceneNodeHandle | None:
+    """Gaussians straight from depth, as the format 3dgs has them."""
+    from gen3r.scene.gaussians import gaussians_from_depth
+
+    keep = request.shown.keep(request.filters)
+    if request.frame is not None:
+        only = torch.zeros_like(keep)
+        only[request.frame] = keep[request.frame]
+        keep = only
+    splats = gaussians_from_depth(request.shown.scene, keep, min(SPLATS, request.filters.max_points))
+    if not len(splats.means):
+        return None
+    rotations = Rotation.from_quat(splats.rotations.roll(-1, dims=-1).numpy()).as_matrix()
+    axes = rotations * (splats.scales.numpy() * request.scale)[:, None, :]
+    return api.add_gaussian_splats(
+        request.node,
+        centers=splats.means.numpy() * request.scale,
+        covariances=axes @ axes.swapaxes(-1, -2),
+        rgbs=splats.colors.numpy(),
+        opacities=splats.opacities.numpy()[:, None],
+    )
+
+
+def draw_mesh(api: viser.SceneApi, request: Request) -> viser.SceneNodeHandle | None:
+    """The frames fused to one surface, as the format mesh has it."""
+    import trimesh
+
+    from gen3r.scene.mesh import fuse
+
+    mesh = fuse(request.shown.scene, request.shown.keep(request.filters))
+    if not len(mesh.faces):
+        return None
+    surface = trimesh.Trimesh(
+        vertices=mesh.vertices.numpy() * request.scale,
+        faces=mesh.faces.numpy(),
+        vertex_colors=mesh.colors.numpy(),
+        process=False,
+    )
+    return api.add_mesh_trimesh(request.node, surface)
+
+
+GEOMETRIES: Mapping[str, Geometry] = MappingProxyType(
+    {
+        "Points": Geometry(draw=draw_points),
+        "Splats": Geometry(draw=draw_splats),
+        "Mesh": Geometry(draw=draw_mesh, by_frame=False, extra=Extra(name="mesh", modules=("open3d",))),
+    }
+)
+"""By the name the panel shows."""
