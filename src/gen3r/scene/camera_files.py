@@ -12,7 +12,7 @@ from jaxtyping import Float64
 from torch import Tensor
 
 from gen3r.cameras.cameras import Cameras
-from gen3r.scene.files import check_file
+from gen3r.scene.json_files import read_json_object
 from gen3r.scene.limits import check_picture_size
 
 CONVENTION = "opencv world-to-camera, pixel centres +0.5"
@@ -46,7 +46,7 @@ def read_cameras(path: str | Path, *, size: tuple[int, int] | None = None) -> Ca
     above 100 million pixels.
     """
     path = Path(path)
-    record = _read_record(path)
+    record = read_json_object(path)
     convention = record.get("convention", CONVENTION)
     if convention != CONVENTION:
         raise ValueError(f"{path}: unknown convention {convention!r}; convert the cameras to {CONVENTION!r}.")
@@ -62,19 +62,21 @@ def read_cameras(path: str | Path, *, size: tuple[int, int] | None = None) -> Ca
         cameras.validate()
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
-    _check_fov(path, cameras)
+    check_fov(path, cameras)
     return cameras
 
 
-def _read_record(path: Path) -> dict[str, Any]:
-    check_file(path)
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"{path} is not valid JSON: {error}.") from error
-    if not isinstance(record, dict):
-        raise ValueError(f"{path} must hold a JSON object with extrinsics and intrinsics, got {type(record).__name__}.")
-    return record
+def check_fov(path: Path, cameras: Cameras) -> None:
+    """Raise `ValueError`, naming `path`, for a field of view outside `FOV_RANGE`."""
+    for frame, angles in enumerate(cameras.fov.tolist()):
+        for axis, angle in zip(("vertical", "horizontal"), angles, strict=True):
+            if not FOV_RANGE[0] <= angle <= FOV_RANGE[1]:
+                low, high = (math.degrees(limit) for limit in FOV_RANGE)
+                raise ValueError(
+                    f"{path}: fields of view must be between {low:.1f} and {high:.1f} degrees, but the {axis} one of "
+                    f"frame {frame} is {math.degrees(angle):.3g}; focal lengths are in pixels of the "
+                    f"{cameras.height}x{cameras.width} image."
+                )
 
 
 def _matrices(path: Path, record: dict[str, Any], key: str, side: int) -> Float64[Tensor, "F side side"]:
@@ -111,15 +113,3 @@ def _pixels(path: Path, record: dict[str, Any], key: str) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         raise ValueError(f"{path}: {key} must be a whole number of pixels, at least 1, got {value!r}.")
     return value
-
-
-def _check_fov(path: Path, cameras: Cameras) -> None:
-    for frame, angles in enumerate(cameras.fov.tolist()):
-        for axis, angle in zip(("vertical", "horizontal"), angles, strict=True):
-            if not FOV_RANGE[0] <= angle <= FOV_RANGE[1]:
-                low, high = (math.degrees(limit) for limit in FOV_RANGE)
-                raise ValueError(
-                    f"{path}: fields of view must be between {low:.1f} and {high:.1f} degrees, but the {axis} one of "
-                    f"frame {frame} is {math.degrees(angle):.3g}; focal lengths are in pixels of the "
-                    f"{cameras.height}x{cameras.width} image."
-                )

@@ -1,0 +1,1 @@
+"""Cameras, depth and point clouds that other programs made. Import from the modules; this package stays empty."""
