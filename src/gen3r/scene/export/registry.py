@@ -188,6 +188,24 @@ EXPORT_FORMATS = (
         conventions="x right, y up, z backward (half a turn about x from OpenCV); version 3; scene units",
         extra=Extra(name="exports", modules=("gsply",)),
     ),
+    ExportFormat(
+        name="usd",
+        files=("scene.usdz",),
+        summary="animated camera, point cloud and mesh as one USD package",
+        module="usd",
+        opens_in="usdview, Omniverse, Blender, Houdini, Maya, Unreal, Quick Look",
+        conventions="Y up, metersPerUnit 1 (metres only if the scene is metric), linear colours, 12 time codes a second",
+        extra=Extra(name="exports", modules=("pxr",)),
+    ),
+    ExportFormat(
+        name="rerun",
+        files=("scene.rrd",),
+        summary="recording with timeline: cameras, pictures, depth, points, path, mesh",
+        module="rerun",
+        opens_in="the Rerun viewer of the same or a newer version",
+        conventions="OpenCV axes, camera-to-world, pixel centres at +0.5, scene units, depth 0 where no surface",
+        extra=Extra(name="exports", modules=("rerun",)),
+    ),
 )
 
 STANDARD_FORMATS = tuple(item for item in EXPORT_FORMATS if item.standard)

@@ -1,0 +1,21 @@
+"""The mesh for formats that are good without one as well."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gen3r.extras import Extra
+from gen3r.scene.export.source import ExportSource
+
+if TYPE_CHECKING:
+    from gen3r.scene.mesh import Mesh
+
+_EXTRA = Extra(name="mesh", modules=("open3d", "fast_simplification"))
+
+
+def mesh_if_possible(source: ExportSource) -> Mesh | None:
+    """The mesh of the scene, or None if the extra `mesh` is not installed or no surface survives cleaning."""
+    if _EXTRA.missing or not bool(source.keep.any()):
+        return None
+    mesh = source.mesh
+    return mesh if len(mesh.faces) else None
