@@ -1,0 +1,121 @@
+"""One SQLite file: opening it, its tables, and transactions."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+VERSION = 1
+BUSY_SECONDS = 30.0
+"""How long a transaction waits for another process's."""
+
+_TABLES = """
+CREATE TABLE sessions (
+    id TEXT PRIMARY KEY,
+    created REAL NOT NULL,
+    used REAL NOT NULL
+) STRICT;
+CREATE TABLE uploads (
+    id TEXT PRIMARY KEY,
+    session TEXT NOT NULL REFERENCES sessions(id) ON DELETE CASCADE,
+    suffix TEXT NOT NULL,
+    record TEXT NOT NULL,
+    bytes INTEGER NOT NULL
+) STRICT;
+CREATE INDEX uploads_of_session ON uploads(session);
+CREATE TABLE jobs (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
+    session TEXT NOT NULL REFERENCES sessions(id) ON DELETE CASCADE,
+    state TEXT NOT NULL CHECK (state IN ('queued', 'running', 'done', 'failed', 'cancelled')),
+    request TEXT NOT NULL,
+    worker TEXT,
+    attempt INTEGER NOT NULL DEFAULT 0,
+    unwanted INTEGER NOT NULL DEFAULT 0,
+    done INTEGER NOT NULL DEFAULT 0,
+    total INTEGER NOT NULL DEFAULT 0,
+    eta REAL,
+    message TEXT NOT NULL DEFAULT '',
+    preview INTEGER NOT NULL DEFAULT 0,
+    created REAL NOT NULL,
+    started REAL,
+    finished REAL,
+    results TEXT NOT NULL DEFAULT '[]',
+    error TEXT,
+    CHECK ((worker IS NOT NULL) = (state = 'running'))
+) STRICT;
+CREATE INDEX jobs_of_session ON jobs(session, number);
+CREATE INDEX jobs_by_state ON jobs(state, number);
+CREATE TABLE workers (
+    id TEXT PRIMARY KEY,
+    pid INTEGER NOT NULL,
+    seen REAL NOT NULL
+) STRICT;
+"""
+
+
+class Database:
+    """Transactions on the studio's file, for any number of threads and processes.
+
+    Raises:
+        ValueError: for a file of another version, or one that is no database.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._keeper = self._connect()  # held so that the write-ahead log is not folded in after every transaction
+        try:
+            self._keeper.execute("PRAGMA journal_mode = WAL")
+            self._make_tables()
+        except BaseException as error:
+            self._keeper.close()
+            if isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.OperationalError):
+                raise ValueError(f"{path} is no database ({error}); move it away or name another --root.") from error
+            raise
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._keeper.close()
+
+    @contextmanager
+    def write(self) -> Iterator[sqlite3.Connection]:
+        """A transaction that sees and changes the file alone; all of it happens, or nothing."""
+        with closing(self._connect()) as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+            except BaseException:
+                connection.execute("ROLLBACK")
+                raise
+            connection.execute("COMMIT")
+
+    @contextmanager
+    def read(self) -> Iterator[sqlite3.Connection]:
+        """A transaction that sees one state of the file."""
+        with closing(self._connect()) as connection:
+            connection.execute("BEGIN")
+            yield connection
+            connection.execute("COMMIT")
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+        connection.row_factory = sqlite3.Row
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("PRAGMA synchronous = FULL")
+        return connection
+
+    def _make_tables(self) -> None:
+        with self.write() as connection:
+            (version,) = connection.execute("PRAGMA user_version").fetchone()
+            if version == VERSION:
+                return
+            if version != 0:
+                raise ValueError(
+                    f"{self.path} was written by another gen3r (version {version}, expected {VERSION}); name another "
+                    "--root, or use that gen3r."
+                )
+            for statement in _TABLES.split(";\n"):
+                connection.execute(statement)
+            connection.execute(f"PRAGMA user_version = {VERSION}")
