@@ -194,7 +194,7 @@ EXPORT_FORMATS = (
         summary="animated camera, point cloud and mesh as one USD package",
         module="usd",
         opens_in="usdview, Omniverse, Blender, Houdini, Maya, Unreal, Quick Look",
-        conventions="Y up, metersPerUnit 1 (metres only if the scene is metric), linear colours, 12 time codes a second",
+        conventions="Y up, metersPerUnit 1 (metres only if the scene is metric), linear colours, 12 time codes per s",
         extra=Extra(name="exports", modules=("pxr",)),
     ),
     ExportFormat(

@@ -1,5 +1,8 @@
 """scene.usdz: the animated camera, the cloud and, where it can be made, the mesh as one USD package."""
 
+# pyright: reportAttributeAccessIssue=false
+# (the Python bindings of USD come without type stubs)
+
 from __future__ import annotations
 
 import tempfile
