@@ -13,6 +13,7 @@ from gen3r.cli.errors import report_user_errors
 from gen3r.cli.evaluate import Eval
 from gen3r.cli.export import Export
 from gen3r.cli.generate import Generate
+from gen3r.cli.import_scene import Import
 from gen3r.cli.models import Models
 from gen3r.cli.reconstruct import Reconstruct
 from gen3r.cli.synth import Synth
@@ -27,6 +28,7 @@ Command = (
     | Annotated[Train, tyro.conf.subcommand("train")]
     | Annotated[Eval, tyro.conf.subcommand("eval")]
     | Annotated[Export, tyro.conf.subcommand("export")]
+    | Annotated[Import, tyro.conf.subcommand("import")]
     | Annotated[View, tyro.conf.subcommand("view")]
     | Annotated[Convert, tyro.conf.subcommand("convert")]
     | Annotated[Models, tyro.conf.subcommand("models")]

@@ -41,7 +41,7 @@ def read(path: Path, options: ReadOptions) -> CameraTrack:
         raise ValueError(f"{path} holds no image with a pose; expected at least one.")
     cameras = [reconstruction.cameras[image.camera_id] for image in images]
     extrinsics = torch.from_numpy(np.stack([image.cam_from_world().matrix() for image in images]))
-    pictures = next((folder for folder in _picture_folders(path) if (folder / images[0].name).is_file()), None)
+    folder = _picture_folder(path)
     return CameraTrack(
         cameras=joined(
             path,
@@ -49,7 +49,7 @@ def read(path: Path, options: ReadOptions) -> CameraTrack:
             torch.stack([_pinhole(path, image.name, camera) for image, camera in zip(images, cameras, strict=True)]),
             [(camera.height, camera.width) for camera in cameras],
         ),
-        pictures=tuple(pictures / image.name for image in images) if pictures else (),
+        pictures=tuple(folder / image.name for image in images),
         points=torch.from_numpy(np.array([p.xyz for p in reconstruction.points3D.values()]).reshape(-1, 3)),
     )
 
@@ -63,6 +63,7 @@ def _pinhole(path: Path, name: str, camera: pycolmap.Camera) -> Float64[Tensor, 
     return torch.from_numpy(camera.calibration_matrix())
 
 
-def _picture_folders(model: Path) -> tuple[Path, ...]:
-    """Where the pictures may be: beside the model, or beside the folder sparse/0 or sparse."""
-    return tuple(folder / IMAGES_FOLDER for folder in (model, model.parent, model.parent.parent))
+def _picture_folder(model: Path) -> Path:
+    """Where the pictures are: beside the folder sparse/0 or sparse, or in the model's own."""
+    places = [folder / IMAGES_FOLDER for folder in (model.parent.parent, model.parent, model)]
+    return next((place for place in places if place.is_dir()), places[0])
