@@ -4,8 +4,9 @@ from pathlib import Path
 import pytest
 
 from cli.running import Runner
-from gen3r.eval.benchmarks.quantities import QUANTITIES
+from gen3r.eval.benchmarks.quantities import CLEANING_QUANTITIES, QUANTITIES
 from gen3r.eval.machine import folder_hash
+from gen3r.scene.cleaning import CLEANING_LEVELS
 
 
 def test_a_model_is_measured_and_the_numbers_become_a_table(tmp_path: Path, gen3r: Runner, model: Path) -> None:
@@ -51,6 +52,19 @@ def test_a_model_is_measured_and_the_numbers_become_a_table(tmp_path: Path, gen3
     assert document.read_text().splitlines()[-2].startswith("| `vae_psnr` |")
     document.write_text("# No place\n")
     assert gen3r("eval", "table", results, "--into", document).code == 2
+
+
+def test_cleaning_is_measured_level_by_level(tmp_path: Path, gen3r: Runner, model: Path) -> None:
+    results = tmp_path / "results.json"
+    options = ("--count", 1, "--steps", 1, "--model", model, "--device", "cpu")
+    outcome = gen3r("eval", "cleaning", *options, "--out", results)
+    assert (outcome.code, outcome.stderr) == (0, "")
+    record = json.loads(results.read_text())
+    assert set(record["metrics"]) == set(CLEANING_QUANTITIES)
+    assert set(record["settings"]["levels"]) == set(CLEANING_LEVELS)
+    assert record["model"]["sha256"] == folder_hash(model)
+    table = gen3r("eval", "table", results)
+    assert (table.code, table.stdout.splitlines()) == (0, outcome.stdout.splitlines()[: 2 + 2 * len(CLEANING_LEVELS)])
 
 
 def test_the_hash_of_a_folder_follows_names_and_contents(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ import sys
 import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
@@ -14,6 +14,10 @@ from gen3r.cli.output_file import check_output_file, write_whole
 from gen3r.cli.seeds import check_seed
 from gen3r.cli.terminal import progress_bar, say, warn, working
 from gen3r.eval.benchmarks.seeds import HELD_OUT_START, benchmark_seeds
+
+if TYPE_CHECKING:
+    from gen3r.hub.layout import ModelFolder
+    from gen3r.pipeline import Gen3RPipeline
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,8 +61,7 @@ class Synthetic:
         from gen3r.eval.baselines.depth import mean_depth_map
         from gen3r.eval.benchmarks.clips import benchmark_clips, training_depths
         from gen3r.eval.benchmarks.synthetic import SyntheticBenchmark, run_synthetic
-        from gen3r.eval.machine import folder_hash, machine_record, source_commit
-        from gen3r.eval.report import markdown_table, results_record, to_json
+        from gen3r.eval.report import results_record
 
         settings = SyntheticBenchmark(steps=self.steps, guidance=self.guidance, batch=self.batch)
         started = time.perf_counter()
@@ -73,35 +76,73 @@ class Synthetic:
             tally = run_synthetic(pipeline, clips, mean_map, settings, advance)
         record = results_record(
             tally,
-            model={
-                "name": pipeline.config.name,
-                "revision": pipeline.config.revision,
-                "asked_for": self.loading.model,
-                "sha256": folder_hash(folder.path),
-                "companions": {name: folder_hash(path) for name, path in folder.companions.items()},
-            },
             settings={
                 **asdict(settings),
-                "steps": settings.steps or pipeline.config.steps,
-                "guidance": pipeline.config.guidance if settings.guidance is None else settings.guidance,
-                "frames": grid.frames,
-                "size": list(grid.size),
-                "dtype": str(pipeline.transformer.dtype).removeprefix("torch."),
-                "memory": None if pipeline.memory is None else pipeline.memory.name,
-                "numerics": pipeline.numerics.name,
+                **generation_settings(pipeline, self.steps, self.guidance),
                 "mean_map_count": self.mean_map_count,
             },
             seeds={"start": self.seed_start, "count": self.count},
-            machine=machine_record(device),
-            commit=source_commit(),
-            command=shlex.join(["gen3r", *sys.argv[1:]]),
-            seconds=round(time.perf_counter() - started, 1),
+            **circumstances(self.loading, folder, pipeline, started),
         )
-        write_whole(self.out, to_json(record))
-        say(markdown_table(record))
-        for line in failure_lines(record):
-            warn(line)
-        say(f"Results in {self.out}")
+        finish(record, self.out)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cleaning:
+    """Measure what each cleaning level of gen3r export does to clouds, against exact truth; write a JSON file."""
+
+    out: Annotated[Path, tyro.conf.arg(metavar="FILE.json")]
+    """Results file. gen3r eval table prints it."""
+    seed_start: int = HELD_OUT_START
+    """Seed of the first clip; the others follow. Held-out seeds start at 900000000."""
+    count: int = 64
+    """Number of clips."""
+    steps: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
+    """Denoising steps. Left out, the model's own."""
+    guidance: Annotated[float | None, tyro.conf.arg(metavar="W")] = None
+    """Weight of the text; 1 turns guidance off. Left out, the model's own."""
+    pack: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    """Take the clips from this pack; if there is no such file, render them and keep them there."""
+    allow_any_split: bool = False
+    """Accept seeds below 900000000, which training or validation may have seen."""
+    loading: ModelOptions = field(default_factory=ModelOptions)
+    """Which model, where, and how exactly."""
+
+    def run(self) -> None:
+        """Render the clips, measure, write the file, print the table.
+
+        Raises:
+            ValueError: for seeds of another split, an unknown model or an unusable file name.
+        """
+        check_output_file(self.out)
+        if self.pack is not None:
+            check_output_file(self.pack, "--pack")
+        check_seed(self.seed_start, "--seed-start", self.count)
+        seeds = benchmark_seeds(self.seed_start, self.count, allow_any_split=self.allow_any_split)
+        folder = self.loading.find()
+
+        from gen3r.eval.benchmarks.cleaning import TABLE, run_cleaning
+        from gen3r.eval.benchmarks.clips import benchmark_clips
+        from gen3r.eval.report import results_record
+        from gen3r.scene.cleaning import CLEANING_LEVELS
+
+        started = time.perf_counter()
+        with working("Loading the model"):
+            pipeline = self.loading.load(folder)
+        with progress_bar("Rendering clips") as advance:
+            clips = benchmark_clips(seeds, pipeline.grid(), pipeline.device, pack=self.pack, advance=advance)
+        with progress_bar("Measuring") as advance:
+            tally = run_cleaning(pipeline, clips, steps=self.steps, guidance=self.guidance, advance=advance)
+        levels = {name: asdict(level) for name, level in CLEANING_LEVELS.items()}
+        settings = generation_settings(pipeline, self.steps, self.guidance) | {"levels": levels}
+        record = results_record(
+            tally,
+            table=TABLE,
+            settings=settings,
+            seeds={"start": self.seed_start, "count": self.count},
+            **circumstances(self.loading, folder, pipeline, started),
+        )
+        finish(record, self.out)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,11 +178,61 @@ class Table:
 class Eval:
     """Measure a model on generated clips with exact truth."""
 
-    task: Annotated[Synthetic, tyro.conf.subcommand("synthetic")] | Annotated[Table, tyro.conf.subcommand("table")]
+    task: (
+        Annotated[Synthetic, tyro.conf.subcommand("synthetic")]
+        | Annotated[Cleaning, tyro.conf.subcommand("cleaning")]
+        | Annotated[Table, tyro.conf.subcommand("table")]
+    )
 
     def run(self) -> None:
         """Run the chosen task."""
         self.task.run()
+
+
+def generation_settings(pipeline: "Gen3RPipeline", steps: int | None, guidance: float | None) -> dict[str, Any]:
+    """How scenes are generated, for the results file."""
+    grid = pipeline.grid()
+    return {
+        "steps": steps or pipeline.config.steps,
+        "guidance": pipeline.config.guidance if guidance is None else guidance,
+        "frames": grid.frames,
+        "size": list(grid.size),
+        "dtype": str(pipeline.transformer.dtype).removeprefix("torch."),
+        "memory": None if pipeline.memory is None else pipeline.memory.name,
+        "numerics": pipeline.numerics.name,
+    }
+
+
+def circumstances(
+    loading: ModelOptions, folder: "ModelFolder", pipeline: "Gen3RPipeline", started: float
+) -> dict[str, Any]:
+    """Model, machine, commit, command and the seconds since ``started``, for the results file."""
+    from gen3r.eval.machine import folder_hash, machine_record, source_commit
+
+    return {
+        "model": {
+            "name": pipeline.config.name,
+            "revision": pipeline.config.revision,
+            "asked_for": loading.model,
+            "sha256": folder_hash(folder.path),
+            "companions": {name: folder_hash(path) for name, path in folder.companions.items()},
+        },
+        "machine": machine_record(pipeline.device),
+        "commit": source_commit(),
+        "command": shlex.join(["gen3r", *sys.argv[1:]]),
+        "seconds": round(time.perf_counter() - started, 1),
+    }
+
+
+def finish(record: dict[str, Any], out: Path) -> None:
+    """Write the results file and print the table and the failures."""
+    from gen3r.eval.report import markdown_table, to_json
+
+    write_whole(out, to_json(record))
+    say(markdown_table(record))
+    for line in failure_lines(record):
+        warn(line)
+    say(f"Results in {out}")
 
 
 def read_text(path: Path) -> str:

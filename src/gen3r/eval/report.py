@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from gen3r.eval.benchmarks.quantities import QUANTITIES, Quantity
+from gen3r.eval.benchmarks.quantities import ALL_QUANTITIES, Quantity
 from gen3r.eval.benchmarks.tally import Tally
 
 FORMAT = "gen3r-eval"
@@ -53,7 +53,7 @@ def read_results(path: Path) -> dict[str, Any]:
 
 
 def markdown_table(record: Mapping[str, Any], names: Sequence[str] | None = None) -> str:
-    """A Markdown table of a results record: quantity, mean, 95 % interval, meaning.
+    """A Markdown table of a results record: quantity, mean, 95 % interval, meaning; or as its ``table`` arranges it.
 
     Args:
         record: what ``read_results`` returns.
@@ -63,13 +63,15 @@ def markdown_table(record: Mapping[str, Any], names: Sequence[str] | None = None
         ValueError: for a name the record does not hold, listing those it does.
     """
     metrics = record["metrics"]
+    if names is None and "table" in record:
+        return _arranged(metrics, **record["table"])
     shown = list(metrics) if names is None else list(names)
     unknown = [name for name in shown if name not in metrics]
     if unknown:
         raise ValueError(f"no quantity named {', '.join(unknown)}; the file holds {', '.join(metrics)}.")
     lines = ["| quantity | mean | 95 % interval | clips | what |", "|---|---:|---:|---:|---|"]
     for name in shown:
-        quantity, row = QUANTITIES.get(name), metrics[name]
+        quantity, row = ALL_QUANTITIES.get(name), metrics[name]
         mean, low, high = (_number(row[key], quantity) for key in ("mean", "low", "high"))
         unit = f" {quantity.unit}" if quantity is not None and quantity.unit else ""
         meaning = quantity.meaning if quantity is not None else ""
@@ -94,6 +96,19 @@ def fill_tables(text: str, name: str, table: str) -> str:
     if not count:
         raise ValueError(f"the document has no place for the table; add the lines {start} and {end} to it.")
     return filled
+
+
+def _arranged(metrics: Mapping[str, Any], rows: Mapping[str, str], columns: Mapping[str, str]) -> str:
+    """Quantities with two-part names as a table of both: means, and 95 % intervals in brackets."""
+    lines = ["| | " + " | ".join(columns.values()) + " |", "|---|" + "---:|" * len(columns)]
+    for row, label in rows.items():
+        cells = []
+        for column in columns:
+            quantity, interval = ALL_QUANTITIES.get(row + column), metrics[row + column]
+            mean, low, high = (_number(interval[key], quantity) for key in ("mean", "low", "high"))
+            cells.append(f"{mean} ({low} to {high})")
+        lines.append(f"| {label} | " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
 
 
 def _number(value: float, quantity: Quantity | None) -> str:

@@ -1,10 +1,11 @@
-"""What ``gen3r eval synthetic`` measures: names, units, and what a failed clip scores."""
+"""What ``gen3r eval`` measures: names, units, and what a failed clip scores."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from gen3r.eval.metrics.depth import ABSREL_CEILING
 from gen3r.eval.metrics.pose import WORST_DEG
+from gen3r.scene.cleaning import CLEANING_LEVELS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,4 +66,44 @@ QUANTITIES = MappingProxyType(
         ),
     }
 )
-"""Every quantity by its name in the results file, in the order of the tables."""
+"""Every quantity of ``gen3r eval synthetic`` by its name in the results file, in the order of the tables."""
+
+FLOATING = 0.1
+"""Points farther than this from every true one, in mean depths of the first view, float."""
+_WORST_DISTANCE = 100.0
+
+
+def _percent(meaning: str, worst: float, *, higher_is_better: bool = False) -> Quantity:
+    return Quantity(meaning=meaning, unit="%", higher_is_better=higher_is_better, worst=worst)
+
+
+CLEANING_COLUMNS = MappingProxyType(
+    {
+        "kept": _percent("share of the pixels that survive", 0.0, higher_is_better=True),
+        "accuracy": _percent("mean distance of a point to the true surface, of the mean depth", _WORST_DISTANCE),
+        "change": _percent("accuracy minus that of all pixels, clip by clip; below 0 is better", _WORST_DISTANCE),
+        "floating": _percent("share of points farther than a tenth of the mean depth from the true surface", 100.0),
+        "completeness": _percent("mean distance of the true surface to a point, of the mean depth", _WORST_DISTANCE),
+    }
+)
+"""What is measured of every scene at every cleaning level."""
+CLEANED = MappingProxyType({"vggt": "reconstructed from all true frames", "gen1": "generated from the first frame"})
+"""The scenes that are cleaned."""
+
+
+def cleaning_name(subject: str, level: str, column: str) -> str:
+    """Name of a quantity of the cleaning benchmark."""
+    return f"{subject}_{level}_{column}"
+
+
+CLEANING_QUANTITIES = MappingProxyType(
+    {
+        cleaning_name(subject, level, column): replace(quantity, meaning=f"{what}, {level}: {quantity.meaning}")
+        for subject, what in CLEANED.items()
+        for level in CLEANING_LEVELS
+        for column, quantity in CLEANING_COLUMNS.items()
+    }
+)
+"""Every quantity of ``gen3r eval cleaning``."""
+ALL_QUANTITIES = MappingProxyType({**QUANTITIES, **CLEANING_QUANTITIES})
+"""Every quantity of every benchmark."""

@@ -24,6 +24,7 @@ from gen3r.eval.benchmarks.truth import Truth
 from gen3r.hub.networks import ADAPTER, VAE, VGGT_FOLDER
 from gen3r.models.vggt import VGGTOutput
 from gen3r.pipeline import Gen3RPipeline, SceneRequest
+from gen3r.pipeline.config import SceneCameras
 from gen3r.scene.scene import Scene
 
 Result = TypeVar("Result")
@@ -71,6 +72,7 @@ def generate(
     noise_seed: int,
     steps: int | None,
     guidance: float | None,
+    scene_cameras: SceneCameras | None = "predicted",
 ) -> list[Scene]:
     """Scenes from the frames ``at``, the captions and the true cameras; the noise depends on the clip's seed alone."""
     requests = [
@@ -90,7 +92,7 @@ def generate(
         size=truths[0].size,
         steps=steps,
         guidance=guidance,
-        scene_cameras="predicted",
+        scene_cameras=scene_cameras,
     )
 
 

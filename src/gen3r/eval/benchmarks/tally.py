@@ -1,10 +1,10 @@
 """Numbers per clip, with failures counted at their worst value."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import isfinite
 
-from gen3r.eval.benchmarks.quantities import QUANTITIES
+from gen3r.eval.benchmarks.quantities import ALL_QUANTITIES, QUANTITIES, Quantity
 from gen3r.eval.benchmarks.scores import Scores
 from gen3r.eval.metrics.bootstrap import Interval, bootstrap_mean
 
@@ -29,6 +29,8 @@ class Tally:
     """Clip seed -> quantity -> number."""
     failures: list[Failure] = field(default_factory=list)
     """Clips and stages that gave no number, in order."""
+    quantities: Mapping[str, Quantity] = field(default_factory=lambda: QUANTITIES)
+    """What the benchmark measures."""
 
     def add(self, seed: int, scores: Scores) -> None:
         """Note numbers of one clip."""
@@ -48,12 +50,12 @@ class Tally:
 
     def intervals(self) -> dict[str, Interval]:
         """Mean and bootstrap interval of every quantity over all clips; a quantity that a clip lacks is a KeyError."""
-        return {name: bootstrap_mean([scores[name] for scores in self.scores.values()]) for name in QUANTITIES}
+        return {name: bootstrap_mean([scores[name] for scores in self.scores.values()]) for name in self.quantities}
 
 
 def worst_value(name: str) -> float:
     """What a failed clip scores."""
-    worst = QUANTITIES[name].worst
+    worst = ALL_QUANTITIES[name].worst
     if worst is None:
         raise ValueError(f"{name} is measured for failed clips too; it has no worst value.")
     return worst

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Float64
 from scipy.spatial import KDTree
 from torch import Tensor
 
@@ -84,17 +84,23 @@ def cloud_distances(
     predicted: Float[Tensor, "N 3"], reference: Float[Tensor, "M 3"], *, squared: bool = False
 ) -> ChamferDistances:
     """Chamfer distance of clouds that are already in one frame; exact, on the CPU, by k-d trees."""
-    ours, theirs = _cloud(predicted), _cloud(reference)
-    accuracy = _mean_distance(ours, theirs, squared)
-    completeness = _mean_distance(theirs, ours, squared)
+    accuracy = _mean(nearest_distances(predicted, reference), squared)
+    completeness = _mean(nearest_distances(reference, predicted), squared)
     chamfer = (accuracy + completeness) / 2
-    diagonal = float(np.linalg.norm(theirs.max(axis=0) - theirs.min(axis=0)))
+    box = _cloud(reference)
+    diagonal = float(np.linalg.norm(box.max(axis=0) - box.min(axis=0)))
     return ChamferDistances(
         accuracy=accuracy,
         completeness=completeness,
         chamfer=chamfer,
         relative_percent=100 * chamfer / diagonal if diagonal > 0 else float("inf"),
     )
+
+
+def nearest_distances(source: Float[Tensor, "N 3"], target: Float[Tensor, "M 3"]) -> Float64[Tensor, " N"]:
+    """Distance from each source point to the nearest target point; exact, on the CPU, by a k-d tree."""
+    distances, _ = KDTree(_cloud(target)).query(_cloud(source))
+    return torch.from_numpy(distances)
 
 
 def voxel_downsample(points: Float[Tensor, "N 3"], size: float) -> Float[Tensor, "M 3"]:
@@ -110,6 +116,5 @@ def _cloud(points: Tensor) -> np.ndarray:
     return points.detach().cpu().double().numpy()
 
 
-def _mean_distance(source: np.ndarray, target: np.ndarray, squared: bool) -> float:
-    distances, _ = KDTree(target).query(source)
-    return float(np.mean(distances**2 if squared else distances))
+def _mean(distances: Float64[Tensor, " N"], squared: bool) -> float:
+    return float((distances.square() if squared else distances).mean())
