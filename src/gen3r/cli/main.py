@@ -16,6 +16,7 @@ from gen3r.cli.generate import Generate
 from gen3r.cli.import_scene import Import
 from gen3r.cli.models import Models
 from gen3r.cli.reconstruct import Reconstruct
+from gen3r.cli.studio import StudioCommand
 from gen3r.cli.synth import Synth
 from gen3r.cli.terminal import say, telling_log
 from gen3r.cli.train import Train
@@ -30,6 +31,7 @@ Command = (
     | Annotated[Export, tyro.conf.subcommand("export")]
     | Annotated[Import, tyro.conf.subcommand("import")]
     | Annotated[View, tyro.conf.subcommand("view")]
+    | Annotated[StudioCommand, tyro.conf.subcommand("studio")]
     | Annotated[Convert, tyro.conf.subcommand("convert")]
     | Annotated[Models, tyro.conf.subcommand("models")]
     | Annotated[Doctor, tyro.conf.subcommand("doctor")]

@@ -11,10 +11,11 @@ import sys
 import tempfile
 import threading
 import zipfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
-from gen3r.apps.studio.errors import InvalidRequest
+from gen3r.apps.studio.errors import InvalidRequest, QueueFull
 from gen3r.scene.export.registry import EXPORT_FORMATS, ExportFormat
 from gen3r.whole_file import whole_file
 
@@ -22,6 +23,7 @@ logger = logging.getLogger("gen3r.studio")
 
 ALL = "all"
 EXPORT_SECONDS = 900
+WAIT_SECONDS = 30
 REFUSED = 2
 _COMPRESSED = (".png", ".mp4", ".zip", ".spz", ".jpg")
 _exporting = threading.Lock()
@@ -64,12 +66,13 @@ def make_archive(scene: Path, formats: Sequence[ExportFormat], folder: Path) -> 
 
     Raises:
         InvalidRequest: if the scene cannot be written in one of the formats.
+        QueueFull: if others are being made.
     """
     folder.mkdir(exist_ok=True)
     target = folder / f"{'+'.join(item.name for item in formats)}.zip"
-    with _exporting:
-        if target.exists():
-            return target
+    if target.exists():
+        return target
+    with _one_at_a_time():
         other = [item for item in formats if not item.standard]
         with tempfile.TemporaryDirectory(prefix=".export-", dir=folder) as temporary:
             made = Path(temporary) / "made"
@@ -84,6 +87,16 @@ def make_archive(scene: Path, formats: Sequence[ExportFormat], folder: Path) -> 
                     stored = file.suffix in _COMPRESSED
                     archive.write(file, name, zipfile.ZIP_STORED if stored else zipfile.ZIP_DEFLATED)
     return target
+
+
+@contextmanager
+def _one_at_a_time() -> Iterator[None]:
+    if not _exporting.acquire(timeout=WAIT_SECONDS):
+        raise QueueFull("other results are being packed", "try again later", retry_after=10)
+    try:
+        yield
+    finally:
+        _exporting.release()
 
 
 def _files(folder: Path, formats: Iterable[ExportFormat]) -> list[Path]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal, Required
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from typing_extensions import TypedDict
 
 State = Literal["queued", "running", "done", "failed", "cancelled"]
 Kind = Literal["generate", "reconstruct"]
@@ -28,6 +29,21 @@ Text = Annotated[str, AfterValidator(_plain_text)]
 Identifier = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
 Index = Annotated[int, Field(ge=0, le=100_000)]
 Side = Annotated[int, Field(ge=1, le=16_384)]
+Number = Annotated[float, Field(ge=-1e12, le=1e12, allow_inf_nan=False)]
+Matrix4 = Annotated[list[Annotated[list[Number], Field(min_length=4, max_length=4)]], Field(min_length=4, max_length=4)]
+Matrix3 = Annotated[list[Annotated[list[Number], Field(min_length=3, max_length=3)]], Field(min_length=3, max_length=3)]
+
+
+class DrawnPath(TypedDict, total=False):
+    """A cameras.json record, see docs/formats.md."""
+
+    __pydantic_config__ = ConfigDict(extra="forbid", strict=True)  # pyright: ignore[reportGeneralTypeIssues]
+
+    convention: Text
+    height: Required[Side]
+    width: Required[Side]
+    extrinsics: Required[Annotated[list[Matrix4], Field(min_length=1, max_length=10_000)]]
+    intrinsics: Required[Annotated[list[Matrix3], Field(min_length=1, max_length=10_000)]]
 
 
 class JobRequest(BaseModel):
@@ -49,7 +65,7 @@ class JobRequest(BaseModel):
     """What to see, in words."""
     trajectory: Annotated[str, Field(pattern=r"^[a-z_]{1,40}$")] = "free"
     """Name of a camera path; free leaves it to the model."""
-    camera_path: dict[str, Any] | None = None
+    camera_path: DrawnPath | None = None
     """A cameras.json record: a drawn path. Replaces `trajectory`."""
     camera_scale: Annotated[float, Field(gt=0, lt=1e9, allow_inf_nan=False)] | None = None
     """Mean depth of the first view in the unit of `camera_path`. Left out, it is estimated."""

@@ -71,7 +71,7 @@ class Progress:
             self._first_step = now  # the first step warms up caches and says little about the others
         elif done > 1:
             rest = (total - done) * (now - self._first_step) / (done - 1)
-            self._eta = rest + (self.tail or 0.0)
+            self._eta = self.tail if done == total else rest + (self.tail or 0.0)
         if done == total:
             self._message = "decoding"
         if done == total or now - self._reported >= REPORT_EVERY:
