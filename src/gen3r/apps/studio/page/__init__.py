@@ -1,0 +1,1 @@
+"""The page of the studio: one file per part of it, put together in `layout`."""

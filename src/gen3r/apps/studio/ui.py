@@ -1,0 +1,42 @@
+"""The studio's page, and how it is served."""
+
+from __future__ import annotations
+
+import gradio as gr
+from fastapi import FastAPI
+
+from gen3r.apps.studio.page.assets import asset
+from gen3r.apps.studio.page.layout import build_form, build_outcome, connect
+from gen3r.apps.studio.page.theme import THEME
+from gen3r.apps.studio.service import Studio
+
+DAY = 86_400
+
+
+def build_ui(studio: Studio) -> gr.Blocks:
+    """The page of a studio. Nothing in it is fetched from elsewhere, and nothing is told to anybody."""
+    with gr.Blocks(title="Gen3R Studio", analytics_enabled=False, fill_width=True, delete_cache=(DAY, DAY)) as blocks:
+        gr.HTML(asset("header.html"), elem_id="header")
+        with gr.Row(elem_id="columns"):
+            with gr.Column(scale=0, min_width=300, elem_id="form"):
+                form = build_form(studio)
+            with gr.Column(scale=1, min_width=300, elem_id="outcome"):
+                outcome = build_outcome(studio)
+        connect(studio, blocks, form, outcome)
+    return blocks
+
+
+def mount_ui(app: FastAPI, studio: Studio, path: str = "/") -> FastAPI:
+    """Serve the page from an application that has its other routes already."""
+    return gr.mount_gradio_app(
+        app,
+        build_ui(studio),
+        path,
+        theme=THEME,
+        css=asset("studio.css"),
+        footer_links=[],
+        run_history=False,
+        ssr_mode=False,
+        show_error=False,
+        max_file_size=studio.limits.upload_bytes,
+    )
