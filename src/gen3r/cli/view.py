@@ -82,17 +82,21 @@ class View:
     def render(self) -> None:
         """Write the picture and the video."""
         from gen3r.apps.viewer.data import Filters
-        from gen3r.apps.viewer.offline import Offline
-        from gen3r.apps.viewer.placement import Arrangement, place
+        from gen3r.apps.viewer.offline import render_files
+        from gen3r.apps.viewer.placement import Arrangement
         from gen3r.scene.turntable import Turntable
 
+        table = Turntable(turn=self.turn)
         scenes = self.load()
         with working("Rendering"):
-            offline = Offline(scenes, place(scenes, Arrangement()), Filters(), Turntable(turn=self.turn))
-            if self.screenshot is not None:
-                offline.screenshot(self.screenshot)
-            if self.turntable is not None:
-                offline.turntable(self.turntable)
+            render_files(
+                scenes,
+                filters=Filters(),
+                arrangement=Arrangement(),
+                table=table,
+                screenshot=self.screenshot,
+                video=self.turntable,
+            )
 
     def serve(self) -> None:
         """Show the scenes until Ctrl-C."""

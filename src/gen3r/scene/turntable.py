@@ -13,7 +13,8 @@ from jaxtyping import Float, Float64, UInt8
 from torch import Tensor
 
 from gen3r.cameras.cameras import Cameras, pinhole
-from gen3r.cameras.projection import project
+from gen3r.cameras.projection import project, unproject
+from gen3r.cameras.trajectories import look_at
 from gen3r.scene.export.video import write_h264
 from gen3r.scene.point_cloud import PointCloud
 from gen3r.scene.splat import shaded, splat
@@ -21,7 +22,7 @@ from gen3r.scene.viewpoints import outside_camera
 from gen3r.whole_file import whole_file
 
 FULL_TURN = 360.0
-BACKGROUND = (250, 250, 252)
+BACKGROUND = (240, 241, 245)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,13 +90,16 @@ def turntable_cameras(points: Float[Tensor, "N 3"], cameras: Cameras, table: Tur
     """
     start = outside_camera(
         points, cameras, azimuth=0.0, elevation=table.elevation, height=table.height, width=table.width
-    )
-    pose = start.world_from_camera.double().numpy()
+    ).to(dtype=torch.float64)
     sample = points[:: max(1, len(points) // 20_000)].double()
-    focus = sample.median(dim=0).values.numpy()
+    depth = project(sample, start)[1].median().clamp_min(1e-6)
+    # The principal point of that camera is such that the bulk is centred: what it sees there is the middle.
+    middle = unproject(depth.expand(1, 1), start.resize(1, 1))[0, 0]
+    down = start.extrinsics[1, :3] / start.extrinsics[1, :3].norm()
+    pose = look_at(start.centers, middle, down=down)
     level = math.radians(table.elevation)
-    up = -pose[:3, 1] * math.cos(level) + pose[:3, 2] * -math.sin(level)
-    poses = torch.from_numpy(turned(pose, focus, up, table.angles))
+    up = -math.cos(level) * pose[:3, 1] - math.sin(level) * pose[:3, 2]
+    poses = torch.from_numpy(turned(pose.numpy(), middle.numpy(), up.numpy(), table.angles))
     one = torch.ones((), dtype=torch.float64)
     unit = Cameras.from_world_from_camera(poses, pinhole(one, one, 0.0, 0.0), table.height, table.width)
     half = torch.tensor([table.width / 2, table.height / 2], dtype=torch.float64)
@@ -105,27 +109,27 @@ def turntable_cameras(points: Float[Tensor, "N 3"], cameras: Cameras, table: Tur
     return replace(unit, intrinsics=intrinsics).to(dtype=torch.float32)
 
 
-def render(cloud: PointCloud, diameter: float, camera: Cameras) -> UInt8[np.ndarray, "H W 3"]:
-    """A picture of the cloud from a single camera; points are discs of the given size in the world."""
-    index, depth = splat(cloud.points, torch.full((len(cloud),), diameter), camera)
+def render(cloud: PointCloud, diameters: Float[Tensor, " N"], camera: Cameras) -> UInt8[np.ndarray, "H W 3"]:
+    """A picture of the cloud from a single camera; points are discs of the given sizes in the world."""
+    index, depth = splat(cloud.points, diameters, camera)
     return shaded(cloud.colors, index, depth, background=BACKGROUND).numpy()
 
 
-def write_turntable(path: Path, cloud: PointCloud, diameter: float, cameras: Cameras, rate: int) -> None:
+def write_turntable(path: Path, cloud: PointCloud, diameters: Float[Tensor, " N"], cameras: Cameras, rate: int) -> None:
     """Render from each camera and write an H.264 video, whole or not at all."""
 
     def frames() -> Iterator[UInt8[np.ndarray, "H W 3"]]:
         for index in range(len(cameras)):
-            yield render(cloud, diameter, cameras[index])
+            yield render(cloud, diameters, cameras[index])
 
     with whole_file(path) as temporary:
         write_h264(temporary, frames(), rate=rate)
 
 
-def _fitting(sample: Tensor, unit: Cameras, half: Tensor, fill: float = 0.94) -> float:
+def _fitting(sample: Tensor, unit: Cameras, half: Tensor, fill: float = 0.92) -> float:
     pixels, depth = project(sample, unit)
     reach = pixels[depth > 0].abs()
     if not len(reach):
         return float(half.min())
-    bulk = reach.quantile(0.98, dim=0).clamp_min(1e-9)
+    bulk = reach.quantile(0.985, dim=0).clamp_min(1e-9)
     return float((fill * half / bulk).min())

@@ -4,25 +4,29 @@ from __future__ import annotations
 
 import contextlib
 import io
-import math
 import socket
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import viser
 
 from gen3r.apps.viewer.capture import UP
 from gen3r.apps.viewer.capture_panel import CapturePanel
-from gen3r.apps.viewer.data import ShownScene
+from gen3r.apps.viewer.data import Filters, ShownScene
+from gen3r.apps.viewer.gathered import gather
 from gen3r.apps.viewer.latest import LatestOnly
 from gen3r.apps.viewer.panel import Panel
 from gen3r.apps.viewer.path_editor import PathEditor, stand
 from gen3r.apps.viewer.placement import place
-from gen3r.apps.viewer.scene_layer import SceneLayer
+from gen3r.apps.viewer.scene_layer import NO_CAMERAS, SceneLayer
+from gen3r.cameras.projection import project
+from gen3r.scene.turntable import Turntable, turntable_cameras
 
-BACK = 0.45
-"""How far behind the first camera a new client stands, in median depths."""
+START = Turntable(elevation=18.0, frames=1, height=760, width=960)
+"""The first view."""
+SAMPLE = 20_000
+"""Points of each scene that it is chosen by."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +75,7 @@ class Viewer:
         with contextlib.redirect_stdout(io.StringIO()):  # viser prints a banner
             self.server = viser.ViserServer(host=address.host, port=address.port, label="Gen3R", verbose=False)
         self.layers: tuple[SceneLayer, ...] = ()
+        self._is_bare = False
         self.refresh = LatestOnly(self._show)
         self.rearrange = LatestOnly(self._arrange)
 
@@ -85,8 +90,8 @@ class Viewer:
         server, scenes = self.server, self.scenes
         server.scene.set_up_direction("-y")
         server.scene.world_axes.visible = False
+        server.gui.main_panel.dock_right()
         server.gui.configure_theme(show_logo=False, show_share_button=False, brand_color=(40, 110, 255))
-        self._stand_behind()
         self.layers = tuple(
             SceneLayer(server.scene, f"scene{index}", shown, label=len(scenes) > 1)
             for index, shown in enumerate(scenes)
@@ -110,9 +115,11 @@ class Viewer:
                 self.out,
                 frame=lambda: self.panel.timeline.frame,
                 speed=lambda: self.panel.timeline.speed.value,
+                bare=self._set_bare,
             )
         with tabs.add_tab("Pictures", icon=viser.Icon.PHOTO):
             self.capture = CapturePanel(server.gui, self.out)
+        self._choose_view()
         self._arrange()
 
     def close(self) -> None:
@@ -127,25 +134,31 @@ class Viewer:
             layer.place(where)
         self.refresh()
 
+    def _set_bare(self, bare: bool) -> None:
+        self._is_bare = bare
+        self.refresh()
+
     def _show(self) -> None:
-        look = self.panel.look
+        look = replace(self.panel.look, cameras=NO_CAMERAS) if self._is_bare else self.panel.look
         for index, layer in enumerate(self.layers):
             layer.root.visible = self.panel.is_shown(index)
             if layer.root.visible:
                 layer.show(look)
 
-    def _stand_behind(self) -> None:
-        """Where new clients begin: behind and above the first camera, looking at what it sees."""
-        first = self.scenes[0]
-        pose = first.scene.cameras[0].world_from_camera.double().numpy()
-        depth, sideways = first.median_depth, 0.0
+    def _choose_view(self) -> None:
+        """Where new clients begin: outside the scenes, with all of them in the picture."""
+        placed = place(self.scenes, self.panel.arrangement)
+        together = gather(self.scenes, placed, Filters(cleaning="none", max_points=SAMPLE))
+        start = turntable_cameras(together.cloud.points, together.cameras, START)[0]
+        pose = start.world_from_camera.double().numpy()
+        distance = float(project(together.cloud.points, start)[1].median())
         initial = self.server.initial_camera
-        initial.position = pose[:3, 3] - BACK * depth * pose[:3, 2] + 0.35 * depth * UP
-        initial.look_at = pose[:3, 3] + depth * pose[:3, 2] + sideways
+        initial.position = pose[:3, 3]
+        initial.look_at = pose[:3, 3] + distance * pose[:3, 2]
         initial.up = UP
-        initial.fov = math.radians(60.0)
-        initial.near = 0.01 * depth
-        initial.far = 1000.0 * depth
+        initial.fov = float(start.fov[0])
+        initial.near = self.scenes[0].median_depth / 100
+        initial.far = self.scenes[0].median_depth * 1000
 
     def _look_through(self, client: viser.ClientHandle | None) -> None:
         if client is None:

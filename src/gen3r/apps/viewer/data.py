@@ -49,6 +49,8 @@ class Points:
     """Scene units."""
     colors: UInt8[np.ndarray, "N 3"]
     """sRGB, 0..255."""
+    diameters: Float32[np.ndarray, " N"]
+    """Width of each point's pixel at its depth, scene units: discs of that size just touch."""
 
     def __len__(self) -> int:
         return len(self.positions)
@@ -108,9 +110,11 @@ class ShownScene:
             for index, part in enumerate(chosen.split(counts))
             if len(part)
         ]
+        focal = self.scene.cameras.intrinsics[:, 0, 0][chosen // pixels]
         return Points(
             positions=torch.cat(positions).numpy() if positions else np.zeros((0, 3), np.float32),
             colors=self.scene.rgb.view(-1, 3)[chosen].numpy(),
+            diameters=(self.scene.depth.view(-1)[chosen] / focal).numpy(),
         )
 
     def thumbnail(self, frame: int, width: int = 160) -> UInt8[np.ndarray, "h w 3"]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 import viser
@@ -38,7 +39,8 @@ class Panel:
             changed: called when the look changed, from any thread.
             rearranged: called when scenes move or disappear.
         """
-        self.far = far
+        step = 10.0 ** (math.floor(math.log10(far)) - 1)
+        self.far = round(math.ceil(far / step) * step, 6)
         self.timeline = Timeline(gui, frames, changed)
         self.shown: list[viser.GuiCheckboxHandle] = []
         self.layout: viser.GuiDropdownHandle[str] | None = None
@@ -60,7 +62,7 @@ class Panel:
                 hint="Hide this share of pixels, the least sure (%).",
             )
             self.max_depth = gui.add_slider(
-                "Max depth", min=far / 100, max=far, step=far / 100, initial_value=far, hint="Scene units."
+                "Max depth", min=step, max=self.far, step=step, initial_value=self.far, hint="Scene units."
             )
             self.point_size = gui.add_slider(
                 "Point size",
@@ -90,7 +92,7 @@ class Panel:
             filters=Filters(
                 cleaning=self.cleaning.value,
                 confidence=self.confidence.value / 100,
-                max_depth=limit if limit < 0.999 * self.far else float("inf"),
+                max_depth=limit if limit < 0.999 * self.far else math.inf,
             ),
             point_size=self.point_size.value,
             cameras=self.cameras.value,
@@ -117,3 +119,8 @@ class Panel:
             )
         for control in (*self.shown, self.layout, self.same_size):
             control.on_update(lambda _: rearranged())
+
+
+def _step(reach: float) -> float:
+    """A power of ten that divides a slider up to `reach` into ten to a hundred steps."""
+    return 10.0 ** (math.floor(math.log10(reach)) - 1)

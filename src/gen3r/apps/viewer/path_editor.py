@@ -37,6 +37,7 @@ class PathEditor:
         *,
         frame: Callable[[], int],
         speed: Callable[[], float],
+        bare: Callable[[bool], None],
     ) -> None:
         """Add the controls.
 
@@ -46,13 +47,15 @@ class PathEditor:
             out: existing folder for saved paths.
             frame: the current frame.
             speed: of the preview, frames per second.
+            bare: asked to hide what is drawn beside the surfaces, and to show it again.
         """
         self.shown = shown
         self.out = out
         self.keys: list[Float[np.ndarray, "4 4"]] = []
         self.chosen = -1
+        self._held = False
         self.nodes = PathNodes(server.scene, FRUSTUM * shown.median_depth)
-        self._frame, self._speed = frame, speed
+        self._frame, self._speed, self._bare = frame, speed, bare
         self._lock = threading.RLock()
         self._previewing = threading.Event()
         self._add_controls(server.gui)
@@ -71,16 +74,17 @@ class PathEditor:
             width=scene.width,
         )
 
-    def add(self, pose: Float[np.ndarray, "4 4"]) -> None:
-        """Append a key camera (world-from-camera) after the chosen one and choose it."""
+    def add(self, pose: Float[np.ndarray, "4 4"], gizmo: bool = True) -> None:
+        """Insert a key camera (world-from-camera) after the chosen one and choose it."""
         with self._lock:
             self.keys.insert(self.chosen + 1, np.asarray(pose, np.float64))
-            self.choose(self.chosen + 1)
+            self.choose(self.chosen + 1, gizmo)
 
-    def choose(self, index: int) -> None:
-        """Put the gizmo on a key camera; -1 for none."""
+    def choose(self, index: int, gizmo: bool = True) -> None:
+        """Choose a key camera; -1 for none. The gizmo to move it with would be in the way of a view from there."""
         with self._lock:
             self.chosen = min(index, len(self.keys) - 1)
+            self._held = gizmo and self.chosen >= 0
             self.draw()
 
     def move(self, pose: Float[np.ndarray, "4 4"], done: bool = True) -> None:
@@ -121,8 +125,10 @@ class PathEditor:
         with self._lock:
             path = self.path
             self.nodes.draw(path, self.chosen, self.choose)
-            self.nodes.hold(self.keys[self.chosen] if self.chosen >= 0 else None, self.move)
+            self.nodes.hold(self.keys[self.chosen] if self._held else None, self.move)
             self.state.content = self._told(path)
+            self.key.max = max(1, len(self.keys))
+            self.key.value = max(1, self.chosen + 1)
             for button in self._need_a_key:
                 button.disabled = path is None
 
@@ -147,6 +153,7 @@ class PathEditor:
         camera = client.camera
         back = pose_matrix(camera.wxyz, camera.position), camera.fov
         self.nodes.visible = False
+        self._bare(True)
         try:
             pause = threading.Event()
             for pose in path.poses.numpy():
@@ -157,6 +164,7 @@ class PathEditor:
         finally:
             self._previewing.clear()
             self.nodes.visible = True
+            self._bare(False)
             stand(client, *back)
 
     def _add_controls(self, gui: viser.GuiApi) -> None:
@@ -166,9 +174,10 @@ class PathEditor:
         first = gui.add_button("Add the first camera", icon=viser.Icon.CAMERA)
         current = gui.add_button("Add the current frame's camera", icon=viser.Icon.CAMERA_PLUS)
         view = gui.add_button("Add this view", icon=viser.Icon.EYE, hint="Where you look from now.")
-        delete = gui.add_button("Delete", icon=viser.Icon.TRASH, disabled=True)
-        order = gui.add_button_group("Order", ("Earlier", "Later"))
-        clear = gui.add_button("Clear", icon=viser.Icon.X, disabled=True)
+        self.key = gui.add_slider("Key camera", min=1, max=1, step=1, initial_value=1, disabled=True)
+        order = gui.add_button_group("Order", ("Earlier", "Later"), disabled=True)
+        delete = gui.add_button("Delete", icon=viser.Icon.TRASH, color="gray", disabled=True)
+        clear = gui.add_button("Clear", icon=viser.Icon.X, color="gray", disabled=True)
         self.frames = gui.add_slider(
             "Frames", min=low, max=high, step=4, initial_value=min(high, max(low, (scene.frames + 1) // 4 * 4 + 1))
         )
@@ -183,20 +192,21 @@ class PathEditor:
         preview = gui.add_button("Preview", icon=viser.Icon.PLAYER_PLAY, disabled=True)
         save = gui.add_button("Save", icon=viser.Icon.DEVICE_FLOPPY, disabled=True)
         download = gui.add_button("Download", icon=viser.Icon.DOWNLOAD, disabled=True)
-        self._need_a_key = (delete, clear, preview, save, download)
+        self._need_a_key = (self.key, order, delete, clear, preview, save, download)
 
         first.on_click(lambda _: self.add(self._camera(0)))
         current.on_click(lambda _: self.add(self._camera(self._frame())))
         delete.on_click(lambda _: self.delete())
         clear.on_click(lambda _: self.clear())
         order.on_click(lambda event: self.shift(1 if event.target.value == "Later" else -1))
+        self.key.on_update(lambda event: self._pick(int(event.target.value) - 1))
         self.frames.on_update(lambda _: self.draw())
         self.fov.on_update(lambda _: self.draw())
 
         @view.on_click
         def _(event: viser.GuiEvent) -> None:
             if event.client is not None:
-                self.add(pose_matrix(event.client.camera.wxyz, event.client.camera.position))
+                self.add(pose_matrix(event.client.camera.wxyz, event.client.camera.position), gizmo=False)
 
         @preview.on_click
         def _(event: viser.GuiEvent) -> None:
@@ -215,6 +225,10 @@ class PathEditor:
             if event.client is not None and path is not None:
                 event.client.send_file_download(FILE, path.file_content(), save_immediately=True)
 
+    def _pick(self, index: int) -> None:
+        if index != self.chosen and 0 <= index < len(self.keys):
+            self.choose(index)
+
     def _camera(self, frame: int) -> Float[np.ndarray, "4 4"]:
         scene = self.shown.scene
         return scene.cameras[min(frame, scene.frames - 1)].world_from_camera.double().numpy()
@@ -225,7 +239,7 @@ class PathEditor:
         scene = self.shown.scene
         unit = float(mean_depth(scene.depth[0].where(scene.mask[0], 0.0)))
         return (
-            f"Key camera {self.chosen + 1} of {len(path.keys)}. Click another to choose it.\n\n"
+            f"Key camera {self.chosen + 1} of {len(path.keys)}. Click another to move it.\n\n"
             f"`gen3r generate PHOTO --cameras {FILE} --camera-scale {unit:.4g} --frames {path.frames} --out DIR`"
         )
 

@@ -131,7 +131,9 @@ class SceneLayer:
         for node in (*self._frusta, *self._pictures.values()):
             node.remove()
         self._pictures.clear()
-        self._frusta = [self._frustum(index, "cameras") for index in range(self.shown.scene.frames)]
+        self._frusta = [
+            self._frustum(index, "cameras", self._camera_color(index)) for index in range(self.shown.scene.frames)
+        ]
         if self.labelled:
             self.label = self.api.add_label(
                 f"{self.name}/label", self.shown.name, position=self._label_position(), anchor="bottom-center"
@@ -139,9 +141,11 @@ class SceneLayer:
 
     def _picture(self, index: int) -> None:
         if index not in self._pictures:
-            self._pictures[index] = self._frustum(index, "pictures", self.shown.thumbnail(index))
+            self._pictures[index] = self._frustum(index, "pictures", HERE, self.shown.thumbnail(index))
 
-    def _frustum(self, index: int, group: str, image: np.ndarray | None = None) -> viser.CameraFrustumHandle:
+    def _frustum(
+        self, index: int, group: str, color: tuple[int, int, int], image: np.ndarray | None = None
+    ) -> viser.CameraFrustumHandle:
         camera = self.shown.scene.cameras[index]
         pose = camera.world_from_camera.double().numpy()
         fov = float(camera.fov[0])
@@ -154,7 +158,7 @@ class SceneLayer:
             scale=frustum_scale(fov, aspect, depth),
             thickness=1.5,
             thickness_units="screen",
-            color=self._camera_color(index),
+            color=color,
             image=image,
             jpeg_quality=85,
             wxyz=quaternion(pose[:3, :3]),
