@@ -91,7 +91,7 @@ def random_splats(seed: int, count: int = 50, reach: float = 10.0) -> Gaussians:
 
 
 WORST_ROTATION = 0.28
-"""Degrees: half a step (1 / 511 / sqrt 2 / 2) in three components of 1/2, where the fourth is as far off as all three."""
+"""Degrees: half a step (1 / 511 / sqrt 2 / 2) in three components near 1/2, their sum in the fourth."""
 
 
 def degrees_between(one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
