@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -29,8 +29,8 @@ def screenshot(client: viser.ClientHandle, path: Path, size: tuple[int, int]) ->
         Image.fromarray(picture).save(temporary, format="PNG")
 
 
-def turntable(client: viser.ClientHandle, path: Path, table: Turntable, progress: viser.GuiProgressBarHandle) -> None:
-    """Save a video of the client's view turning around what it looks at."""
+def turntable(client: viser.ClientHandle, path: Path, table: Turntable, progress: Callable[[float], None]) -> None:
+    """Save a video of the client's view turning around what it looks at; `progress` is told the fraction done."""
     camera = client.camera
     poses = turned(pose_matrix(camera.wxyz, camera.position), np.asarray(camera.look_at), UP, table.angles)
 
@@ -47,7 +47,7 @@ def turntable(client: viser.ClientHandle, path: Path, table: Turntable, progress
                     timeout=PATIENCE,
                 )
             )
-            progress.value = 100 * (index + 1) / len(poses)
+            progress((index + 1) / len(poses))
 
     with whole_file(path) as temporary:
         write_h264(temporary, frames(), rate=table.rate)

@@ -51,8 +51,11 @@ class CapturePanel:
                 screenshot(client, file, SIZES[self.size.value])
             else:
                 self.progress.visible = True
-                turntable(client, file, self.table, self.progress)
+                turntable(client, file, self.table, self._advance)
             client.add_notification("Saved", f"{file}", auto_close_seconds=8.0, color="green")
         finally:
             self.progress.visible = False
             self._busy.release()
+
+    def _advance(self, fraction: float) -> None:
+        self.progress.value = 100 * fraction

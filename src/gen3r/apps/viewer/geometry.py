@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -37,6 +37,7 @@ class Request:
     """World units."""
 
 
+@runtime_checkable
 class Draw(Protocol):
     """Adds one node; None if nothing passes the filters."""
 

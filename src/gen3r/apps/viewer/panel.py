@@ -113,11 +113,12 @@ class Panel:
     def _add_scenes(self, gui: viser.GuiApi, names: Sequence[str], rearranged: Callable[[], None]) -> None:
         with gui.add_folder("Scenes"):
             self.shown = [gui.add_checkbox(name, initial_value=True) for name in names]
-            self.layout = gui.add_dropdown("Layout", (SIDE_BY_SIDE, OVERLAID))
-            self.same_size = gui.add_checkbox(
+            layout: viser.GuiDropdownHandle[str] = gui.add_dropdown("Layout", [SIDE_BY_SIDE, OVERLAID])
+            same_size = gui.add_checkbox(
                 "Same size", initial_value=True, hint="Scale scenes so that their first frames are equally deep."
             )
-        for control in (*self.shown, self.layout, self.same_size):
+        self.layout, self.same_size = layout, same_size
+        for control in (*self.shown, layout, same_size):
             control.on_update(lambda _: rearranged())
 
 
