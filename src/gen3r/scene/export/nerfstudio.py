@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 from plyfile import PlyData, PlyElement
 
+from gen3r.cameras.cameras import Cameras
 from gen3r.cameras.convention import opengl_from_extrinsics
 from gen3r.scene.export.frames_png import IMAGES_FOLDER, frame_name, write_frames
 from gen3r.scene.export.source import ExportSource
@@ -23,6 +24,8 @@ CLOUD_FILE = "sparse_pc.ply"
 DEPTH_UNIT = 0.001
 """Length of one step of the depth pictures in the unit of the poses: millimetres, if those are metres. It is what
 nerfstudio's `depth_unit_scale_factor` is unless somebody says otherwise on its command line; no file can say it."""
+UNITS_KEY = "units_per_scene_unit"
+"""Our own key: what a scene unit is in the file, so that a scene comes back in its unit."""
 LARGEST_DEPTH = 65535 * DEPTH_UNIT
 SMALLEST_DEPTH = 1.0
 """A scene whose farthest surface is nearer than this would lose its depth to rounding."""
@@ -46,7 +49,7 @@ def write(source: ExportSource, folder: Path) -> None:
     write_frames(scene, target)
     _write_depth(scene, scale, target / DEPTH_FOLDER)
     _write_cloud(source.cloud, scale, target / CLOUD_FILE)
-    text = json.dumps(_transforms(scene, scale), indent=2, allow_nan=False)
+    text = json.dumps(transforms(scene.cameras, scale), indent=2, allow_nan=False)
     (target / "transforms.json").write_text(text + "\n", encoding="utf-8")
 
 
@@ -63,8 +66,9 @@ def _farthest(scene: Scene) -> float | None:
     return float(valid.max()) if valid.numel() else None
 
 
-def _transforms(scene: Scene, scale: float) -> dict[str, Any]:
-    cameras = scene.cameras.to(dtype=torch.float64).scaled(scale)
+def transforms(cameras: Cameras, scale: float = 1.0) -> dict[str, Any]:
+    """The record of cameras [F] in a world enlarged by `scale`; float32 is written exactly."""
+    cameras = cameras.to(dtype=torch.float64).scaled(scale)
     poses = opengl_from_extrinsics(cameras.extrinsics) + 0.0  # no -0.0
     frames = []
     for index, (pose, intrinsics) in enumerate(zip(poses.tolist(), cameras.intrinsics.tolist(), strict=True)):
@@ -73,8 +77,8 @@ def _transforms(scene: Scene, scale: float) -> dict[str, Any]:
             {
                 "file_path": f"{IMAGES_FOLDER}/{frame_name(index)}",
                 "depth_file_path": f"{DEPTH_FOLDER}/{frame_name(index)}",
-                "w": scene.width,
-                "h": scene.height,
+                "w": cameras.width,
+                "h": cameras.height,
                 "fl_x": focal_x,
                 "fl_y": focal_y,
                 "cx": center_x,
@@ -87,7 +91,7 @@ def _transforms(scene: Scene, scale: float) -> dict[str, Any]:
         "camera_convention": "opengl",
         "ply_file_path": CLOUD_FILE,
         "depth_unit_scale_factor": DEPTH_UNIT,
-        "units_per_scene_unit": scale,
+        UNITS_KEY: scale,
         "frames": frames,
     }
 

@@ -42,8 +42,9 @@ def find_tracks(
     """Project every point of the cloud into every frame and note where it is seen.
 
     A frame sees a point whose projection falls on a kept pixel, and whose depth is within `agreement` of the frame's
-    own, interpolated between pixels (linearly in inverse depth, which is exact on planes). Points that fewer than
-    two frames see are left out, unless that is all there is.
+    own, interpolated between pixels (linearly in inverse depth, which is exact on planes), and within twice that of
+    the pixel's, since what is interpolated across an edge is nowhere. Points that fewer than two frames see are left
+    out, unless that is all there is.
     """
     cameras = exact_rotations(scene.cameras)
     points = cloud.points.double()
@@ -81,10 +82,10 @@ def _sees(
     height, width = depth.shape
     inside = (z > 0) & (pixels >= 0).all(1) & (pixels[:, 0] < width) & (pixels[:, 1] < height)
     x, y = pixels.nan_to_num(0.0, 0.0, 0.0).clamp(-1, max(height, width)).long().unbind(1)
-    kept = keep[y.clamp(0, height - 1), x.clamp(0, width - 1)]
     inverse = torch.where(keep, 1 / depth.clamp_min(1e-12), 0.0)
-    ratio = z * _between_pixels(inverse, pixels)
-    return inside & kept & ((ratio - 1).abs() <= agreement)
+    here = z * inverse[y.clamp(0, height - 1), x.clamp(0, width - 1)]  # 0, far from 1, where the pixel is not kept
+    between = z * _between_pixels(inverse, pixels)
+    return inside & ((here - 1).abs() <= 2 * agreement) & ((between - 1).abs() <= agreement)
 
 
 def _between_pixels(image: Float64[Tensor, "H W"], pixels: Float[Tensor, "N 2"]) -> Float64[Tensor, " N"]:

@@ -43,6 +43,6 @@ def trajectory_lines(cameras: Cameras, rate: float = FRAMES_PER_SECOND) -> list[
     return lines
 
 
-def _row(numbers: tuple[float, ...]) -> str:
+def _row(numbers: tuple[int | float, ...]) -> str:
     """The shortest decimals that read back as the same numbers."""
     return " ".join(repr(number + 0.0) for number in numbers)  # + 0.0 takes the sign from -0.0

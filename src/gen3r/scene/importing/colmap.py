@@ -17,7 +17,7 @@ from gen3r.scene.importing.colmap_binary import check_binary_model
 from gen3r.scene.importing.track import CameraTrack, ReadOptions, joined
 
 _REFUSALS = (ValueError, IndexError, KeyError, MemoryError, RuntimeError)
-"""What pycolmap raises for models it cannot read."""
+"""What pycolmap raises for models it cannot read, and for names that are no UTF-8."""
 
 
 def read(path: Path, options: ReadOptions) -> CameraTrack:
@@ -33,10 +33,11 @@ def read(path: Path, options: ReadOptions) -> CameraTrack:
     reconstruction = pycolmap.Reconstruction()
     try:
         reconstruction.read(path)
+        posed = [image for image in reconstruction.images.values() if image.has_pose]
+        images = natsorted(posed, key=lambda image: image.name)
     except _REFUSALS as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise ValueError(f"{path} is not a readable COLMAP model: {reason}.") from error
-    images = natsorted((image for image in reconstruction.images.values() if image.has_pose), key=lambda i: i.name)
     if not images:
         raise ValueError(f"{path} holds no image with a pose; expected at least one.")
     cameras = [reconstruction.cameras[image.camera_id] for image in images]

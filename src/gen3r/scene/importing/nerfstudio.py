@@ -13,12 +13,11 @@ from natsort import natsorted
 from torch import Tensor
 
 from gen3r.cameras.convention import extrinsics_from_opengl, homogeneous, invert_se3
+from gen3r.scene.export.nerfstudio import DEPTH_UNIT, UNITS_KEY
 from gen3r.scene.importing.track import CameraTrack, ReadOptions, joined, pinhole_matrix
 from gen3r.scene.json_files import looks_like_json, read_json_object
 
 FILE_NAME = "transforms.json"
-MILLIMETRES = 0.001
-"""nerfstudio's unit of depth pictures, in units of the poses."""
 DISTORTION = ("k1", "k2", "k3", "k4", "k5", "k6", "p1", "p2")
 PINHOLE_MODELS = ("PINHOLE", "SIMPLE_PINHOLE", "SIMPLE_RADIAL", "RADIAL", "OPENCV", "FULL_OPENCV", "PERSPECTIVE")
 """Camera models that are pinholes where their distortion is zero."""
@@ -41,7 +40,8 @@ def read(path: Path, options: ReadOptions) -> CameraTrack:
     """Cameras in the natural order of their pictures' names (of the file where it names none).
 
     Poses are camera-to-world with the axes that the key `camera_convention` names, `options.axes` without it. The
-    world is the file's: `applied_transform`, which only tells how it was turned before, is not undone.
+    world is the file's: `applied_transform`, which only tells how it was turned before, is not undone. Depth
+    pictures are in millimetres, as nerfstudio takes them.
 
     Raises:
         ValueError: for broken JSON, missing or unusable numbers, distortion, and fisheye or panoramic cameras.
@@ -60,6 +60,7 @@ def read(path: Path, options: ReadOptions) -> CameraTrack:
     for view in views:
         view.check_lens()
     poses = torch.stack([view.pose() for view in views])
+    unit = _unit(path, record)
     depths = [frame.get("depth_file_path") for frame in frames]
     cloud = record.get("ply_file_path")
     return CameraTrack(
@@ -68,12 +69,21 @@ def read(path: Path, options: ReadOptions) -> CameraTrack:
             EXTRINSICS[axes](poses),
             torch.stack([view.intrinsics() for view in views]),
             [view.size() for view in views],
-        ),
+        ).scaled(1 / unit),
         pictures=tuple(path.parent / frame["file_path"] for frame in frames) if named else (),
         depths=tuple(path.parent / name for name in depths) if all(isinstance(name, str) for name in depths) else (),
-        depth_scale=MILLIMETRES,
+        depth_scale=DEPTH_UNIT / unit,
         cloud=path.parent / cloud if isinstance(cloud, str) else None,
+        cloud_scale=1 / unit,
     )
+
+
+def _unit(path: Path, record: dict[str, Any]) -> float:
+    """What our own exports call a scene unit; 1 in the files of others."""
+    unit = record.get(UNITS_KEY, 1.0)
+    if isinstance(unit, bool) or not isinstance(unit, int | float) or not 1e-12 < unit < 1e12:
+        raise ValueError(f"{path}: {UNITS_KEY} must be a positive number, got {unit!r:.60}.")
+    return float(unit)
 
 
 class _Frame:

@@ -37,9 +37,14 @@ def read_ply_points(path: str | Path) -> Float64[Tensor, "N 3"]:
         raise ValueError(
             f"{path} is not a readable point cloud ({type(error).__name__}: {error}); expected PLY with x y z."
         ) from error
-    if not len(points) or not np.isfinite(points).all():
+    return check_points(path, torch.from_numpy(points))
+
+
+def check_points(path: Path, points: Float64[Tensor, "N 3"]) -> Float64[Tensor, "N 3"]:
+    """The points; `ValueError`, naming `path`, if there is none or one is not finite."""
+    if not len(points) or not bool(torch.isfinite(points).all()):
         raise ValueError(f"{path} must hold at least one point, all of them finite; it does not.")
-    return torch.from_numpy(points)
+    return points
 
 
 def depth_of_points(points: Float32[Tensor, "N 3"], cameras: Cameras) -> Float32[Tensor, "F H W"]:

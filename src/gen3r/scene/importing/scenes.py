@@ -18,7 +18,7 @@ from gen3r.scene.export.frames_png import IMAGES_FOLDER
 from gen3r.scene.images import LoadedImages, list_folder, read_images
 from gen3r.scene.importing.cameras import find_cameras
 from gen3r.scene.importing.depth import fit_depth, read_depth_png
-from gen3r.scene.importing.points import depth_of_points, read_ply_points
+from gen3r.scene.importing.points import check_points, depth_of_points, read_ply_points
 from gen3r.scene.importing.track import CameraTrack, ReadOptions
 from gen3r.scene.limits import evenly_spread
 from gen3r.scene.scene import RECORD_FILE, Scene
@@ -130,11 +130,12 @@ def _pictures(root: Path, count: int) -> tuple[Path, ...]:
 
 def _points(root: Path, track: CameraTrack) -> Tensor:
     if track.points is not None and len(track.points):
-        return track.points
-    files = (*([track.cloud] if track.cloud else []), *(root / name for name in CLOUD_FILES))
-    for file in files:
-        if file.is_file():
-            return read_ply_points(file)
+        return check_points(root, track.points)
+    if track.cloud is not None:
+        return read_ply_points(track.cloud) * track.cloud_scale
+    for name in CLOUD_FILES:
+        if (root / name).is_file():
+            return read_ply_points(root / name)
     raise ValueError(
         f"{root} has pictures and cameras, but no depth (16-bit PNGs in {DEPTH_FOLDER}) and no points "
         f"({' or '.join(CLOUD_FILES)}, or those of a COLMAP model); gen3r reconstruct makes depth from pictures alone."

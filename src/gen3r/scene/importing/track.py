@@ -47,7 +47,9 @@ class CameraTrack:
     points: Float64[Tensor, "N 3"] | None = None
     """World points, where the format holds them."""
     cloud: Path | None = None
-    """A PLY file with world points, where the format names one."""
+    """A PLY file with points, where the format names one."""
+    cloud_scale: float = 1.0
+    """What its points are to be multiplied by to be in the world of `cameras`."""
 
 
 @dataclass(frozen=True, kw_only=True)
