@@ -59,11 +59,9 @@ def create_app(studio: Studio, address: Address, *, page: bool = True) -> ASGIAp
     """API, page (where its library is installed and it is wanted), and the guard before both."""
     app = create_api(studio)
     if page and find_spec("gradio") is not None:
-        import gradio
+        from gen3r.apps.studio.ui import mount_ui
 
-        from gen3r.apps.studio.ui import build_ui
-
-        gradio.mount_gradio_app(app, build_ui(studio), path="/", max_file_size=studio.limits.upload_bytes)
+        mount_ui(app, studio)
     return Guard(
         app,
         hosts=(*LOOPBACK_NAMES, address.host) if address.is_local else None,

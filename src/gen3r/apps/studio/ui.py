@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import gradio as gr
 from fastapi import FastAPI
 
@@ -16,7 +18,7 @@ DAY = 86_400
 def build_ui(studio: Studio) -> gr.Blocks:
     """The page of a studio. Nothing in it is fetched from elsewhere, and nothing is told to anybody."""
     with gr.Blocks(title="Gen3R Studio", analytics_enabled=False, fill_width=True, delete_cache=(DAY, DAY)) as blocks:
-        gr.HTML(asset("header.html"), elem_id="header")
+        gr.HTML(asset("header.html"), apply_default_css=False, elem_id="header")
         with gr.Row(elem_id="columns"):
             with gr.Column(scale=0, min_width=300, elem_id="form"):
                 form = build_form(studio)
@@ -27,7 +29,11 @@ def build_ui(studio: Studio) -> gr.Blocks:
 
 
 def mount_ui(app: FastAPI, studio: Studio, path: str = "/") -> FastAPI:
-    """Serve the page from an application that has its other routes already."""
+    """Serve the page from an application that has its other routes already.
+
+    Files on their way to and from browsers are kept below the studio's root, which is private to the user.
+    """
+    os.environ["GRADIO_TEMP_DIR"] = str(studio.folders.root / "page")  # the only way to tell gradio
     return gr.mount_gradio_app(
         app,
         build_ui(studio),

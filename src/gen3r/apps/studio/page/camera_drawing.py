@@ -14,7 +14,7 @@ from gen3r.scene.limits import evenly_spread
 
 _EYE = (0.62, 0.42)
 """Turn and tilt (radians) of the drawing's own view, a parallel projection."""
-_BOX = np.array([[x, y, z] for y in (-0.16, 0.22) for x, z in ((-0.2, 0.82), (0.2, 0.82), (0.2, 1.18), (-0.2, 1.18))])
+_BOX = np.array([[x, y, z] for y in (-0.2, 0.2) for x, z in ((-0.2, 0.8), (0.2, 0.8), (0.2, 1.2), (-0.2, 1.2))])
 """Corners of what stands for the subject: at distance 1 before the first camera."""
 _BOX_EDGES = (
     [(i, (i + 1) % 4) for i in range(4)] + [(i + 4, (i + 1) % 4 + 4) for i in range(4)] + [(i, i + 4) for i in range(4)]
@@ -24,7 +24,7 @@ _FRUSTUM_EDGES = [(0, 1), (0, 2), (0, 3), (0, 4), (1, 2), (2, 3), (3, 4), (4, 1)
 
 
 def path_drawing(
-    poses: Float[Tensor, "F 4 4"], label: str, *, shown: int = 5, frustum: float = 0.16, subject: bool = True
+    poses: Float[Tensor, "F 4 4"], label: str, *, shown: int = 3, frustum: float = 0.26, subject: bool = True
 ) -> str:
     """An SVG picture of world-from-camera poses in units of the distance to the subject.
 

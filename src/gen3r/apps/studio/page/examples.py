@@ -57,8 +57,9 @@ EXAMPLES = {
 def examples_html() -> str:
     """A button with a picture for each example."""
     items = "".join(
-        f'<li><button type="button" data-example="{escape(name)}"><img src="{data_url(item.paths[0], _THUMBNAIL)}" alt="">'
-        f"<span>{escape(item.title)}</span></button></li>"
+        f'<li><button type="button" data-example="{escape(name)}">'
+        f'<img src="{data_url(item.paths[0], _THUMBNAIL)}" alt=""><span>{escape(item.title)}</span></button></li>'
         for name, item in EXAMPLES.items()
     )
-    return f'<p class="examples-head" id="examples-head">Or try an example</p><ul class="examples" aria-labelledby="examples-head">{items}</ul>'
+    head = '<p class="examples-head" id="examples-head">Or try an example</p>'
+    return f'{head}<ul class="examples" aria-labelledby="examples-head">{items}</ul>'

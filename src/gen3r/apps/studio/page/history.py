@@ -34,7 +34,8 @@ def history_html(studio: Studio, session: str, jobs: Sequence[Job], shown: str |
             f'<li><button type="button" data-job="{escape(job.id)}"{current}>{_thumbnail(studio, session, job)}'
             f'<span class="run-words"><strong>{escape(title(job))}</strong>'
             f"<span>{escape(details(job))}</span>"
-            f'<span class="run-state {escape(job.state)}">{STATES[job.state]} · {ago(job.created)}</span></span></button></li>'
+            f'<span class="run-state {escape(job.state)}">{STATES[job.state]} · {ago(job.created)}</span>'
+            "</span></button></li>"
         )
     return f'<ul class="runs">{"".join(rows)}</ul>'
 

@@ -95,18 +95,18 @@ def build_form(studio: Studio) -> Form:
     files = gr.File(
         label="Photos, or a video", file_count="multiple", file_types=["image", "video"], height=132, elem_id="files"
     )
-    strip = gr.HTML("", js_on_load=STRIP_SCRIPT, elem_id="views")
-    examples = gr.HTML(examples_html(), js_on_load=EXAMPLES_SCRIPT, elem_id="examples")
+    strip = _html("", js_on_load=STRIP_SCRIPT, elem_id="views")
+    examples = _html(examples_html(), js_on_load=EXAMPLES_SCRIPT, elem_id="examples")
     prompt = gr.Textbox(
         label="What to see (optional)", lines=2, max_lines=6, placeholder="a house by the sea", elem_id="prompt"
     )
-    trajectory = gr.HTML(
+    trajectory = _html(
         FIRST_PATH,
         html_template=choice_html(FIRST_PATH),
         js_on_load=asset("trajectory_choice.js"),
         elem_id="trajectory",
     )
-    drawn = gr.HTML(
+    drawn = _html(
         {"keys": [], "look": "subject"},
         html_template=asset("path_map.html"),
         js_on_load=asset("path_map.js"),
@@ -137,13 +137,7 @@ def build_form(studio: Studio) -> Form:
         )
         with gr.Row(elem_id="seed-row"):
             seed = gr.Number(
-                0,
-                label="Seed",
-                precision=0,
-                minimum=0,
-                info="The same seed makes the same scene.",
-                elem_id="seed",
-                scale=3,
+                0, label="Seed", precision=0, minimum=0, info="Same seed, same scene.", elem_id="seed", scale=3
             )
             dice = gr.Button("Roll the dice", elem_id="dice", scale=1, min_width=110)
     return Form(
@@ -154,29 +148,29 @@ def build_form(studio: Studio) -> Form:
 
 def build_outcome(studio: Studio) -> Outcome:
     """The run that goes on, what came of it, and earlier ones."""
-    said = gr.HTML("", elem_id="said", js_on_load='element.setAttribute("role", "status")')
-    card = gr.HTML("", elem_id="card")
-    cancel = gr.Button("Cancel", variant="stop", visible=False, elem_id="cancel")
-    welcome = gr.HTML(asset("welcome.html"), elem_id="welcome")
+    said = _html("", elem_id="said", js_on_load='element.setAttribute("role", "status")')
+    card = _html("", elem_id="card")
+    cancel = gr.Button("Cancel", visible=False, elem_id="cancel", min_width=120)
+    welcome = _html(asset("welcome.html"), elem_id="welcome")
     with gr.Column(visible=False, elem_id="results") as results, gr.Tabs(elem_id="tabs"):
         with gr.Tab("3D", elem_id="tab-cloud"):
-            cloud = gr.HTML(None, html_template=asset("cloud.html"), js_on_load=asset("cloud.js"), elem_id="cloud")
+            cloud = _html(None, html_template=asset("cloud.html"), js_on_load=asset("cloud.js"), elem_id="cloud")
         with gr.Tab("Video", elem_id="tab-video"):
-            video = gr.HTML("", elem_id="video")
+            video = _html("", elem_id="video")
         with gr.Tab("Depth", elem_id="tab-depth"):
-            depth = gr.HTML("", elem_id="depth")
+            depth = _html("", elem_id="depth")
         with gr.Tab("Cameras", elem_id="tab-cameras"):
-            cameras = gr.HTML("", elem_id="cameras")
+            cameras = _html("", elem_id="cameras")
         with gr.Tab("Download", elem_id="tab-files"):
-            files = gr.HTML("", elem_id="single-files")
+            files = _html("", elem_id="single-files")
             known = archive_formats(studio)
             formats = gr.CheckboxGroup(known, value=[name for _, name in known], label="In the zip", elem_id="formats")
             pack = gr.Button("Make the zip", elem_id="pack")
-            packed = gr.HTML("", js_on_load=asset("fresh_link.js"), elem_id="packed")
+            packed = _html("", js_on_load=asset("fresh_link.js"), elem_id="packed")
         with gr.Tab("Repeat", elem_id="tab-repeat"):
-            repeat = gr.HTML("", js_on_load=RESULTS_SCRIPT, elem_id="repeat")
-    gr.HTML("<h2>Your scenes</h2>", elem_id="history-head")
-    history = gr.HTML("", js_on_load=HISTORY_SCRIPT, elem_id="history")
+            repeat = _html("", js_on_load=RESULTS_SCRIPT, elem_id="repeat")
+    _html("<h2>Your scenes</h2>", elem_id="history-head")
+    history = _html("", js_on_load=HISTORY_SCRIPT, elem_id="history")
     return Outcome(
         card=card, said=said, cancel=cancel, welcome=welcome, results=results, video=video, depth=depth, cloud=cloud,
         cameras=cameras, files=files, formats=formats, pack=pack, packed=packed, repeat=repeat, history=history,
@@ -293,6 +287,11 @@ def connect(studio: Studio, blocks: gr.Blocks, form: Form, outcome: Outcome) -> 
     outcome.pack.click(
         pack, [session, shown, outcome.formats], outcome.packed, show_progress="minimal", api_visibility="private"
     )
+
+
+def _html(value: Any, **options: Any) -> gr.HTML:
+    """HTML of our own, without gradio's styles for prose."""
+    return gr.HTML(value, apply_default_css=False, **options)
 
 
 def _grid(most: int) -> int:

@@ -83,7 +83,8 @@ def _picture(preview: Path | None) -> str:
         source = data_url(preview, _PREVIEW_SIDE)
     except OSError:  # the next step is just replacing it
         return ""
-    return f'<figure><img src="{source}" alt="The last frame as it looks so far"><figcaption>The last frame so far</figcaption></figure>'
+    picture = f'<img src="{source}" alt="The last frame as it looks so far">'
+    return f"<figure>{picture}<figcaption>The last frame so far</figcaption></figure>"
 
 
 def _sentence(words: str) -> str:

@@ -128,16 +128,22 @@ def _repeat(studio: Studio, session: str, job: Job) -> str:
     if job.request.camera_path is not None:
         record = base64.b64encode(json.dumps(job.request.camera_path).encode()).decode()
         path = (
-            f'<p><a class="take" href="data:application/json;base64,{record}" download="cameras.json">The drawn path</a></p>'
+            f'<p><a class="take" href="data:application/json;base64,{record}" download="cameras.json">The drawn path'
+            "</a></p>"
             '<p class="hint">The lines below read it as cameras.json.</p>'
         )
-    views = '<p class="hint">Put your own files beside them, under the names below.</p>' if job.request.uploads else ""
-    return path + code_block("Command line", lines.command) + code_block("Python", lines.python) + views
+    views = (
+        '<p class="hint">The lines name your files as you uploaded them; run them where these are.</p>'
+        if job.request.uploads
+        else ""
+    )
+    return views + path + code_block("Command line", lines.command) + code_block("Python", lines.python)
 
 
 def code_block(head: str, text: str) -> str:
     """Lines to copy, with a button that does it."""
     return (
-        f'<section class="code"><h3>{escape(head)}</h3><button type="button" data-copy aria-label="Copy: {escape(head)}">Copy'
-        f'</button><pre tabindex="0" role="region" aria-label="{escape(head)}"><code>{escape(text)}</code></pre></section>'
+        f'<section class="code"><h3>{escape(head)}</h3>'
+        f'<button type="button" data-copy aria-label="Copy: {escape(head)}">Copy</button>'
+        f'<pre tabindex="0" role="region" aria-label="{escape(head)}"><code>{escape(text)}</code></pre></section>'
     )

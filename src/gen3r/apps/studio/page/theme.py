@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import gradio as gr
 
-_SYSTEM = [
-    gr.themes.Font(name) for name in ("Segoe UI", "Roboto", "Helvetica Neue", "Noto Sans", "DejaVu Sans", "sans-serif")
-]
-_CODE = [gr.themes.Font(name) for name in ("Cascadia Code", "Menlo", "Consolas", "DejaVu Sans Mono", "monospace")]
+_TEXT = ("Segoe UI", "Roboto", "Helvetica Neue", "Noto Sans", "DejaVu Sans", "sans-serif")
+_CODE = ("Cascadia Code", "Menlo", "Consolas", "DejaVu Sans Mono", "monospace")
 
 THEME = gr.themes.Default(
-    primary_hue="teal", secondary_hue="teal", neutral_hue="slate", radius_size="md", font=_SYSTEM, font_mono=_CODE
+    primary_hue="teal",
+    secondary_hue="teal",
+    neutral_hue="slate",
+    radius_size="md",
+    font=[gr.themes.Font(name) for name in _TEXT],
+    font_mono=[gr.themes.Font(name) for name in _CODE],
 ).set(
     button_primary_background_fill="*primary_700",
     button_primary_background_fill_hover="*primary_800",

@@ -11,8 +11,8 @@ DRAWN = "drawn"
 """The choice of a path drawn on the map; no name of a trajectory."""
 FREE = "free"
 _FRAMES = 9
-_AMOUNT = 0.7
-"""How much of a path is drawn: dollies would end inside the subject."""
+_AMOUNT = {"dolly": 0.6, "orbit": 1.6, "truck": 1.8, "pedestal": 1.8, "pan": 2.4, "tilt": 2.4}
+"""How much of a path is drawn: small ones are exaggerated, and dollies end before the subject."""
 
 _PENCIL = (
     '<svg class="camera-drawing" viewBox="0 0 120 92" aria-hidden="true">'
@@ -45,5 +45,5 @@ def choice_html(chosen: str) -> str:
 def _drawing(name: str) -> str:
     if name == DRAWN:
         return _PENCIL
-    poses = resting() if name == FREE else trajectory(name, _FRAMES, amount=_AMOUNT if "dolly" in name else 1.0)
+    poses = resting() if name == FREE else trajectory(name, _FRAMES, amount=_AMOUNT.get(name.split("_")[0], 1.0))
     return path_drawing(poses, "")

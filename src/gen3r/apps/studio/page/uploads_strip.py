@@ -35,17 +35,17 @@ def strip_html(views: Sequence[ChosenView]) -> str:
         upload, name = view.upload, escape(view.upload.name)
         role = "video" if upload.kind == "video" else _role(index, len(views))
         size = f"{upload.width} × {upload.height}" + (f", {upload.frames} frames" if upload.kind == "video" else "")
-        first = (
-            f'<button type="button" data-do="first" data-index="{index}" aria-label="Make {name} the first view">⇤</button>'
-            if index
-            else ""
-        )
+        first = _button("first", index, f"Make {name} the first view", "⇤") if index else ""
+        remove = _button("remove", index, f"Remove {name}", "×")
         items.append(
             f'<li><img src="{view.thumbnail}" alt="{name}"><span class="view-role">{role}</span>'
-            f'<span class="view-size">{size}</span><span class="view-tools">{first}'
-            f'<button type="button" data-do="remove" data-index="{index}" aria-label="Remove {name}">×</button></span></li>'
+            f'<span class="view-size">{size}</span><span class="view-tools">{first}{remove}</span></li>'
         )
     return f'<ul class="views" aria-label="Chosen views">{"".join(items)}</ul>'
+
+
+def _button(action: str, index: int, label: str, sign: str) -> str:
+    return f'<button type="button" data-do="{action}" data-index="{index}" aria-label="{label}">{sign}</button>'
 
 
 def _role(index: int, count: int) -> str:
