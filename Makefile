@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 TEST_MINUTES ?= 15
+TEST_PROCESSES ?= 2
 
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
@@ -15,7 +16,7 @@ demo: $(VENV)/.installed
 	$(BIN)/python examples/01_photo_to_scene.py
 
 test: $(VENV)/.installed-dev browser
-	$(BIN)/python -m pytest -q --session-timeout=$$(( $(TEST_MINUTES) * 60 ))
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(TEST_PROCESSES) --session-timeout=$$(( $(TEST_MINUTES) * 60 ))
 
 # The tests of the pages drive a real browser: Debian's, fetched where that is possible; without one they are skipped.
 browser:
