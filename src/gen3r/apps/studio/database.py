@@ -65,14 +65,17 @@ class Database:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._keeper = self._connect()  # held so that the write-ahead log is not folded in after every transaction
+        try:
+            self._keeper = self._connect()  # held so that the write-ahead log is not folded in at every chance
+        except sqlite3.OperationalError:
+            raise
+        except sqlite3.DatabaseError as error:
+            raise ValueError(f"{path} is no database ({error}); move it away or name another --root.") from error
         try:
             self._keeper.execute("PRAGMA journal_mode = WAL")
             self._make_tables()
-        except BaseException as error:
+        except BaseException:
             self._keeper.close()
-            if isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.OperationalError):
-                raise ValueError(f"{path} is no database ({error}); move it away or name another --root.") from error
             raise
 
     def close(self) -> None:
@@ -102,8 +105,12 @@ class Database:
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
         connection.row_factory = sqlite3.Row
-        connection.execute("PRAGMA foreign_keys = ON")
-        connection.execute("PRAGMA synchronous = FULL")
+        try:
+            connection.execute("PRAGMA foreign_keys = ON")
+            connection.execute("PRAGMA synchronous = FULL")
+        except BaseException:
+            connection.close()
+            raise
         return connection
 
     def _make_tables(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float32, UInt8
@@ -27,6 +27,7 @@ CACHE_TEXT_FROM = 10**9
 """Bytes of a text encoder from which on its features are kept."""
 
 
+@runtime_checkable
 class Watcher(Protocol):
     """Is told how a job goes. Each method may raise to end it."""
 

@@ -10,7 +10,7 @@ import time
 import uuid
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from gen3r.apps.studio.archive import chosen_formats, is_here, make_archive
 from gen3r.apps.studio.checks import check_request
@@ -25,7 +25,7 @@ from gen3r.apps.studio.queue import Queue
 from gen3r.apps.studio.repeat import Repeat, repeat_lines
 from gen3r.apps.studio.root_lock import RootLock
 from gen3r.apps.studio.store import Store
-from gen3r.apps.studio.uploads import take
+from gen3r.apps.studio.uploads import Readable, take
 from gen3r.scene.export.registry import EXPORT_FORMATS
 
 logger = logging.getLogger("gen3r.studio")
@@ -151,7 +151,7 @@ class Studio:
 
     # uploads --------------------------------------------------------------------------------------------------
 
-    def add_upload(self, session: str, file: BinaryIO, name: str = "") -> Upload:
+    def add_upload(self, session: str, file: Readable, name: str = "") -> Upload:
         """Take in a picture or video.
 
         Args:

@@ -10,7 +10,7 @@ import uuid
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import Literal, Protocol, runtime_checkable
 
 import av
 from PIL import Image
@@ -26,6 +26,15 @@ _HEAD = 16
 _ADVICE = "send a PNG, JPEG or WebP picture, or an MP4, MOV, MKV, WebM or AVI video"
 _decoding = threading.Lock()
 """One file is decoded at a time: large pictures take much memory."""
+
+
+@runtime_checkable
+class Readable(Protocol):
+    """A file, or anything else that bytes come from."""
+
+    def read(self, size: int, /) -> bytes:
+        """At most ``size`` more bytes; none at the end."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +76,7 @@ def file_type(head: bytes) -> FileType:
     return found[0]
 
 
-def take(file: BinaryIO, name: str, folder: Path, limits: Limits, room: int) -> tuple[Upload, str]:
+def take(file: Readable, name: str, folder: Path, limits: Limits, room: int) -> tuple[Upload, str]:
     """Copy a stream into ``folder`` under a random name and look into it.
 
     Args:
@@ -121,7 +130,7 @@ def harmless_name(name: str, suffix: str) -> str:
     return (stem or "upload") + suffix
 
 
-def _copy(file: BinaryIO, target: Path, most: int) -> int:
+def _copy(file: Readable, target: Path, most: int) -> int:
     size = 0
     with target.open("wb") as out:
         while chunk := file.read(CHUNK):
