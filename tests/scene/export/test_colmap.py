@@ -104,7 +104,7 @@ def test_tracks_are_consistent(scene, folder):
         observers = {element.image_id - 1 for element in point.track.elements}
         assert len(observers) == point.track.length()
         for index, image in enumerate(images):
-            x, y, z = pose(image)[:3] @ np.append(point.xyz, 1)
+            z = pose(image)[2] @ np.append(point.xyz, 1)
             place = image.project_point(point.xyz) if z > 0 else None
             if place is None or not ((place >= 0) & (place < (WIDTH, HEIGHT))).all():
                 assert index not in observers

@@ -56,7 +56,7 @@ def read(path: Path, options: ReadOptions) -> CameraTrack:
 
 
 def _pinhole(path: Path, name: str, camera: pycolmap.Camera) -> Float64[Tensor, "3 3"]:
-    if not (camera.is_perspective_pinhole and camera.is_undistorted()):
+    if not (camera.is_perspective_pinhole() and camera.is_undistorted()):
         raise ValueError(
             f"{path}: the camera of {name} must be a pinhole without distortion, got {camera.model.name} with "
             f"{camera.params_to_string()}; run colmap image_undistorter and use the model it writes."
