@@ -46,7 +46,7 @@ class ExportSource:
 
     @cached_property
     def mesh(self) -> Mesh:
-        """The surface fused from what survives cleaning."""
-        from gen3r.scene.mesh import fuse
+        """The surface fused from what survives cleaning, of at most `options.max_faces` triangles."""
+        from gen3r.scene.mesh import MeshConfig, fuse
 
-        return fuse(self.scene, self.keep)
+        return fuse(self.scene, self.keep, MeshConfig(max_faces=self.options.max_faces))
