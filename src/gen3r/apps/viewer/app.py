@@ -74,6 +74,8 @@ class Viewer:
         self.out = out
         with contextlib.redirect_stdout(io.StringIO()):  # viser prints a banner
             self.server = viser.ViserServer(host=address.host, port=address.port, label="Gen3R", verbose=False)
+        self._ending = contextlib.ExitStack()
+        self._ending.callback(self._stop)
         self.layers: tuple[SceneLayer, ...] = ()
         self._is_bare = False
         self.refresh = LatestOnly(self._show)
@@ -106,6 +108,7 @@ class Viewer:
                 changed=self.refresh,
                 rearranged=self.rearrange,
             )
+            self._ending.callback(self.panel.timeline.close)
             look = server.gui.add_button("Look through the current camera", icon=viser.Icon.VIEWFINDER)
             look.on_click(lambda event: self._look_through(event.client))
         with tabs.add_tab("Camera path", icon=viser.Icon.ROUTE):
@@ -124,8 +127,9 @@ class Viewer:
 
     def close(self) -> None:
         """Stop to listen and to play."""
-        if self.layers:
-            self.panel.timeline.close()
+        self._ending.close()
+
+    def _stop(self) -> None:
         with contextlib.redirect_stdout(io.StringIO()):
             self.server.stop()
 
