@@ -14,9 +14,9 @@ from gen3r.scene.gaussians import (
     PIXEL_SIGMA,
     THICKNESS,
     gaussians_from_depth,
-    newly_seen,
     opacity_from_confidence,
 )
+from gen3r.scene.novelty import newly_seen
 from gen3r.scene.scene import Scene
 from scene.rooms import room_scene
 from scene.splat_renderer import image_covariances, psnr, render

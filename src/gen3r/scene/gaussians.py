@@ -11,16 +11,17 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 
 import torch
-from jaxtyping import Bool, Float, Float32, Int64
+from jaxtyping import Bool, Float, Float32
 from torch import Tensor
-from torch.nn.functional import avg_pool2d, max_pool2d, normalize
+from torch.nn.functional import normalize
 
 from gen3r.cameras.cameras import Cameras
 from gen3r.cameras.convention import exact_matmul
 from gen3r.cameras.pose_encoding import quaternion_from_rotation
-from gen3r.cameras.projection import project
+from gen3r.cameras.projection import unproject
 from gen3r.cameras.rays import pixel_directions
 from gen3r.scene.cleaning import depth_edges
+from gen3r.scene.novelty import newly_seen
 from gen3r.scene.point_cloud import surface_normals
 from gen3r.scene.scene import Scene
 
@@ -32,11 +33,6 @@ THICKNESS = 0.1
 """Standard deviation along the normal, relative to the shorter one on the surface."""
 EDGE = 0.06
 """Where `depth_edges` exceeds this there is no one surface, hence no normal."""
-SAME_SURFACE = 0.03
-"""Relative difference of depth up to which two frames show the same surface."""
-COVERED = 5 / 9
-"""Share of the 3x3 pixels around one that earlier splats must hit to make it redundant: more than at a straight border
-(3/9), and more than splats over 1.3 pixels apart can hit, so that a nearer view still adds its detail."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,16 +84,11 @@ def gaussians_from_depth(
     if max_splats is not None and max_splats < 1:
         raise ValueError(f"max_splats must be at least 1, or None for no limit; got {max_splats}.")
     keep = newly_seen(scene, scene.mask if keep is None else keep & scene.mask)
-    points = scene.world_points()
-    normals = surface_normals(points, scene.cameras.centers)
-    normals[depth_edges(scene.depth, scene.mask, EDGE)] = 0
-    axes, scales = _pixels_on_surface(scene.cameras, scene.depth, normals, keep)
+    opacities = opacity_from_confidence(scene.confidence, scene.mask)
+    # Frame by frame: whole clips of points and normals would be gigabytes.
+    frames = [_frame_splats(scene, frame, keep[frame], opacities[frame]) for frame in range(scene.frames)]
     splats = Gaussians(
-        means=points[keep],
-        scales=scales,
-        rotations=quaternion_from_rotation(axes).roll(1, dims=-1),  # x y z w -> w x y z
-        opacities=opacity_from_confidence(scene.confidence, scene.mask)[keep],
-        colors=scene.rgb[keep].float() / 255,
+        **{field.name: torch.cat([getattr(one, field.name) for one in frames]) for field in fields(Gaussians)}
     )
     return splats if max_splats is None or len(splats) <= max_splats else _thinned(splats, max_splats)
 
@@ -112,87 +103,42 @@ def opacity_from_confidence(confidence: Float[Tensor, "F H W"], mask: Bool[Tenso
     return torch.where(mask, 0.3 + 0.65 * (1 - torch.exp(-3 * ratio)), 0.3)
 
 
-def newly_seen(scene: Scene, keep: Bool[Tensor, "F H W"]) -> Bool[Tensor, "F H W"]:
-    """The pixels of `keep` that add something to the frames before theirs.
-
-    A pixel is left out if its surface is covered already: points kept so far are projected into its frame, those
-    within `SAME_SURFACE` of the depth there count as hits, and `COVERED` of its surroundings are hit. It is left out as
-    well if its point would hang in front of a surface that an earlier frame sees: the first of two contradicting
-    frames wins, in a generated scene the photo.
-    """
-    new = keep.clone()
-    points = scene.world_points()
-    kept = points.new_zeros(0, 3)
-    views = [_View(scene.depth[frame], keep[frame], scene.cameras[frame]) for frame in range(scene.frames)]
-    for frame in range(1, scene.frames):
-        kept = torch.cat([kept, points[frame - 1][new[frame - 1]]])
-        new[frame] &= ~views[frame].covered(kept)
-        for earlier in views[:frame]:
-            added = new[frame].clone()
-            new[frame][added] = ~earlier.hidden_by(points[frame][added])
-    return new
-
-
-class _View:
-    """A depth map that answers how points lie to its surface, allowing for the slant of the surface within a pixel."""
-
-    def __init__(self, depth: Float[Tensor, "H W"], mask: Bool[Tensor, "H W"], camera: Cameras) -> None:
-        self.camera = camera
-        # Depth varies within a pixel where the surface is slanted: the range over the neighbours allows for it.
-        self.nearest = (1 - SAME_SURFACE) * -_greatest_nearby(torch.where(mask, -depth, -torch.inf))
-        self.farthest = (1 + SAME_SURFACE) * _greatest_nearby(torch.where(mask, depth, 0.0))
-        self.mask = mask
-
-    def covered(self, points: Float[Tensor, "N 3"]) -> Bool[Tensor, "H W"]:
-        """Pixels around which enough points lie on the surface."""
-        rows, columns, distance, _ = self._seen(points)
-        same = (distance >= self.nearest[rows, columns]) & (distance <= self.farthest[rows, columns])
-        hit = torch.zeros_like(self.nearest)
-        hit[rows[same], columns[same]] = 1
-        share = avg_pool2d(hit[None, None], 3, stride=1, padding=1, count_include_pad=False)[0, 0]
-        return share > COVERED - 1e-3
-
-    def hidden_by(self, points: Float[Tensor, "N 3"]) -> Bool[Tensor, " N"]:
-        """Points that hang in front of the surface."""
-        rows, columns, distance, index = self._seen(points)
-        front = torch.zeros(len(points), dtype=torch.bool)
-        front[index] = self.mask[rows, columns] & (distance < self.nearest[rows, columns])
-        return front
-
-    def _seen(
-        self, points: Float[Tensor, "N 3"]
-    ) -> tuple[Int64[Tensor, " M"], Int64[Tensor, " M"], Float[Tensor, " M"], Int64[Tensor, " M"]]:
-        """Row, column, z-depth and index of the points within the image."""
-        pixels, distance = project(points, self.camera)
-        size = pixels.new_tensor([self.camera.width, self.camera.height])
-        index = ((distance > 0) & (pixels >= 0).all(-1) & (pixels < size).all(-1)).nonzero()[:, 0]
-        columns, rows = pixels[index].long().unbind(-1)
-        return rows, columns, distance[index], index
-
-
-def _greatest_nearby(picture: Float[Tensor, "H W"]) -> Float[Tensor, "H W"]:
-    return max_pool2d(picture[None, None], 3, stride=1, padding=1)[0, 0]
+def _frame_splats(scene: Scene, frame: int, keep: Bool[Tensor, "H W"], opacities: Float[Tensor, "H W"]) -> Gaussians:
+    camera, depth = scene.cameras[frame], scene.depth[frame]
+    points = unproject(depth, camera)
+    normals = surface_normals(points[None], camera.centers[None])[0]
+    normals[depth_edges(depth, scene.mask[frame], EDGE)] = 0
+    axes, scales = _pixels_on_surface(camera, depth[keep], pixel_directions(camera)[keep], normals[keep])
+    return Gaussians(
+        means=points[keep],
+        scales=scales,
+        rotations=quaternion_from_rotation(axes).roll(1, dims=-1),  # x y z w -> w x y z
+        opacities=opacities[keep],
+        colors=scene.rgb[frame][keep].float() / 255,
+    )
 
 
 def _pixels_on_surface(
-    cameras: Cameras, depth: Float[Tensor, "F H W"], normals: Float[Tensor, "F H W 3"], keep: Bool[Tensor, "F H W"]
+    camera: Cameras, depth: Float[Tensor, " N"], ray: Float[Tensor, "N 3"], normal: Float[Tensor, "N 3"]
 ) -> tuple[Float[Tensor, "N 3 3"], Float[Tensor, "N 3"]]:
-    """World axes (columns: long, short, normal; right-handed) and standard deviations of the kept pixels.
+    """World axes (columns: long, short, normal; right-handed) and standard deviations of pixels.
 
     With rays d (z-depth 1) a surface point is X = centre + z d, and n . dX = 0 on the tangent plane, so moving by one
     pixel along u moves X by T_u = z (d_u - d (n . d_u) / (n . d)). A round Gaussian of the image becomes the ellipse
     with covariance T T^T, whose axes are the singular vectors of T = [T_u, T_v].
+
+    Args:
+        ray: in camera axes, z = 1.
+        normal: in the world, towards the camera; zero where unknown, which makes the splat face the camera.
     """
-    frame = keep.nonzero()[:, 0]
-    rotation, focal = cameras.extrinsics[frame, :3, :3], cameras.intrinsics.diagonal(dim1=-2, dim2=-1)[frame]
-    ray = exact_matmul(pixel_directions(cameras)[keep][:, None], rotation)[:, 0]  # row vectors: R^T d
-    normal = normals[keep]
+    rotation = camera.extrinsics[:3, :3]
+    ray = exact_matmul(ray, rotation)  # row vectors: R^T d
     normal = torch.where((normal == 0).all(-1, keepdim=True), -normalize(ray, dim=-1), normal)
     facing = (normal * ray).sum(-1, keepdim=True).clamp_max(-1e-3)
     along = []
     for axis in (0, 1):
-        step = rotation[:, axis] / focal[:, axis, None]
-        along.append(depth[keep][:, None] * (step - ray * (normal * step).sum(-1, keepdim=True) / facing))
+        step = rotation[axis] / camera.intrinsics[axis, axis]
+        along.append(depth[:, None] * (step - ray * (normal * step).sum(-1, keepdim=True) / facing))
     across, down = along
     uu, vv, uv = (across**2).sum(-1), (down**2).sum(-1), (across * down).sum(-1)
     mean, spread = (uu + vv) / 2, torch.hypot((uu - vv) / 2, uv)

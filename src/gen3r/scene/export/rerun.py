@@ -116,6 +116,6 @@ def _blueprint() -> rrb.Blueprint:
     )
     return rrb.Blueprint(
         rrb.Horizontal(world, seen, column_shares=[2, 1]),
-        rrb.TimePanel(timeline="frame", state="collapsed"),
+        rrb.TimePanel(timeline="frame", fps=FRAMES_PER_SECOND, loop_mode="all", state="collapsed"),
         collapse_panels=True,
     )
