@@ -20,6 +20,8 @@ COVER = 1.5
 """Diameter of a point in distances to its neighbours: a little more than the diagonal of a square grid."""
 LARGEST_COVER = 4.0
 """The same, in median distances: a lonely point does not hide what is behind it."""
+HIDDEN = 1.1
+"""How many times as far as the disc in front of it a point is hidden: less is the slant of one surface."""
 
 
 def read_ply_points(path: str | Path) -> Float64[Tensor, "N 3"]:
@@ -50,14 +52,19 @@ def check_points(path: Path, points: Float64[Tensor, "N 3"]) -> Float64[Tensor, 
 def depth_of_points(points: Float32[Tensor, "N 3"], cameras: Cameras) -> Float32[Tensor, "F H W"]:
     """z-depth of a point cloud in cameras [F]; 0 where no point is seen.
 
-    Every point is a disc as large as the gaps around it, so that what is in front hides what is behind.
+    Every point is a disc as large as the gaps around it, so that what is in front hides what is behind; a pixel that
+    a visible point falls on has that point's depth, one between points that of the nearest disc over it.
 
     Args:
         points: world points, scene units.
         cameras: float32.
     """
     diameters = _diameters(points)
-    depths = [splat(points, diameters, cameras[index])[1] for index in range(len(cameras))]
+    depths = []
+    for index in range(len(cameras)):
+        _, cover = splat(points, diameters, cameras[index])
+        _, exact = splat(points, torch.zeros_like(diameters), cameras[index])
+        depths.append(torch.where(exact <= HIDDEN * cover, exact, cover))
     depth = torch.stack(depths)
     return torch.where(torch.isfinite(depth), depth, 0.0)
 
