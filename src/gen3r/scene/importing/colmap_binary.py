@@ -45,7 +45,7 @@ def _end(data: bytes, skip: Callable[[bytes, int], int]) -> int:
 
 def _after_camera(data: bytes, at: int) -> int:
     _, model = struct.unpack_from("<ii", data, at)
-    parameters = pycolmap.Camera.create_from_model_id(1, model, 1.0, 1, 1).params
+    parameters = pycolmap.Camera.create_from_model_id(1, pycolmap.CameraModelId(model), 1.0, 1, 1).params
     return at + _CAMERA + 8 * len(parameters)
 
 

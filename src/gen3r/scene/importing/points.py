@@ -33,7 +33,7 @@ def read_ply_points(path: str | Path) -> Float64[Tensor, "N 3"]:
     path = Path(path)
     check_file(path)
     try:
-        vertex = PlyData.read(str(path), mmap=False)["vertex"]
+        vertex = PlyData.read(str(path))["vertex"]
         points = np.stack([np.asarray(vertex[axis], dtype=np.float64) for axis in "xyz"], axis=-1)
     except (PlyParseError, ValueError, KeyError, TypeError, IndexError, MemoryError, OverflowError) as error:
         raise ValueError(
