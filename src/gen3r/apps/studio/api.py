@@ -7,10 +7,11 @@ import logging
 from pathlib import Path
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, FastAPI, File, Query, Request, Response, UploadFile
+from fastapi import APIRouter, Depends, FastAPI, File, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse
 from pydantic import BaseModel
+from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 
 from gen3r.apps.studio import errors
@@ -112,6 +113,7 @@ def session_of(request: Request) -> str:
 
 Service = Annotated[Studio, Depends(studio_of)]
 Key = Annotated[str, Depends(session_of)]
+SentFile = Annotated[Any, File(json_schema_extra={"type": "string", "contentMediaType": "application/octet-stream"})]
 
 
 def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
@@ -148,7 +150,7 @@ def formats(studio: Service) -> list[Format]:
 
 
 @public.get("/limits", tags=["studio"], responses={401: {"model": Problem}})
-def limits(studio: Service) -> dict[str, float]:
+def limits(studio: Service) -> dict[str, int | float]:
     """How much may be asked for."""
     return vars(studio.limits)
 
@@ -164,8 +166,10 @@ def new_session(studio: Service, response: Response) -> Session:
 
 
 @private.post("/uploads", tags=["uploads"], status_code=201, responses=_problems(400, 413, 415, 507))
-def add_upload(studio: Service, session: Key, file: Annotated[UploadFile, File()]) -> Upload:
+def add_upload(studio: Service, session: Key, file: SentFile) -> Upload:
     """Send a picture (PNG, JPEG, WebP) or a video (MP4, MOV, MKV, WebM, AVI) as multipart field `file`."""
+    if not isinstance(file, UploadFile):
+        raise errors.InvalidRequest("file: expected a file, got text", "send it as a file of multipart/form-data")
     return studio.add_upload(session, file.file, file.filename or "")
 
 
@@ -265,6 +269,7 @@ def create_api(studio: Studio) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         openapi_url=f"{API}/openapi.json",
+        redirect_slashes=False,
     )
     app.state.studio = studio
     app.include_router(public)
