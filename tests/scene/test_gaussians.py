@@ -6,9 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gen3r.cameras.cameras import Cameras
 from gen3r.cameras.pose_encoding import rotation_from_quaternion
-from gen3r.cameras.rays import pixel_directions
 from gen3r.scene.gaussians import (
     LONGEST,
     PIXEL_SIGMA,
@@ -16,39 +14,9 @@ from gen3r.scene.gaussians import (
     gaussians_from_depth,
     opacity_from_confidence,
 )
-from gen3r.scene.novelty import newly_seen
-from gen3r.scene.scene import Scene
+from scene.planes import FACING, HEIGHT, WIDTH, plane_scene
 from scene.rooms import room_scene
 from scene.splat_renderer import image_covariances, psnr, render
-
-HEIGHT, WIDTH = 12, 16
-INTRINSICS = torch.tensor([[20.0, 0, 7], [0, 14, 6.5], [0, 0, 1]])  # not square, not centred
-
-
-def plane_scene(normal: torch.Tensor, poses: torch.Tensor | None = None) -> Scene:
-    """The plane `normal . X = -3` seen from `poses` (world-from-camera)."""
-    poses = torch.eye(4)[None] if poses is None else poses
-    cameras = Cameras.from_world_from_camera(poses, INTRINSICS, HEIGHT, WIDTH)
-    rays = pixel_directions(cameras) @ poses[:, None, :3, :3].mT
-    depth = (-3 - poses[:, None, None, :3, 3] @ normal) / (rays @ normal)
-    mask = (depth > 0) & (depth < 1000)
-    return Scene(
-        rgb=torch.full((*depth.shape, 3), 128, dtype=torch.uint8),
-        depth=torch.where(mask, depth, 0.0),
-        confidence=torch.ones_like(depth),
-        points=torch.zeros(*depth.shape, 3),
-        mask=mask,
-        cameras=cameras,
-    )
-
-
-def moved(*, forward: float = 0.0, right: float = 0.0) -> torch.Tensor:
-    pose = torch.eye(4)
-    pose[0, 3], pose[2, 3] = right, forward
-    return pose
-
-
-FACING = torch.tensor([0.0, 0.0, -1.0])
 
 
 @given(st.floats(0, 2 * math.pi), st.floats(0, 0.9))
@@ -99,31 +67,6 @@ def test_a_surface_seen_twice_is_there_once():
     once = plane_scene(FACING)
     twice = plane_scene(FACING, torch.eye(4).expand(2, 4, 4))
     assert len(gaussians_from_depth(twice)) == len(gaussians_from_depth(once)) == HEIGHT * WIDTH
-
-
-def test_new_surface_is_added_without_a_gap():
-    scene = plane_scene(FACING, torch.stack([moved(), moved(right=1.05)]))  # by 7 pixels
-    new = newly_seen(scene, scene.mask)
-    assert new[0].all()
-    assert new[1, :, -7:].all()
-    assert not new[1, :, : -7 - 1].any()
-
-
-def test_a_much_nearer_view_adds_its_detail():
-    scene = plane_scene(FACING, torch.stack([moved(), moved(forward=2.0)]))
-    assert newly_seen(scene, scene.mask)[1].float().mean() > 0.9
-
-
-def test_a_frame_that_hides_what_an_earlier_one_sees_is_not_believed():
-    scene = plane_scene(FACING, torch.eye(4).expand(2, 4, 4))
-    depth = scene.depth.clone()
-    depth[1, 3:6, 4:9] *= 0.5
-    contradicting = dataclasses.replace(scene, depth=depth)
-    assert not newly_seen(contradicting, scene.mask)[1].any()
-    unseen = scene.mask.clone()
-    unseen[0, 2:7, 3:10] = False  # nothing is contradicted where the earlier frame shows nothing
-    new = newly_seen(contradicting, unseen)[1]
-    assert new[3:6, 4:9].all()
 
 
 @given(st.floats(0.01, 100.0))

@@ -7,6 +7,9 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+
+pytest.importorskip("rerun", reason="rerun is missing; pip install 'gen3r[exports]'")
+
 from rerun.chunk import RrdReader
 
 from gen3r.extras import Extra
@@ -60,8 +63,8 @@ def matrix(row, name) -> np.ndarray:
     return np.asarray(row[name], dtype=np.float64).reshape(3, 3).T  # column-major
 
 
-def colors(row) -> np.ndarray:
-    packed = np.asarray(row["colors"], dtype=np.uint32)
+def colors(row, name="colors") -> np.ndarray:
+    packed = np.asarray(row[name], dtype=np.uint32)
     return np.stack([packed >> shift & 255 for shift in (24, 16, 8)], axis=-1).astype(np.uint8)
 
 
@@ -147,6 +150,17 @@ def test_points_of_all_frames_together_keep_to_the_limit(source, tmp_path):
     rerun.write(dataclasses.replace(source, options=ExportOptions(max_points=200)), tmp_path)
     read = rows(tmp_path / "scene.rrd")
     assert 100 < sum(len(row["positions"]) for row in read[rerun.FRAME_CLOUD]) <= 200
+
+
+def test_with_the_extra_the_mesh_is_there(source, tmp_path, monkeypatch):
+    pytest.importorskip("open3d")
+    monkeypatch.setattr(optional_mesh, "_EXTRA", Extra(name="mesh", modules=("open3d", "fast_simplification")))
+    rerun.write(source, tmp_path)
+    (row,) = rows(tmp_path / "scene.rrd")[rerun.MESH]
+    np.testing.assert_array_equal(array(row, "vertex_positions"), source.mesh.vertices)
+    np.testing.assert_array_equal(array(row, "triangle_indices"), source.mesh.faces)
+    np.testing.assert_array_equal(array(row, "vertex_normals"), source.mesh.normals)
+    np.testing.assert_array_equal(colors(row, "vertex_colors"), source.mesh.colors)
 
 
 @pytest.mark.parametrize("kind", ["nothing", "one frame"])

@@ -4,13 +4,14 @@ import dataclasses
 import gzip
 import struct
 
-import gsply
 import numpy as np
 import plyfile
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+gsply = pytest.importorskip("gsply", reason="gsply is missing; pip install 'gen3r[exports]'")
 
 from gen3r.cameras.pose_encoding import quaternion_from_rotation, rotation_from_quaternion
 from gen3r.scene.export import gaussians_ply, spz

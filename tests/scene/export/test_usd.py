@@ -5,6 +5,9 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+
+pytest.importorskip("pxr", reason="pxr is missing; pip install 'gen3r[exports]'")
+
 from pxr import Gf, Usd, UsdGeom, UsdValidation
 
 from gen3r.cameras.cameras import Cameras
@@ -19,9 +22,15 @@ FRAMES, HEIGHT, WIDTH = 3, 27, 37
 
 
 @pytest.fixture(autouse=True)
-def without_mesh(monkeypatch):
+def without_mesh(request, monkeypatch):
     """As where the extra is not installed."""
-    monkeypatch.setattr(optional_mesh, "_EXTRA", Extra(name="mesh", modules=("no_such_library",)))
+    if "with_mesh" not in request.fixturenames:
+        monkeypatch.setattr(optional_mesh, "_EXTRA", Extra(name="mesh", modules=("no_such_library",)))
+
+
+@pytest.fixture
+def with_mesh():
+    pytest.importorskip("open3d")
 
 
 @pytest.fixture
@@ -36,6 +45,14 @@ def opened(source, folder) -> Usd.Stage:
 
 def camera_at(stage: Usd.Stage, frame: int) -> Gf.Camera:
     return UsdGeom.Camera(stage.GetPrimAtPath(usd.CAMERA)).GetCamera(frame)
+
+
+def validation_errors(stage: Usd.Stage) -> list[str]:
+    """What the validators that come with USD object to."""
+    validators = UsdValidation.ValidationRegistry().GetOrLoadAllValidators()
+    assert "usdUtilsValidators:UsdzPackageValidator" in {one.GetMetadata().name for one in validators}
+    errors = UsdValidation.ValidationContext(validators).Validate(stage)
+    return [error.GetErrorAsString() for error in errors]
 
 
 def to_usd(point: torch.Tensor) -> Gf.Vec3d:
@@ -67,11 +84,7 @@ def test_the_stage_says_what_it_is(source, tmp_path):
 
 
 def test_the_package_keeps_the_rules(source, tmp_path):
-    stage = opened(source, tmp_path)
-    validators = UsdValidation.ValidationRegistry().GetOrLoadAllValidators()
-    assert "usdUtilsValidators:UsdzPackageValidator" in {one.GetMetadata().name for one in validators}
-    errors = UsdValidation.ValidationContext(validators).Validate(stage)
-    assert [error.GetErrorAsString() for error in errors] == []
+    assert validation_errors(opened(source, tmp_path)) == []
 
 
 @pytest.mark.parametrize("frame", range(FRAMES))
@@ -136,6 +149,28 @@ def test_nothing_is_clipped(source, tmp_path):
         clipping = camera_at(stage, frame).clippingRange
         assert clipping.min < depths[depths > 0.3].min()
         assert depths.max() < clipping.max
+
+
+def test_with_the_extra_the_mesh_is_what_is_seen(with_mesh, source, tmp_path):
+    stage = opened(source, tmp_path)
+    mesh = UsdGeom.Mesh(stage.GetPrimAtPath(usd.MESH))
+    np.testing.assert_array_equal(mesh.GetPointsAttr().Get(), source.mesh.vertices)
+    np.testing.assert_array_equal(np.reshape(mesh.GetFaceVertexIndicesAttr().Get(), (-1, 3)), source.mesh.faces)
+    assert set(mesh.GetFaceVertexCountsAttr().Get()) == {3}
+    np.testing.assert_array_equal(mesh.GetNormalsAttr().Get(), source.mesh.normals)
+    assert len(mesh.GetDisplayColorPrimvar().Get()) == len(source.mesh.vertices)
+    assert mesh.GetSubdivisionSchemeAttr().Get() == "none"  # USD would smooth it
+    assert mesh.ComputeVisibility() == "inherited"
+    assert UsdGeom.Points(stage.GetPrimAtPath(usd.POINTS)).ComputeVisibility() == "invisible"
+    assert validation_errors(stage) == []
+
+
+def test_pixels_that_make_no_surface_are_points_only(with_mesh, source, tmp_path):
+    alone = torch.zeros_like(source.scene.mask)
+    alone[:, 5, 9] = True
+    stage = opened(ExportSource(dataclasses.replace(source.scene, mask=alone)), tmp_path)
+    assert not stage.GetPrimAtPath(usd.MESH)
+    assert UsdGeom.Points(stage.GetPrimAtPath(usd.POINTS)).ComputeVisibility() == "inherited"
 
 
 @pytest.mark.parametrize("kind", ["nothing", "one frame"])

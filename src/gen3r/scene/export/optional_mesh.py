@@ -14,8 +14,11 @@ _EXTRA = Extra(name="mesh", modules=("open3d", "fast_simplification"))
 
 
 def mesh_if_possible(source: ExportSource) -> Mesh | None:
-    """The mesh of the scene, or None if the extra `mesh` is not installed or no surface survives cleaning."""
-    if _EXTRA.missing or not bool(source.keep.any()):
+    """The mesh of the scene, or None if the extra `mesh` is not installed or what survives cleaning is no surface."""
+    if _EXTRA.missing:
         return None
-    mesh = source.mesh
+    try:
+        mesh = source.mesh
+    except ValueError:  # nothing to fuse, which is no reason to have no cameras and points
+        return None
     return mesh if len(mesh.faces) else None
