@@ -14,14 +14,17 @@ class MeshConfig:
     """How a scene becomes a mesh."""
 
     voxel_pixels: float = 1.5
-    """Edge of a voxel in pixels at the median depth. Smaller is finer and slower."""
+    """Edge of a voxel in pixels at the median depth. Smaller is finer and slower. Where frames disagree about depth,
+    voxels are at least half as large as the disagreement: finer detail would be noise."""
     truncation_voxels: float = 3.0
-    """How far in front of and behind a surface its distance is recorded, in voxels."""
-    max_blocks: int = 40_000
+    """How far in front of and behind a surface its distance is recorded, in voxels, at least."""
+    truncation_noise: float = 3.0
+    """The same in multiples of the disagreement between frames, so that their surfaces become one."""
+    max_blocks: int = 20_000
     """Blocks of 8x8x8 voxels at most, about 4 KB each; a scene that needs more gets larger voxels."""
-    depth_quantile: float = 0.99
-    """Drop what lies farther than this quantile of the depth, if it is also far beyond the median: a distant backdrop
-    would stretch the scene for nothing. 1 keeps all."""
+    far: float | None = 4.0
+    """Drop what lies farther than this many times the median depth: a sky is no wall, and the error of predicted depth
+    grows with depth until nothing but rags is left. None keeps all."""
     min_component: float = 0.02
     """Drop pieces with less area than this share of the largest piece."""
     max_faces: int | None = 200_000
@@ -30,11 +33,11 @@ class MeshConfig:
     """Edge of the square texture in pixels. None makes vertex colours only."""
 
     def __post_init__(self) -> None:
-        for name in ("voxel_pixels", "truncation_voxels", "max_blocks"):
+        for name in ("voxel_pixels", "truncation_voxels", "truncation_noise", "max_blocks"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be positive, got {getattr(self, name)}.")
-        if not 0 < self.depth_quantile <= 1:
-            raise ValueError(f"depth_quantile must be in (0, 1], got {self.depth_quantile}.")
+        if self.far is not None and not self.far >= 1:
+            raise ValueError(f"far must be at least 1 median depth, or None to keep all; got {self.far}.")
         if not 0 <= self.min_component <= 1:
             raise ValueError(f"min_component must be in [0, 1], got {self.min_component}.")
         if self.max_faces is not None and self.max_faces < 1:

@@ -9,6 +9,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 _WELD = 0.2  # of a voxel: nearer vertices are one
+_GRAZING = 0.02  # cosine below which nobody sees a triangle
 _SLIVER = 0.02  # height over longest side of a triangle that is none
 
 
@@ -16,9 +17,28 @@ def welded(
     vertices: Float64[np.ndarray, "V 3"], faces: Int64[np.ndarray, "T 3"], voxel: float
 ) -> tuple[Float64[np.ndarray, "W 3"], Int64[np.ndarray, "U 3"]]:
     """Merge the vertices that marching cubes sets almost on top of each other around a grid point."""
-    cells = np.round(vertices / (_WELD * voxel)).astype(np.int64)
-    _, first, index = np.unique(cells, axis=0, return_index=True, return_inverse=True)
+    cells = np.round((vertices - vertices.min(axis=0)) / (_WELD * voxel)).astype(np.int64)
+    _, y, z = cells.max(axis=0) + 1
+    keys = (cells[:, 0] * y + cells[:, 1]) * z + cells[:, 2]
+    _, first, index = np.unique(keys, return_index=True, return_inverse=True)
     return compact(vertices[first], index.reshape(-1)[faces])
+
+
+def facing(
+    vertices: Float64[np.ndarray, "V 3"], faces: Int64[np.ndarray, "T 3"], centers: Float64[np.ndarray, "F 3"]
+) -> tuple[Float64[np.ndarray, "W 3"], Int64[np.ndarray, "U 3"]]:
+    """Drop triangles that turn their back on every camera: where its record ends, a distance field has false walls."""
+    normals = np.zeros_like(vertices)
+    for corner in range(3):
+        np.add.at(normals, faces[:, corner], area_vectors(vertices, faces))
+    around = normals[faces].sum(axis=1)  # over the neighbourhood: one triangle of a rough surface may turn away
+    middle = vertices[faces].mean(axis=1)
+    seen = np.zeros(len(faces), dtype=bool)
+    for center in centers:
+        toward = center - middle
+        cosine = (around * toward).sum(axis=1)
+        seen |= cosine > _GRAZING * np.linalg.norm(around, axis=1) * np.linalg.norm(toward, axis=1)
+    return compact(vertices, faces[seen])
 
 
 def without_small_pieces(
@@ -48,11 +68,13 @@ def sound(
 ) -> tuple[Float64[np.ndarray, "W 3"], Int64[np.ndarray, "U 3"]]:
     """Without slivers and duplicates, every edge within one or two triangles, those two turned alike."""
     faces = faces[~_slivers(vertices, faces)]
-    _, first = np.unique(np.sort(faces, axis=1), axis=0, return_index=True)
+    low, middle, high = np.sort(faces, axis=1).T
+    _, sides = np.unique(low * len(vertices) + middle, return_inverse=True)
+    _, first = np.unique(sides.reshape(-1) * len(vertices) + high, return_index=True)
     faces = faces[np.sort(first)]
     # The largest triangles come first: of three triangles at one edge the smallest gives way.
     order = np.argsort(-np.linalg.norm(area_vectors(vertices, faces), axis=1), kind="stable")
-    faces = faces[np.sort(order[_first_of_each_side(faces[order])])]
+    faces = faces[np.sort(order[_first_of_each_side(faces[order], len(vertices))])]
     return compact(vertices, faces)
 
 
@@ -93,10 +115,11 @@ def _slivers(vertices: Float64[np.ndarray, "V 3"], faces: Int64[np.ndarray, "T 3
     return height <= _SLIVER * longest
 
 
-def _first_of_each_side(faces: Int64[np.ndarray, "T 3"]) -> Bool[np.ndarray, " T"]:
+def _first_of_each_side(faces: Int64[np.ndarray, "T 3"], vertices: int) -> Bool[np.ndarray, " T"]:
     """Triangles all whose directed sides are used by no triangle before them: two such triangles at most meet at an
     edge, and they turn alike."""
-    _, first = np.unique(directed_edges(faces), axis=0, return_index=True)
+    start, end = directed_edges(faces).T
+    _, first = np.unique(start * vertices + end, return_index=True)
     is_first = np.zeros(3 * len(faces), dtype=bool)
     is_first[first] = True
     return is_first.reshape(-1, 3).all(axis=1)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from gen3r.scene.mesh.mesh import Mesh, MeshConfig, vertex_normals
 from gen3r.scene.mesh.paint import surface_colors
-from gen3r.scene.mesh.repair import simplified, sound, welded, without_small_pieces
+from gen3r.scene.mesh.repair import facing, simplified, sound, welded, without_small_pieces
 from gen3r.scene.mesh.tsdf import zero_surface
 from gen3r.scene.scene import Scene
 
@@ -27,6 +27,7 @@ def fuse(scene: Scene, keep: Bool[Tensor, "F H W"], config: MeshConfig | None = 
     with o3d.utility.VerbosityContextManager(o3d.utility.VerbosityLevel.Error):
         surface = zero_surface(scene, keep, config)
     vertices, faces = welded(surface.vertices, surface.faces, surface.voxel)
+    vertices, faces = facing(vertices, faces, scene.cameras.centers.double().numpy())
     vertices, faces = without_small_pieces(*sound(vertices, faces), config.min_component)
     if config.max_faces is not None:
         vertices, faces = simplified(vertices, faces, config.max_faces)

@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Bool, Float32, Float64, Int64
 from torch import Tensor
 
+from gen3r.cameras.projection import project, unproject
 from gen3r.scene.cleaning import depth_edges
 from gen3r.scene.mesh.mesh import MeshConfig
 from gen3r.scene.scene import Scene
@@ -19,7 +20,6 @@ from gen3r.scene.scene import Scene
 _BLOCK = 8  # voxels along the edge of a block
 _EDGE = 0.06  # bend of the inverse depth beyond which neighbouring pixels lie on different surfaces
 _FINE_PIXELS = 448  # depth maps are refined to at least this size
-_FAR = 3.0  # times the median depth: nearer is never a backdrop
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,20 +44,23 @@ def zero_surface(scene: Scene, keep: Bool[Tensor, "F H W"], config: MeshConfig) 
     """
     if not bool(keep.any()):
         raise ValueError("no pixel is left to make a mesh of; clean less, or check the scene's mask.")
-    far = _far(scene.depth[keep], config.depth_quantile)
-    keep = keep & (scene.depth <= far)
-    focal = float(scene.cameras.intrinsics[:, 0, 0].median())
-    voxel = config.voxel_pixels * float(scene.depth[keep].median()) / focal
-    blocks = _blocks(scene, keep, voxel, config.truncation_voxels)
-    while (count := _distinct(blocks)) > config.max_blocks:
+    if config.far is not None:
+        keep = keep & (scene.depth <= config.far * scene.depth[keep].median())
+    median, focal = float(scene.depth[keep].median()), float(scene.cameras.intrinsics[:, 0, 0].median())
+    noise = median * disagreement(scene, keep)
+    voxel = max(config.voxel_pixels * median / focal, noise / 2)
+    while True:
+        truncation = max(config.truncation_voxels, config.truncation_noise * noise / voxel)
+        blocks = _blocks(scene, keep, voxel, truncation)
+        if (count := _distinct(blocks)) <= config.max_blocks:
+            break
         voxel *= max(1.1, math.sqrt(count / config.max_blocks))
-        blocks = _blocks(scene, keep, voxel, config.truncation_voxels)
     grid = _grid(voxel, count)
     for view, coordinates in zip(_views(scene, keep), blocks, strict=True):
         if len(coordinates):
             where = o3d.core.Tensor(coordinates)
             camera = (view.intrinsics, view.extrinsics)
-            grid.integrate(where, view.depth, *camera, 1.0, view.far, config.truncation_voxels)
+            grid.integrate(where, view.depth, *camera, 1.0, view.far, truncation)
     mesh = grid.extract_triangle_mesh(0.5) if count else None
     if mesh is None or mesh.is_empty():
         raise ValueError("the kept pixels make no surface; clean less, or use smaller voxels.")
@@ -84,6 +87,25 @@ def refined_depth(
     is_rough = rough.repeat_interleave(factor, 2).repeat_interleave(factor, 3) > 0
     fine = torch.where(is_rough, nearest, smooth)[0, 0]
     return torch.where(fine > 0, 1 / fine.clamp_min(1e-8), 0.0)
+
+
+def disagreement(scene: Scene, keep: Bool[Tensor, "F H W"]) -> float:
+    """How far successive frames differ about the depth of the same points: the median, relative to depth.
+
+    0 for a single frame and for frames that share no surface.
+    """
+    errors = [torch.empty(0)]
+    for index in range(scene.frames - 1):
+        points = unproject(scene.depth[index], scene.cameras[index])[keep[index]]
+        pixels, depth = project(points, scene.cameras[index + 1])
+        column, row = pixels.floor().nan_to_num(-1, -1, -1).unbind(-1)
+        inside = (depth > 0) & (column >= 0) & (column < scene.width) & (row >= 0) & (row < scene.height)
+        place = (row[inside] * scene.width + column[inside]).long()
+        both = keep[index + 1].flatten()[place]
+        found = scene.depth[index + 1].flatten()[place]
+        errors.append(((found - depth[inside]).abs() / depth[inside])[both])
+    relative = torch.cat(errors)
+    return float(relative.median()) if relative.numel() else 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,8 +158,3 @@ def _grid(voxel: float, blocks: int) -> o3d.t.geometry.VoxelBlockGrid:
 def _distinct(blocks: list[np.ndarray]) -> int:
     return len(np.unique(np.concatenate(blocks), axis=0))
 
-
-def _far(depth: Float32[Tensor, " N"], quantile: float) -> float:
-    """How far the scene reaches without its backdrop. Through numpy: torch.quantile refuses many values."""
-    values = depth.numpy()
-    return float(min(values.max(), max(np.quantile(values, quantile), _FAR * np.median(values))))
