@@ -11,7 +11,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-gsply = pytest.importorskip("gsply", reason="gsply is missing; pip install 'gen3r[exports]'")
+pytest.importorskip("gsply", reason="gsply is missing; pip install 'gen3r[exports]'")
+
+import gsply
 
 from gen3r.cameras.pose_encoding import quaternion_from_rotation, rotation_from_quaternion
 from gen3r.scene.export import gaussians_ply, spz
