@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from gen3r.cameras.projection import project
 from gen3r.scene.point_cloud import PointCloudConfig, point_cloud
-from gen3r.scene.turntable import Turntable, render, turned, turntable_cameras, write_turntable
+from gen3r.scene.turntable import Discs, Turntable, render, turned, turntable_cameras, write_turntable
 from scene.rooms import room_scene
 
 SMALL = Turntable(frames=4, height=36, width=64)
@@ -57,9 +57,9 @@ def test_the_video_has_the_rendered_frames(tmp_path: Path) -> None:
     scene = room_scene()
     cloud = point_cloud(scene)
     cameras = turntable_cameras(cloud.points, scene.cameras, SMALL)
-    diameters = torch.full((len(cloud),), 0.3)
-    picture = render(cloud, diameters, cameras[0])
-    write_turntable(tmp_path / "turn.mp4", cloud, diameters, cameras, rate=24)
+    discs = Discs(points=cloud.points, colors=cloud.colors, diameters=torch.full((len(cloud),), 0.3))
+    picture = render(discs, cameras[0])
+    write_turntable(tmp_path / "turn.mp4", discs, cameras, rate=24)
     with av.open(str(tmp_path / "turn.mp4")) as video:
         frames = [frame.to_ndarray(format="rgb24").astype(int) for frame in video.decode(video=0)]
     assert len(frames) == 4

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -99,22 +100,20 @@ class View:
             )
 
     def serve(self) -> None:
-        """Show the scenes until Ctrl-C."""
-        from gen3r.apps.viewer.app import Address, Viewer
+        """Show the scenes until Ctrl-C. The browser loads the page while the scenes are read."""
+        from gen3r.apps.viewer.listening import Address, listening, url_of
 
-        address = Address(host=self.host, port=self.port)
-        address.check()
-        viewer = Viewer(self.load(), address, self.out)
         try:
-            say(f"{viewer.url}  (Ctrl-C ends it)")
-            if not self.no_open:
-                import webbrowser
+            with listening(Address(host=self.host, port=self.port)) as server:
+                say(f"{url_of(server)}  (Ctrl-C ends it)")
+                if not self.no_open:
+                    import webbrowser
 
-                webbrowser.open(viewer.url)
-            viewer.open()
-            while True:
-                time.sleep(3600)
+                    webbrowser.open(url_of(server))
+                from gen3r.apps.viewer.app import Viewer
+
+                with contextlib.closing(Viewer(server, self.load(), self.out)):
+                    while True:
+                        time.sleep(3600)
         except KeyboardInterrupt:
             say("Closed.")
-        finally:
-            viewer.close()

@@ -9,20 +9,34 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float64, UInt8
+from jaxtyping import Float, Float32, Float64, UInt8
 from torch import Tensor
 
 from gen3r.cameras.cameras import Cameras, pinhole
 from gen3r.cameras.projection import project, unproject
 from gen3r.cameras.trajectories import look_at
 from gen3r.scene.export.video import write_h264
-from gen3r.scene.point_cloud import PointCloud
 from gen3r.scene.splat import shaded, splat
 from gen3r.scene.viewpoints import outside_camera
 from gen3r.whole_file import whole_file
 
 FULL_TURN = 360.0
 BACKGROUND = (240, 241, 245)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Discs:
+    """N coloured discs that face the camera wherever it is, CPU tensors."""
+
+    points: Float32[Tensor, "N 3"]
+    """World points."""
+    colors: UInt8[Tensor, "N 3"]
+    """sRGB, 0..255."""
+    diameters: Float32[Tensor, " N"]
+    """World units."""
+
+    def __len__(self) -> int:
+        return len(self.points)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,18 +123,18 @@ def turntable_cameras(points: Float[Tensor, "N 3"], cameras: Cameras, table: Tur
     return replace(unit, intrinsics=intrinsics).to(dtype=torch.float32)
 
 
-def render(cloud: PointCloud, diameters: Float[Tensor, " N"], camera: Cameras) -> UInt8[np.ndarray, "H W 3"]:
-    """A picture of the cloud from a single camera; points are discs of the given sizes in the world."""
-    index, depth = splat(cloud.points, diameters, camera)
-    return shaded(cloud.colors, index, depth, background=BACKGROUND).numpy()
+def render(discs: Discs, camera: Cameras) -> UInt8[np.ndarray, "H W 3"]:
+    """A picture from a single camera."""
+    index, depth = splat(discs.points, discs.diameters, camera)
+    return shaded(discs.colors, index, depth, background=BACKGROUND).numpy()
 
 
-def write_turntable(path: Path, cloud: PointCloud, diameters: Float[Tensor, " N"], cameras: Cameras, rate: int) -> None:
+def write_turntable(path: Path, discs: Discs, cameras: Cameras, rate: int) -> None:
     """Render from each camera and write an H.264 video, whole or not at all."""
 
     def frames() -> Iterator[UInt8[np.ndarray, "H W 3"]]:
         for index in range(len(cameras)):
-            yield render(cloud, diameters, cameras[index])
+            yield render(discs, cameras[index])
 
     with whole_file(path) as temporary:
         write_h264(temporary, frames(), rate=rate)

@@ -14,9 +14,10 @@ from PIL import Image
 
 pytest.importorskip("viser", reason="viser is missing; pip install 'gen3r[viewer]'")
 
-from gen3r.apps.viewer.app import Address, Viewer
+from gen3r.apps.viewer.app import Viewer
 from gen3r.apps.viewer.capture import screenshot, turntable
 from gen3r.apps.viewer.data import ShownScene
+from gen3r.apps.viewer.listening import Address, listening, url_of
 from gen3r.apps.viewer.poses import pose_matrix
 from gen3r.scene.camera_files import read_cameras
 from gen3r.scene.turntable import Turntable
@@ -31,10 +32,10 @@ PATIENCE = 30.0
 @pytest.fixture(scope="module")
 def viewer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Viewer]:
     scenes = [ShownScene(name, room_scene(frames=frames, height=24, width=32)) for name, frames in (("a", 5), ("b", 3))]
-    shown = Viewer(scenes, Address(port=0), tmp_path_factory.mktemp("saved"))
-    shown.open()
-    yield shown
-    shown.close()
+    with listening(Address(port=0)) as server:
+        shown = Viewer(server, scenes, tmp_path_factory.mktemp("saved"))
+        yield shown
+        shown.close()
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +43,7 @@ def page(viewer: Viewer, browser: "Browser") -> "Iterator[Page]":
     opened = browser.new_page(viewport={"width": 1000, "height": 500})
     problems: list[str] = []
     opened.on("pageerror", lambda error: problems.append(str(error)))
-    opened.goto(viewer.url)
+    opened.goto(url_of(viewer.server))
     wait_for(lambda: len(viewer.server.get_clients()) == 1)
     yield opened
     opened.close()

@@ -60,7 +60,8 @@ def test_side_by_side_scenes_do_not_overlap() -> None:
 def test_scenes_are_gathered_where_they_stand() -> None:
     scenes = rooms()
     together = gather(scenes, place(scenes, Arrangement(side_by_side=False)), WHOLE)
-    half = len(together.cloud) // 2
-    torch.testing.assert_close(together.cloud.points[:half], together.cloud.points[half:], atol=1e-4, rtol=1e-4)
-    torch.testing.assert_close(together.diameters[:half], together.diameters[half:])
+    half = len(together.discs) // 2
+    points, diameters = together.discs.points, together.discs.diameters
+    torch.testing.assert_close(points[:half], points[half:], atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(diameters[:half], diameters[half:])
     assert len(together.cameras) == 6

@@ -7,13 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float32
-from torch import Tensor
 
 from gen3r.apps.viewer.data import Filters, ShownScene
 from gen3r.cameras.alignment import Sim3
 from gen3r.cameras.cameras import Cameras
-from gen3r.scene.point_cloud import PointCloud
+from gen3r.scene.turntable import Discs
 
 OVERLAP = 1.5
 """Diameter of a point in widths of its pixel."""
@@ -23,20 +21,14 @@ OVERLAP = 1.5
 class Gathered:
     """What several scenes show together, in world units."""
 
-    cloud: PointCloud
-    """Points with their colours; confidence is 1, normals are unknown."""
-    diameters: Float32[Tensor, " N"]
-    """Of the points: those of neighbouring pixels overlap a little."""
+    discs: Discs
+    """Points, those of neighbouring pixels overlapping a little; may be none."""
     cameras: Cameras
     """All of them, with the first one's intrinsics."""
 
 
 def gather(scenes: Sequence[ShownScene], placed: Sequence[Sim3], filters: Filters) -> Gathered:
-    """Move scenes to their places.
-
-    Raises:
-        ValueError: if nothing passes the filters.
-    """
+    """Move scenes to their places."""
     parts = [shown.points(filters) for shown in scenes]
     pairs = list(zip(scenes, placed, strict=True))
     points = torch.cat(
@@ -45,24 +37,18 @@ def gather(scenes: Sequence[ShownScene], placed: Sequence[Sim3], filters: Filter
             for part, where in zip(parts, placed, strict=True)
         ]
     )
-    if not len(points):
-        raise ValueError("there is no point to draw: the scenes show no surface; look at their masks and depth.")
     first = scenes[0].scene.cameras
     moved = [where.apply_to_cameras(shown.scene.cameras.to(dtype=torch.float64)).extrinsics for shown, where in pairs]
     extrinsics = torch.cat(moved)
     intrinsics = first.intrinsics[:1].double().expand(len(extrinsics), 3, 3)
-    return Gathered(
-        cloud=PointCloud(
-            points=points,
-            colors=torch.from_numpy(np.concatenate([part.colors for part in parts])),
-            confidence=torch.ones(len(points)),
-            normals=torch.zeros_like(points),
-        ),
+    discs = Discs(
+        points=points,
+        colors=torch.from_numpy(np.concatenate([part.colors for part in parts])),
         diameters=torch.cat(
             [
                 torch.from_numpy(part.diameters) * OVERLAP * float(where.scale)
                 for part, where in zip(parts, placed, strict=True)
             ]
         ),
-        cameras=Cameras(extrinsics, intrinsics, first.height, first.width),
     )
+    return Gathered(discs=discs, cameras=Cameras(extrinsics, intrinsics, first.height, first.width))

@@ -10,7 +10,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 import torch
 import viser
-from scipy.spatial.transform import Rotation
+from viser.transforms import SO3
 
 from gen3r.apps.viewer.data import Filters, ShownScene
 from gen3r.extras import Extra
@@ -88,8 +88,7 @@ def draw_splats(api: viser.SceneApi, request: Request) -> viser.SceneNodeHandle 
     splats = gaussians_from_depth(request.shown.scene, keep, min(SPLATS, request.filters.max_points))
     if not len(splats.means):
         return None
-    rotations = Rotation.from_quat(splats.rotations.roll(-1, dims=-1).numpy()).as_matrix()
-    axes = rotations * (splats.scales.numpy() * request.scale)[:, None, :]
+    axes = SO3(splats.rotations.numpy()).as_matrix() * (splats.scales.numpy() * request.scale)[:, None, :]
     return api.add_gaussian_splats(
         request.node,
         centers=splats.means.numpy() * request.scale,

@@ -29,10 +29,12 @@ def render_files(
         ValueError: if nothing passes the filters.
     """
     together = gather(scenes, place(scenes, arrangement), filters)
-    cameras = turntable_cameras(together.cloud.points, together.cameras, table)
+    if not len(together.discs):
+        raise ValueError("there is no point to draw: the scenes show no surface; look at their masks and depth.")
+    cameras = turntable_cameras(together.discs.points, together.cameras, table)
     if screenshot is not None:
-        picture = render(together.cloud, together.diameters, cameras[0])
+        picture = render(together.discs, cameras[0])
         with whole_file(screenshot) as temporary:
             Image.fromarray(picture).save(temporary, format="PNG")
     if video is not None:
-        write_turntable(video, together.cloud, together.diameters, cameras, table.rate)
+        write_turntable(video, together.discs, cameras, table.rate)
