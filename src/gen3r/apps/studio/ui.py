@@ -8,8 +8,11 @@ import gradio as gr
 from fastapi import FastAPI
 
 from gen3r.apps.studio.page.assets import asset
-from gen3r.apps.studio.page.layout import build_form, build_outcome, connect
+from gen3r.apps.studio.page.form import build_form
+from gen3r.apps.studio.page.html import plain_html
+from gen3r.apps.studio.page.outcome import build_outcome
 from gen3r.apps.studio.page.theme import THEME
+from gen3r.apps.studio.page.wiring import connect
 from gen3r.apps.studio.service import Studio
 
 DAY = 86_400
@@ -18,7 +21,7 @@ DAY = 86_400
 def build_ui(studio: Studio) -> gr.Blocks:
     """The page of a studio. Nothing in it is fetched from elsewhere, and nothing is told to anybody."""
     with gr.Blocks(title="Gen3R Studio", analytics_enabled=False, fill_width=True, delete_cache=(DAY, DAY)) as blocks:
-        gr.HTML(asset("header.html"), apply_default_css=False, elem_id="header")
+        plain_html(asset("header.html"), elem_id="header")
         with gr.Row(elem_id="columns"):
             with gr.Column(scale=0, min_width=300, elem_id="form"):
                 form = build_form(studio)

@@ -24,6 +24,7 @@ from gen3r.apps.studio.service import Studio
 
 _THUMBNAIL = 200
 _PREVIEW_FRAMES = 9
+_MOST_DRAWN = 1000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,8 +54,10 @@ class Standing:
     """HTML of the current run."""
     said: str
     """What a screen reader says."""
-    history: str
-    """HTML of the list."""
+    history: str | None
+    """HTML of the list; None if it is the one that is listed already."""
+    listed: str
+    """What the list shows, to tell whether it has changed."""
     busy: bool
     """Whether any run is unfinished, so that the page has to ask again."""
     running: bool
@@ -74,14 +77,23 @@ def current_run(studio: Studio, session: str) -> str | None:
     return min(unfinished, key=lambda job: (job.state != "running", job.created)).id if unfinished else None
 
 
-def standing(studio: Studio, session: str, current: str | None) -> Standing:
-    """How everything of a session stands."""
+def standing(studio: Studio, session: str, current: str | None, listed: str | None = None) -> Standing:
+    """How everything of a session stands.
+
+    Args:
+        studio: of the session.
+        session: its key.
+        current: the run that is looked at.
+        listed: of the standing before, so that an unchanged list is not made again.
+    """
     jobs = studio.jobs(session)
+    listing = json.dumps([current, *((job.id, job.state) for job in jobs)])
     job = next((job for job in jobs if job.id == current), None)
     return Standing(
         card="" if job is None else progress_card(job, preview_of(studio, session, job)),
         said="" if job is None else announcement(job),
-        history=history_html(studio, session, jobs, current),
+        history=history_html(studio, session, jobs, current) if listing != listed else None,
+        listed=listing,
         busy=any(job.state not in ENDED for job in jobs),
         running=job is not None and job.state not in ENDED,
         shown=job.id if job is not None and job.state == DONE else None,
@@ -159,11 +171,13 @@ def job_request(views: Sequence[ChosenView], wishes: Wishes) -> JobRequest:
 
 def path_preview(value: Any) -> str:
     """The cameras of a drawn path for the map, and its drawing, as JSON; or what is wrong with it."""
+    frames = value.get("frames") if isinstance(value, dict) else None
     try:
-        poses = DrawnPath.from_page(value).poses(_PREVIEW_FRAMES)
+        count = frames if type(frames) is int and 1 <= frames <= _MOST_DRAWN else _PREVIEW_FRAMES
+        poses = DrawnPath.from_page(value).poses(count)
     except ValueError as error:
         return json.dumps({"cameras": [], "drawing": "", "problem": str(error)})
-    drawing = path_drawing(poses, "The drawn path from the side", shown=_PREVIEW_FRAMES)
+    drawing = path_drawing(poses, "The drawn path from the side", shown=9)
     return json.dumps({"cameras": map_cameras(poses), "drawing": drawing, "problem": ""})
 
 

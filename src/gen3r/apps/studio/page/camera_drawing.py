@@ -19,6 +19,10 @@ _BOX = np.array([[x, y, z] for y in (-0.2, 0.2) for x, z in ((-0.2, 0.8), (0.2, 
 _BOX_EDGES = (
     [(i, (i + 1) % 4) for i in range(4)] + [(i + 4, (i + 1) % 4 + 4) for i in range(4)] + [(i, i + 4) for i in range(4)]
 )
+_STILL = 0.02
+"""Travel below which the cameras of a scene are not drawn apart."""
+_MIDDLE, _ROOM = np.array([60, 46]), np.array([108, 80])
+"""Of a drawing of 120 by 92."""
 _FRUSTUM = np.array([[0, 0, 0], [-0.5, -0.4, 1], [0.5, -0.4, 1], [0.5, 0.4, 1], [-0.5, 0.4, 1]])
 _FRUSTUM_EDGES = [(0, 1), (0, 2), (0, 3), (0, 4), (1, 2), (2, 3), (3, 4), (4, 1)]
 
@@ -40,22 +44,18 @@ def path_drawing(
     flat, box = _projected(corners), _projected(_BOX)
     around = np.concatenate([flat.reshape(-1, 2), box] if subject else [flat.reshape(-1, 2)])
     low, high = around.min(axis=0), around.max(axis=0)
-    scale = 84 / max(float((high - low).max()), 1e-9)
-    offset = np.array([60, 46]) - scale * (low + high) / 2
-    scale = min(scale, 76 / max(float((high - low)[1]), 1e-9))
-    offset = np.array([60, 46]) - scale * (low + high) / 2
+    scale = float((_ROOM / (high - low).clip(1e-9)).min())
+    offset = _MIDDLE - scale * (low + high) / 2
     parts = []
     if subject:
-        parts += [_line(*(scale * box[[a, b]] + offset), 'class="subject"') for a, b in _BOX_EDGES]
+        parts += [_line(scale * box[[a, b]] + offset, 'class="subject"') for a, b in _BOX_EDGES]
     colors = [
         "#" + "".join(f"{channel:02x}" for channel in color) for color in viridis(np.linspace(0, 1, len(poses64)))
     ]
     for index in range(1, len(poses64)):
-        parts.append(
-            _line(*(scale * flat[index - 1 : index + 1, 0] + offset), f'class="path" stroke="{colors[index]}"')
-        )
+        parts.append(_line(scale * flat[index - 1 : index + 1, 0] + offset, f'class="path" stroke="{colors[index]}"'))
     for index in evenly_spread(len(poses64), shown):
-        edges = " ".join(_segment(*(scale * flat[index][[a, b]] + offset)) for a, b in _FRUSTUM_EDGES)
+        edges = " ".join(_segment(scale * flat[index][[a, b]] + offset) for a, b in _FRUSTUM_EDGES)
         parts.append(f'<path d="{edges}" class="camera" stroke="{colors[index]}"/>')
     said = f'role="img" aria-label="{escape(label)}"' if label else 'aria-hidden="true"'
     return f'<svg class="camera-drawing" viewBox="0 0 120 92" {said}>{"".join(parts)}</svg>'
@@ -64,9 +64,8 @@ def path_drawing(
 def scene_path_drawing(poses: Float[Tensor, "F 4 4"]) -> str:
     """The cameras of a scene, whatever their unit: the drawing is as large as the path."""
     travel = float((poses[:, :3, 3] - poses[:1, :3, 3]).norm(dim=-1).max())
-    unit = max(travel, 1e-6)
     scaled = poses.clone()
-    scaled[:, :3, 3] = scaled[:, :3, 3] / unit
+    scaled[:, :3, 3] = scaled[:, :3, 3] / max(travel, _STILL)
     label = f"The {len(poses)} cameras of the scene and their path, from violet (first) to yellow (last)."
     return path_drawing(scaled, label, shown=9, frustum=0.22, subject=False)
 
@@ -83,9 +82,10 @@ def _projected(points: np.ndarray) -> np.ndarray:
     return np.stack([x, points[..., 1] * np.cos(tilt) - away * np.sin(tilt)], axis=-1)
 
 
-def _segment(a: np.ndarray, b: np.ndarray) -> str:
+def _segment(ends: Float[np.ndarray, "2 2"]) -> str:
+    a, b = ends
     return f"M{a[0]:.1f} {a[1]:.1f}L{b[0]:.1f} {b[1]:.1f}"
 
 
-def _line(a: np.ndarray, b: np.ndarray, attributes: str) -> str:
-    return f'<path d="{_segment(a, b)}" {attributes}/>'
+def _line(ends: Float[np.ndarray, "2 2"], attributes: str) -> str:
+    return f'<path d="{_segment(ends)}" {attributes}/>'

@@ -4,8 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from gen3r.apps.studio.limits import Limits
 from gen3r.hub.folder import config_from_dict
 from gen3r.pipeline.config import PipelineConfig
+
+
+def most_of(settings: PipelineConfig, limits: Limits) -> tuple[int, int]:
+    """The most frames and steps that the page offers: a few times what the model was made for, within the limits."""
+    frames = min(4 * settings.frames, limits.frames)
+    return (frames - 1) // 4 * 4 + 1, min(max(20, 3 * settings.steps), limits.steps)
 
 
 def settings_of(model: str) -> PipelineConfig:

@@ -38,12 +38,11 @@ def progress_card(job: Job, preview: Path | None) -> str:
 def problem_card(head: str, problem: str, advice: str = "") -> str:
     """What is wrong and what to do, spoken at once by a screen reader."""
     more = f"<p>{escape(_sentence(advice))}</p>" if advice else ""
-    return (
-        f'<div class="card problem" role="alert"><h3>{escape(head)}</h3><p>{escape(_sentence(problem))}</p>{more}</div>'
-    )
+    text = f"<h2>{escape(head)}</h2><p>{escape(_sentence(problem))}</p>{more}"
+    return f'<div class="run-card problem" role="alert">{text}</div>'
 
 
-def error_card(error: ValueError, head: str = "This cannot start yet") -> str:
+def error_card(error: Exception, head: str = "This cannot start yet") -> str:
     """The card of something that the studio refuses."""
     if isinstance(error, QueueFull):
         head = "The studio is busy"
@@ -67,7 +66,7 @@ def announcement(job: Job) -> str:
 
 
 def _card(state: str, head: str, line: str, *more: str) -> str:
-    return f'<div class="card {escape(state)}"><h3>{escape(head)}</h3><p>{escape(line)}</p>{"".join(more)}</div>'
+    return f'<div class="run-card {escape(state)}"><h2>{escape(head)}</h2><p>{escape(line)}</p>{"".join(more)}</div>'
 
 
 def _bar(job: Job) -> str:

@@ -132,11 +132,8 @@ def _repeat(studio: Studio, session: str, job: Job) -> str:
             "</a></p>"
             '<p class="hint">The lines below read it as cameras.json.</p>'
         )
-    views = (
-        '<p class="hint">The lines name your files as you uploaded them; run them where these are.</p>'
-        if job.request.uploads
-        else ""
-    )
+    where = "The lines name your files as you uploaded them; run them where these are."
+    views = f'<p class="hint">{where}</p>' if job.request.uploads else ""
     return views + path + code_block("Command line", lines.command) + code_block("Python", lines.python)
 
 

@@ -186,7 +186,8 @@ function draw() {
   gl.clear(gl.COLOR_BUFFER_BIT | gl.DEPTH_BUFFER_BIT);
   gl.enable(gl.DEPTH_TEST);
   const pose = flight ? flight.pose : orbitPose();
-  const half = flight ? Math.max(flight.pose.halfY, (flight.pose.halfX * height) / width) : Math.tan(0.5);
+  const half = flight ? Math.max(flight.pose.halfY, (flight.pose.halfX * height) / width)
+    : Math.tan(0.5) * Math.max(1, height / width);
   const matrices = { view: viewMatrix(pose), clip: projection(2 * Math.atan(half), width / height, scene.near, scene.far) };
   const pixels = height / (2 * half);
   use(programs.points, scene.points, scene.colors, gl.UNSIGNED_BYTE);

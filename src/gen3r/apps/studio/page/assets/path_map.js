@@ -84,11 +84,18 @@ function preview() {
   clearTimeout(timer);
   timer = setTimeout(async () => {
     const mine = ++asked;
-    if (!keys.length) { drawPath([]); note.textContent = "Click on the map where the camera should go."; return; }
-    const answer = JSON.parse(await server.path_preview({ keys, look: look.value }));
+    if (!keys.length) { drawPath([]); root.querySelector(".map-side").replaceChildren(); note.textContent = "Click on the map where the camera should go."; return; }
+    const frames = Number(document.querySelector('#frames input[type="number"]')?.value ?? 0);
+    let answer;
+    try {
+      answer = JSON.parse(await server.path_preview({ keys, look: look.value, frames }));
+    } catch {
+      answer = { cameras: [], drawing: "", problem: "The studio does not answer. Is it still running?" };
+    }
     if (mine !== asked) return;
     drawPath(answer.cameras);
-    note.textContent = answer.problem || `${answer.cameras.length} cameras will be used, drawn as triangles.`;
+    root.querySelector(".map-side").innerHTML = answer.drawing;
+    note.textContent = answer.problem || `${answer.cameras.length} cameras. A model shortens a path that goes farther than it has learned.`;
     root.dataset.cameras = answer.cameras.length;
   }, 60);
 }
