@@ -24,8 +24,8 @@ def check_cameras(word: str) -> None:
         return
     if not Path(word).exists():
         raise ValueError(
-            f"--cameras expects a cameras.json, free, or a trajectory, but {word!r} is neither a file nor a "
-            f"trajectory; the trajectories are {', '.join(sorted(TRAJECTORIES))}."
+            f"--cameras expects a file or folder of cameras, free, or a trajectory, but {word!r} is neither a file nor "
+            f"a trajectory; the trajectories are {', '.join(sorted(TRAJECTORIES))}."
         )
     find_cameras(word)
 

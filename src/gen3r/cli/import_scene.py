@@ -42,6 +42,8 @@ class Import:
         check_output_folder(self.out)
         size = parse_size(self.size)
         check_paths([str(self.source)])
+        if (self.source / "scene.safetensors").is_file():
+            raise ValueError(f"{self.source} is a scene already; give it to gen3r view or gen3r export as it is.")
         if self.frames is not None and self.frames < 1:
             raise ValueError(f"--frames expects at least 1, got {self.frames}.")
 

@@ -9,6 +9,8 @@ import torch
 from PIL import Image
 from plyfile import PlyData, PlyElement
 
+from gen3r.data.schema import write_clip
+from gen3r.data.synthetic import generate_clip
 from gen3r.scene.camera_files import write_cameras
 from gen3r.scene.export.registry import find_formats
 from gen3r.scene.export.source import ExportSource
@@ -101,6 +103,16 @@ def test_a_folder_put_together_by_hand(scene, tmp_path):
     step = float(scene.depth.max()) / 65535
     assert float((again.depth - scene.depth)[scene.mask].abs().max()) < 0.51 * step
     assert torch.equal(again.mask, scene.mask)
+
+
+def test_a_synthetic_clip_is_a_scene_too(tmp_path):
+    clip = generate_clip(7, frames=2, height=16, width=24, samples=1)
+    write_clip(clip, tmp_path / "clip", split="train", source="test", licence="CC0-1.0")
+    again = read_scene(tmp_path / "clip")
+    assert torch.equal(again.rgb, clip.rgb)
+    valid = clip.depth > 0
+    assert torch.equal(again.mask, valid)
+    torch.testing.assert_close(again.depth[valid], clip.depth[valid], atol=float(clip.depth.max()) / 65535, rtol=0)
 
 
 def test_depth_is_never_mixed_and_stays_on_the_room_when_resized_and_cropped(scene, tmp_path):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,9 +19,12 @@ from gen3r.scene.importing.cameras import find_cameras
 from gen3r.scene.importing.depth import fit_depth, read_depth_png
 from gen3r.scene.importing.points import check_points, depth_of_points, read_ply_points
 from gen3r.scene.importing.track import CameraTrack, ReadOptions
+from gen3r.scene.json_files import read_json_object
 from gen3r.scene.limits import evenly_spread
 from gen3r.scene.scene import RECORD_FILE, Scene
 
+PICTURE_FOLDERS = (IMAGES_FOLDER, "frames")
+"""Where pictures are looked for that the cameras do not name: others' name, and that of our clips."""
 DEPTH_FOLDER = "depth"
 CLOUD_FILES = ("points.ply", "sparse_pc.ply")
 
@@ -80,9 +82,9 @@ def read_scene(
     """Read pictures, cameras, and depth or points of a folder that another program made.
 
     Cameras are whatever `find_cameras` knows. Pictures are those that the cameras' file names, else those of `images`
-    in natural order. Depth are the 16-bit pictures that it names, else depth/NAME.png for every picture NAME; without
-    them, the points of the COLMAP model, of the PLY that a transforms.json names, or of points.ply are projected.
-    The first camera becomes the world.
+    or `frames` in natural order. Depth are the 16-bit pictures that it names, else depth/NAME.png for every picture
+    NAME; without them, the points of the COLMAP model, of the PLY that a transforms.json names, or of points.ply
+    are projected. The first camera becomes the world.
 
     Args:
         path: the folder, or the file of the cameras in it.
@@ -119,9 +121,9 @@ def read_scene(
 
 
 def _pictures(root: Path, count: int) -> tuple[Path, ...]:
-    folder = root / IMAGES_FOLDER
-    if not folder.is_dir():
-        raise ValueError(f"the cameras of {root} name no pictures; put one per camera into {folder}.")
+    folder = next((root / name for name in PICTURE_FOLDERS if (root / name).is_dir()), None)
+    if folder is None:
+        raise ValueError(f"the cameras of {root} name no pictures; put one per camera into {root / IMAGES_FOLDER}.")
     pictures = tuple(list_folder(folder))
     if len(pictures) != count:
         raise ValueError(f"{folder} holds {len(pictures)} pictures for {count} cameras; there must be one of each.")
@@ -169,9 +171,10 @@ def _depth(
 
 
 def _recorded_scale(root: Path) -> float | None:
-    """The scale in scene.json beside the pictures, if there is one."""
-    try:
-        record = json.loads((root / RECORD_FILE).read_text(encoding="utf-8"))
-        return float(record["depth_png"]["scale"])
-    except (OSError, ValueError, KeyError, TypeError):
+    """The scale in the scene.json of a scene or a clip beside the pictures, if there is one."""
+    if not (root / RECORD_FILE).is_file():
         return None
+    record = read_json_object(root / RECORD_FILE)
+    pictures = record.get("depth_png")
+    scale = pictures.get("scale") if isinstance(pictures, dict) else record.get("depth_scale")
+    return float(scale) if isinstance(scale, int | float) else None
