@@ -182,7 +182,7 @@ EXPORT_FORMATS = (
     ExportFormat(
         name="spz",
         files=("splats.spz",),
-        summary="the same splats, quantised to a tenth of the size",
+        summary="the same splats, quantised to about a fifth of the size",
         module="spz",
         opens_in="Scaniverse, SuperSplat, Spark, CesiumJS and other web viewers",
         conventions="x right, y up, z backward (half a turn about x from OpenCV); version 3; scene units",

@@ -1,4 +1,4 @@
-"""splats.spz: Gaussian splats, quantised and compressed to about a tenth of the .ply."""
+"""splats.spz: Gaussian splats, quantised and compressed to about a fifth of the .ply."""
 
 from __future__ import annotations
 
