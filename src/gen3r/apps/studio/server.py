@@ -85,20 +85,19 @@ def serve(
     Raises:
         ValueError: if the address is taken, or not this machine's.
     """
-    listener = _listen(address)
     try:
-        with studio:
+        with _listen(address) as listener:
             config = uvicorn.Config(
                 create_app(studio, address, page=page),
                 log_level=logging.WARNING,
                 access_log=False,  # it would hold tokens
                 server_header=False,
                 timeout_graceful_shutdown=CLOSING_SECONDS,
-                h11_max_incomplete_event_size=64_000,
             )
+            studio.start()
             _Server(config, lambda: ready(_url(address, listener.getsockname()[1]))).run(sockets=[listener])
     finally:
-        listener.close()
+        studio.close()
 
 
 class _Server(uvicorn.Server):

@@ -100,7 +100,7 @@ class Studio:
         self._over.set()
         if self._tidier.is_alive():
             self._tidier.join()
-            self._pool.close()
+        self._pool.close()
         self._database.close()
         self._lock.release()
 
@@ -147,7 +147,7 @@ class Studio:
 
     def has_session(self, session: str) -> bool:
         """Whether this is the key of a session."""
-        return session_id(session) in self._store.sessions()
+        return self._store.has_session(session_id(session))
 
     # uploads --------------------------------------------------------------------------------------------------
 

@@ -42,6 +42,11 @@ class Store:
                 raise QueueFull("there are too many sessions", "try again later", retry_after=3600)
             rows.execute("INSERT INTO sessions (id, created, used) VALUES (?, ?, ?)", (session, now, now))
 
+    def has_session(self, session: str) -> bool:
+        """Whether there is a session of this id."""
+        with self.database.read() as rows:
+            return rows.execute("SELECT 1 FROM sessions WHERE id = ?", (session,)).fetchone() is not None
+
     def use_session(self, session: str) -> None:
         """Note that a session is in use.
 

@@ -100,7 +100,9 @@ class Worker:
         uploads = self.folders.uploads(claim.session)
         for file, name in zip(claim.files, claim.names, strict=True):
             message = message.replace(str(uploads / file), name).replace(file, name)
-        return message.replace(str(self.folders.root), "").replace(str(Path.home()), "")
+        for name, place in self.runner.models.items():
+            message = message.replace(place, name) if place != name else message
+        return message.replace(str(self.folders.root), "").replace(str(Path.home()), "~")
 
 
 def files_below(folder: Path) -> list[str]:
