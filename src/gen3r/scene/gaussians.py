@@ -25,9 +25,10 @@ from gen3r.scene.novelty import newly_seen
 from gen3r.scene.point_cloud import surface_normals
 from gen3r.scene.scene import Scene
 
-PIXEL_SIGMA = 0.5
-"""Standard deviation of a splat in the image of its own camera, pixels. Renderers add about 0.5 pixels of blur."""
-LONGEST = 4.0
+PIXEL_SIGMA = 0.6
+"""Standard deviation of a splat in the image of its own camera, pixels: the least that leaves no lattice of holes seen
+from nearby. Smaller is sharper from the camera itself."""
+LONGEST = 6.0
 """A splat is at most this many times as long as wide, however slanted its surface."""
 THICKNESS = 0.1
 """Standard deviation along the normal, relative to the shorter one on the surface."""
