@@ -21,7 +21,7 @@ async def echo(request: Request) -> PlainTextResponse:
 
 def guarded(token: str | None = None, hosts: tuple[str, ...] | None = LOOPBACK_NAMES) -> Guard:
     inner = Starlette(routes=[Route("/{path:path}", echo, methods=["GET", "POST", "DELETE"])])
-    return Guard(inner, hosts=hosts, token=token, body_bytes=1000, json_bytes=100)
+    return Guard(inner, hosts=hosts, token=token, body_bytes=500, json_bytes=100, page_bytes=1000)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost:7860", "[::1]:7860", "LOCALHOST"])
@@ -91,7 +91,8 @@ def test_bodies_are_bounded_whether_they_tell_their_size_or_not() -> None:
         assert refused.status_code == 413
     assert ask(app, "POST", f"{API}/jobs", content=bytes(101)).status_code == 413
     multipart = {"Content-Type": "multipart/form-data; boundary=x"}
-    assert ask(app, "POST", f"{API}/uploads", content=bytes(1000), headers=multipart).status_code == 200
+    assert ask(app, "POST", f"{API}/uploads", content=bytes(500), headers=multipart).status_code == 200
+    assert ask(app, "POST", f"{API}/uploads", content=bytes(501), headers=multipart).status_code == 413
 
 
 def test_every_answer_tells_browsers_not_to_guess() -> None:

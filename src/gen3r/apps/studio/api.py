@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, FastAPI, File, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 
@@ -51,7 +51,13 @@ MEDIA_TYPES = {
 """Types that files are sent as; others are bytes to save. None of them can run in a browser."""
 
 
-class Problem(BaseModel):
+class Answer(BaseModel):
+    """What fields mean is told by the texts below them."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+
+class Problem(Answer):
     """Why a request was not answered as hoped."""
 
     error: str
@@ -60,18 +66,24 @@ class Problem(BaseModel):
     """What to do."""
 
 
-class Session(BaseModel):
+class Session(Answer):
+    """A session that has begun."""
+
     session: str
     """Key of the new session: send it as `X-Gen3R-Session`. It is told only once."""
 
 
-class Health(BaseModel):
+class Health(Answer):
+    """That the studio answers."""
+
     status: str
     workers: int
     """Processes that run jobs."""
 
 
-class Format(BaseModel):
+class Format(Answer):
+    """One way to have a scene."""
+
     name: str
     summary: str
     files: list[str]
@@ -80,7 +92,9 @@ class Format(BaseModel):
     """Whether the libraries it needs are installed here."""
 
 
-class RepeatLines(BaseModel):
+class RepeatLines(Answer):
+    """What makes the same scene without the studio."""
+
     command: str
     """For the shell."""
     python: str

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
@@ -14,7 +14,9 @@ h1 { margin-bottom: 0; } h2 { margin-top: 2.5rem; border-bottom: 1px solid var(-
 code, pre { font-family: ui-monospace, monospace; font-size: 0.9em; }
 pre { background: var(--soft); padding: 0.75rem; overflow-x: auto; border-radius: 6px; }
 details { border: 1px solid var(--line); border-radius: 6px; margin: 0.5rem 0; padding: 0.5rem 0.75rem; }
-summary { cursor: pointer; } summary b { display: inline-block; min-width: 4.5rem; color: var(--accent); }
+summary { cursor: pointer; }
+small { opacity: 0.75; margin-left: 0.5rem; }
+summary b { display: inline-block; min-width: 4.5rem; color: var(--accent); }
 table { border-collapse: collapse; width: 100%; }
 td, th { text-align: left; vertical-align: top; padding: 0.25rem 0.5rem;
 border-bottom: 1px solid var(--line); }
@@ -47,39 +49,64 @@ def docs_page(description: Mapping[str, Any]) -> str:
 
 def _operation(path: str, method: str, operation: Mapping[str, Any]) -> str:
     parameters = [
-        (f"{item['name']} ({item['in']})", json.dumps(item.get("schema", {}).get("default", "")))
+        (f"{item['name']} ({item['in']})", _type(item.get("schema", {})), item.get("description", ""))
         for item in operation.get("parameters", [])
     ]
     bodies = [
-        (f"body: {kind}", _type(content.get("schema", {})))
+        (kind, _type(content.get("schema", {})), "")
         for kind, content in operation.get("requestBody", {}).get("content", {}).items()
     ]
     answers = [
-        (code, ", ".join(_type(content.get("schema", {})) for content in answer.get("content", {}).values()))
+        (code, ", ".join(_type(kind.get("schema", {})) for kind in answer.get("content", {}).values()), _words(answer))
         for code, answer in sorted(operation.get("responses", {}).items())
     ]
+    text = operation.get("description", "")
     return (
-        f"<details><summary><b>{escape(method.upper())}</b> <code>{escape(path)}</code></summary>"
-        f"<p>{escape(operation.get('description', ''))}</p>"
+        f"<details><summary><b>{escape(method.upper())}</b> <code>{escape(path)}</code> "
+        f"<small>{escape(text.partition('.')[0])}</small></summary><p>{escape(text)}</p>"
         f"{_table('asks for', [*parameters, *bodies])}{_table('answers', answers)}</details>"
     )
 
 
-def _table(head: str, rows: list[tuple[str, str]]) -> str:
+def _schema(name: str, schema: Mapping[str, Any]) -> str:
+    needed = schema.get("required", ())
+    rows = [
+        (field, _type(item) + ("" if field in needed else ", may be left out"), item.get("description", ""))
+        for field, item in schema.get("properties", {}).items()
+    ]
+    return (
+        f"<details id='{escape(name)}'><summary><code>{escape(name)}</code></summary>"
+        f"<p>{escape(schema.get('description', ''))}</p>{_table('field', rows)}</details>"
+    )
+
+
+def _table(head: str, rows: Sequence[tuple[str, str, str]]) -> str:
     if not rows:
         return ""
-    cells = "".join(f"<tr><td><code>{escape(name)}</code></td><td>{escape(value)}</td></tr>" for name, value in rows)
-    return f"<table><thead><tr><th>{head}</th><th></th></tr></thead><tbody>{cells}</tbody></table>"
+    cells = "".join(
+        f"<tr><td><code>{escape(name)}</code></td><td>{escape(kind)}</td><td>{escape(text)}</td></tr>"
+        for name, kind, text in rows
+    )
+    return f"<table><thead><tr><th>{head}</th><th>type</th><th></th></tr></thead><tbody>{cells}</tbody></table>"
 
 
-def _schema(name: str, schema: Mapping[str, Any]) -> str:
-    text = escape(json.dumps(schema, indent=2))
-    return f"<details><summary><code>{escape(name)}</code></summary><pre tabindex='0'>{text}</pre></details>"
+def _words(answer: Mapping[str, Any]) -> str:
+    text = answer.get("description", "")
+    return "" if text == "Successful Response" else text
 
 
 def _type(schema: Mapping[str, Any]) -> str:
+    """A JSON schema in a few words."""
     if "$ref" in schema:
         return schema["$ref"].rpartition("/")[2]
+    if "anyOf" in schema:
+        return " or ".join(_type(item) for item in schema["anyOf"])
+    if "enum" in schema:
+        return " | ".join(json.dumps(item) for item in schema["enum"])
     if "items" in schema:
         return f"list of {_type(schema['items'])}"
-    return str(schema.get("type", "file"))
+    bounds = [f"{sign} {schema[key]:,}" for key, sign in _BOUNDS.items() if key in schema]
+    return " ".join([str(schema.get("type", "file")), *bounds])
+
+
+_BOUNDS = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}

@@ -48,17 +48,25 @@ class Guard:
     """
 
     def __init__(
-        self, app: ASGIApp, *, hosts: tuple[str, ...] | None, token: str | None, body_bytes: int, json_bytes: int
+        self,
+        app: ASGIApp,
+        *,
+        hosts: tuple[str, ...] | None,
+        token: str | None,
+        body_bytes: int,
+        json_bytes: int,
+        page_bytes: int,
     ) -> None:
         """Args:
         app: what is guarded.
         hosts: names that ``Host`` may give, without port; None allows all.
         token: None lets everybody in.
-        body_bytes: largest body of any request.
-        json_bytes: largest body of a JSON request to the API.
+        body_bytes: largest form sent to the API.
+        json_bytes: largest other body sent to the API.
+        page_bytes: largest body sent to the page, which may be several files.
         """
         self.app, self.hosts, self.token = app, hosts, token
-        self.body_bytes, self.json_bytes = body_bytes, json_bytes
+        self.body_bytes, self.json_bytes, self.page_bytes = body_bytes, json_bytes, page_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass on what may pass."""
@@ -113,8 +121,9 @@ class Guard:
         return path + (f"?{rest}" if rest else ""), token_cookie(self.token)
 
     def _most(self, headers: Headers, scope: Scope) -> int:
-        is_json = scope["path"].startswith(API) and "multipart/" not in headers.get("content-type", "")
-        return self.json_bytes if is_json else self.body_bytes
+        if not scope["path"].startswith(API):
+            return self.page_bytes
+        return self.body_bytes if "multipart/" in headers.get("content-type", "") else self.json_bytes
 
     async def _pass(self, scope: Scope, receive: Receive, send: Send) -> None:
         most, taken, begun = self._most(Headers(scope=scope), scope), 0, False

@@ -53,7 +53,7 @@ class JobRequest(BaseModel):
     studio's `Limits`, and what fits a model is known by the model.
     """
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, use_attribute_docstrings=True)
 
     kind: Kind = "generate"
     """Generate a clip, or only reconstruct the uploads."""
@@ -88,6 +88,8 @@ class JobRequest(BaseModel):
 class Upload(BaseModel):
     """A picture or video that the studio has looked into and keeps."""
 
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
     id: str
     kind: Literal["image", "video"]
     name: str
@@ -107,6 +109,8 @@ class Upload(BaseModel):
 
 class Job(BaseModel):
     """A request and how far it has come. Times are in seconds since 1970 (UTC)."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
 
     id: str
     state: State

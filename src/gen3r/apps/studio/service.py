@@ -325,6 +325,9 @@ class Studio:
         self._store.forget_sessions(time.time() - self.limits.kept_days * DAY)
         for session, job in self._store.forget_jobs():
             shutil.rmtree(self.folders.job(session, job), ignore_errors=True)
+        for rest in self.folders.sessions.glob("*/uploads/.*.partial"):
+            if time.time() - rest.stat().st_mtime > DAY:  # of an upload that a killed studio did not finish
+                rest.unlink(missing_ok=True)
         before = [path for path in self.folders.sessions.glob("*") if path.is_dir()]
         known = self._store.sessions()
         for folder in before:
