@@ -156,7 +156,7 @@ def job_request(views: Sequence[ChosenView], wishes: Wishes) -> JobRequest:
     values["frames"] = _whole(wishes.frames, "Frames")
     if generates:
         values |= {"prompt": prompt, "steps": _whole(wishes.steps, "Steps"), "seed": _whole(wishes.seed, "Seed") or 0}
-        values["guidance"] = None if wishes.guidance is None else float(wishes.guidance)
+        values["guidance"] = None if wishes.guidance is None else _number(wishes.guidance, "Guidance")
         if wishes.trajectory == DRAWN:
             values["camera_path"] = DrawnPath.from_page(wishes.drawn).record(values["frames"])
         else:
@@ -184,11 +184,14 @@ def path_preview(value: Any) -> str:
 def _whole(value: Any, name: str) -> int | None:
     if value is None or value == "":
         return None
-    try:
-        number = float(value)
-        whole = int(number)
-    except (TypeError, ValueError, OverflowError) as error:
-        raise ValueError(f"{name}: expected a whole number; change it and start again") from error
-    if whole != number:
+    number = _number(value, name)
+    if not number.is_integer():
         raise ValueError(f"{name}: expected a whole number, got {value}; change it and start again")
-    return whole
+    return int(number)
+
+
+def _number(value: Any, name: str) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ValueError(f"{name}: expected a number; change it and start again") from error

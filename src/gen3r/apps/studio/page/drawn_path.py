@@ -46,7 +46,7 @@ class DrawnPath:
         """
         value = {} if value is None else value
         keys, look = (value.get("keys", []), value.get("look", "subject")) if isinstance(value, dict) else (None, None)
-        if not isinstance(keys, list) or look not in LOOKS:
+        if not isinstance(keys, list) or look not in list(LOOKS):
             raise ValueError("expected a drawn path with keys and a look, got something else; draw the path again.")
         if len(keys) > MOST_KEYS:
             raise ValueError(f"expected at most {MOST_KEYS} key cameras, got {len(keys)}; remove some.")
