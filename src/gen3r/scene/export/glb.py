@@ -15,12 +15,13 @@ from trimesh.path.entities import Line
 
 from gen3r.cameras.cameras import Cameras
 from gen3r.scene.colormap import viridis
+from gen3r.scene.export.linear_color import linear_from_srgb
 from gen3r.scene.export.source import ExportSource
 from gen3r.scene.frusta import SEGMENTS, frustum_corners, frustum_depth
 
 # OpenCV (y down, z forward) <-> OpenGL and glTF (y up, z backward); its own inverse.
-_FLIP = np.diag([1.0, -1.0, -1.0, 1.0])
-_ROOT = "scene"
+FLIP = np.diag([1.0, -1.0, -1.0, 1.0])
+ROOT = "scene"
 _UNLIT = "KHR_materials_unlit"
 
 
@@ -32,31 +33,31 @@ def write(source: ExportSource, folder: Path) -> None:
     """
     cloud, cameras = source.cloud, source.scene.cameras
     document = trimesh.Scene()
-    document.graph.update(frame_to=_ROOT, matrix=_FLIP)
+    document.graph.update(frame_to=ROOT, matrix=FLIP)
     if len(cloud):
-        points = trimesh.PointCloud(cloud.points.numpy(), _linear(cloud.colors.numpy()))
-        document.add_geometry(points, node_name="points", geom_name="points", parent_node_name=_ROOT)
-    time_colors = _linear(viridis(np.linspace(0, 1, len(cameras))))
+        points = trimesh.PointCloud(cloud.points.numpy(), linear(cloud.colors.numpy()))
+        document.add_geometry(points, node_name="points", geom_name="points", parent_node_name=ROOT)
+    time_colors = linear(viridis(np.linspace(0, 1, len(cameras))))
     corners = frustum_corners(cameras, frustum_depth(source.scene)).double().numpy()
     starts = range(0, corners.shape[0] * corners.shape[1], corners.shape[1])
     segments = [Line([start + one, start + other]) for start in starts for one, other in SEGMENTS]
     frusta = Path3D(segments, corners.reshape(-1, 3), colors=time_colors.repeat(len(SEGMENTS), axis=0), process=False)
-    document.add_geometry(frusta, node_name="frusta", geom_name="frusta", parent_node_name=_ROOT)
+    document.add_geometry(frusta, node_name="frusta", geom_name="frusta", parent_node_name=ROOT)
     if len(cameras) > 1:
         steps = [Line([index, index + 1]) for index in range(len(cameras) - 1)]
         path = Path3D(steps, corners[:, 0], colors=time_colors[1:], process=False)
-        document.add_geometry(path, node_name="path", geom_name="path", parent_node_name=_ROOT)
-    data = export_glb(document, tree_postprocessor=lambda tree: _finish(tree, cameras))
+        document.add_geometry(path, node_name="path", geom_name="path", parent_node_name=ROOT)
+    data = export_glb(document, tree_postprocessor=lambda tree: finish(tree, cameras))
     (folder / "scene.glb").write_bytes(cast(bytes, data))
 
 
-def _finish(tree: dict[str, Any], cameras: Cameras) -> None:
+def finish(tree: dict[str, Any], cameras: Cameras) -> None:
     """What the library does not write: materials that need no light, and a camera for every frame."""
     tree["extensionsUsed"] = sorted({*tree.get("extensionsUsed", ()), _UNLIT})
     for material in tree["materials"]:
         material["extensions"] = {_UNLIT: {}}
-    root = next(node for node in tree["nodes"] if node.get("name") == _ROOT)
-    poses = cameras.world_from_camera.double().numpy() @ _FLIP
+    root = next(node for node in tree["nodes"] if node.get("name") == ROOT)
+    poses = cameras.world_from_camera.double().numpy() @ FLIP
     tree["cameras"] = [_camera(intrinsics, cameras) for intrinsics in cameras.intrinsics.double().numpy()]
     for index, pose in enumerate(poses):
         root["children"].append(len(tree["nodes"]))
@@ -76,10 +77,8 @@ def _camera(intrinsics: np.ndarray, cameras: Cameras) -> dict[str, Any]:
     }
 
 
-def _linear(colors: UInt8[np.ndarray, "N 3"]) -> UInt8[np.ndarray, "N 4"]:
+def linear(colors: UInt8[np.ndarray, "N 3"]) -> UInt8[np.ndarray, "N 4"]:
     """sRGB bytes as linear RGBA bytes: the colours of glTF vertices are linear."""
-    encoded = colors / 255
-    linear = np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)
     rgba = np.full((len(colors), 4), 255, dtype=np.uint8)
-    rgba[:, :3] = (linear * 255).round()
+    rgba[:, :3] = (linear_from_srgb(colors) * 255).round()
     return rgba

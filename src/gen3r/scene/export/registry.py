@@ -206,6 +206,26 @@ EXPORT_FORMATS = (
         conventions="OpenCV axes, camera-to-world, pixel centres at +0.5, scene units, depth 0 where no surface",
         extra=Extra(name="exports", modules=("rerun",)),
     ),
+    ExportFormat(
+        name="mesh",
+        files=("mesh",),
+        summary="surface with texture, convex collision bodies, URDF and MuJoCo scene",
+        module="mesh",
+        opens_in="MuJoCo, PyBullet, Isaac Sim, Gazebo; the OBJ anywhere",
+        conventions="x forward, y left, z up, as ROS and MuJoCo have it; scene units (metres if the model was metric); "
+        "texture coordinates from the lower left",
+        extra=Extra(name="mesh", modules=("open3d", "fast_simplification")),
+    ),
+    ExportFormat(
+        name="glb-mesh",
+        files=("mesh.glb",),
+        summary="textured surface and cameras as glTF 2.0 binary",
+        module="glb_mesh",
+        opens_in="Blender, three.js, Windows 3D Viewer, Unity, Godot",
+        conventions="glTF: y up, z backward, scene units; OpenCV's world turned by diag(1, -1, -1) at the root; cameras "
+        "look along -z, exact intrinsics in their extras",
+        extra=Extra(name="mesh", modules=("open3d", "fast_simplification")),
+    ),
 )
 
 STANDARD_FORMATS = tuple(item for item in EXPORT_FORMATS if item.standard)

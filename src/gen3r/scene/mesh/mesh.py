@@ -29,8 +29,8 @@ class MeshConfig:
     """Drop pieces with less area than this share of the largest piece."""
     max_faces: int | None = 200_000
     """Triangles at most, by merging where the surface is flattest. None keeps all."""
-    texture: int | None = None
-    """Edge of the square texture in pixels. None makes vertex colours only."""
+    texture: int | None = 4096
+    """Edge of the texture in pixels at most. None makes vertex colours only."""
 
     def __post_init__(self) -> None:
         for name in ("voxel_pixels", "truncation_voxels", "truncation_noise", "max_blocks"):

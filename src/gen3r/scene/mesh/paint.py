@@ -44,6 +44,13 @@ def surface_colors(
     return colors
 
 
+def views_of(
+    points: Float32[Tensor, "N 3"], normals: Float32[Tensor, "N 3"], scene: Scene, index: int, tolerance: float
+) -> Float[Tensor, " N"]:
+    """How well one frame sees each point: more from near and head-on, 0 where it does not."""
+    return _from_frame(points, normals, scene, index, tolerance)[1]
+
+
 def _from_frame(
     points: Float32[Tensor, "N 3"], normals: Float32[Tensor, "N 3"], scene: Scene, index: int, tolerance: float
 ) -> tuple[Float[Tensor, "N 3"], Float[Tensor, " N"]]:

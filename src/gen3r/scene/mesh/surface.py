@@ -10,6 +10,7 @@ from torch import Tensor
 from gen3r.scene.mesh.mesh import Mesh, MeshConfig, vertex_normals
 from gen3r.scene.mesh.paint import surface_colors
 from gen3r.scene.mesh.repair import facing, simplified, sound, welded, without_small_pieces
+from gen3r.scene.mesh.texture import frame_texture
 from gen3r.scene.mesh.tsdf import zero_surface
 from gen3r.scene.scene import Scene
 
@@ -33,9 +34,10 @@ def fuse(scene: Scene, keep: Bool[Tensor, "F H W"], config: MeshConfig | None = 
         vertices, faces = simplified(vertices, faces, config.max_faces)
     points, triangles = torch.from_numpy(vertices).float(), torch.from_numpy(faces)
     normals = vertex_normals(points, triangles)
-    return Mesh(
-        vertices=points,
-        faces=triangles,
-        normals=normals,
-        colors=surface_colors(points, normals, scene, tolerance=surface.voxel),
-    )
+    colors = surface_colors(points, normals, scene, tolerance=surface.voxel)
+    texture = None
+    if config.texture is not None:
+        texture = frame_texture(
+            points, triangles, normals, colors, scene, tolerance=surface.voxel, max_size=config.texture
+        )
+    return Mesh(vertices=points, faces=triangles, normals=normals, colors=colors, texture=texture)
