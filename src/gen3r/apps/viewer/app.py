@@ -14,8 +14,8 @@ from gen3r.apps.viewer.gathered import gather
 from gen3r.apps.viewer.latest import LatestOnly
 from gen3r.apps.viewer.panel import Panel
 from gen3r.apps.viewer.path_editor import PathEditor, stand
-from gen3r.apps.viewer.placement import place
-from gen3r.apps.viewer.scene_layer import NO_CAMERAS, SceneLayer
+from gen3r.apps.viewer.placement import Arrangement, place
+from gen3r.apps.viewer.scene_layer import NO_CAMERAS, Look, SceneLayer
 from gen3r.cameras.cameras import Cameras
 from gen3r.cameras.projection import project
 from gen3r.scene.turntable import Turntable, turntable_cameras
@@ -30,7 +30,7 @@ class Viewer:
     """Shows scenes until `close`."""
 
     def __init__(self, server: viser.ViserServer, scenes: Sequence[ShownScene], out: Path) -> None:
-        """Build the panel and show everything.
+        """Show everything as it is at once, then build the panel, then clean.
 
         Args:
             server: of `listening`.
@@ -46,6 +46,8 @@ class Viewer:
             SceneLayer(server.scene, f"scene{index}", shown, label=len(scenes) > 1)
             for index, shown in enumerate(scenes)
         )
+        self._choose_view()
+        self._show_at_once()
         tabs = server.gui.add_tab_group()
         with tabs.add_tab("View", icon=viser.Icon.EYE):
             self.panel = Panel(
@@ -69,12 +71,18 @@ class Viewer:
             )
         with tabs.add_tab("Pictures", icon=viser.Icon.PHOTO):
             self.capture = CapturePanel(server.gui, out)
-        self._choose_view()
         self._arrange()
 
     def close(self) -> None:
         """Stop to play; the server goes on."""
         self.panel.timeline.close()
+
+    def _show_at_once(self) -> None:
+        """All points, before anything that takes time: cleaning asks every frame about every other."""
+        for layer, where in zip(self.layers, place(self.scenes, Arrangement()), strict=True):
+            layer.place(where)
+            layer.show(Look(filters=Filters(cleaning="none")))
+        self.server.flush()
 
     def _arrange(self) -> None:
         for layer, where in zip(self.layers, place(self.scenes, self.panel.arrangement), strict=True):
@@ -94,7 +102,7 @@ class Viewer:
 
     def _choose_view(self) -> None:
         """Put clients, those that are waiting and those to come, where all scenes are in the picture."""
-        placed = place(self.scenes, self.panel.arrangement)
+        placed = place(self.scenes, Arrangement())
         together = gather(self.scenes, placed, Filters(cleaning="none", max_points=SAMPLE))
         if not len(together.discs):
             return

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -17,6 +17,8 @@ from gen3r.extras import Extra
 
 SPLATS = 300_000
 """Most splats shown: browsers sort them for every view."""
+UNLIT = "KHR_materials_unlit"
+"""glTF's name for surfaces that shine by themselves."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,7 +103,9 @@ def draw_splats(api: viser.SceneApi, request: Request) -> viser.SceneNodeHandle 
 def draw_mesh(api: viser.SceneApi, request: Request) -> viser.SceneNodeHandle | None:
     """The frames fused to one surface, as the format mesh has it."""
     import trimesh
+    from trimesh.exchange.gltf import export_glb
 
+    from gen3r.scene.export.glb import linear
     from gen3r.scene.mesh import fuse
 
     mesh = fuse(request.shown.scene, request.shown.keep(request.filters))
@@ -110,10 +114,20 @@ def draw_mesh(api: viser.SceneApi, request: Request) -> viser.SceneNodeHandle | 
     surface = trimesh.Trimesh(
         vertices=mesh.vertices.numpy() * request.scale,
         faces=mesh.faces.numpy(),
-        vertex_colors=mesh.colors.numpy(),
+        vertex_colors=linear(mesh.colors.numpy()),
         process=False,
     )
-    return api.add_mesh_trimesh(request.node, surface)
+    content = export_glb(trimesh.Scene(surface), tree_postprocessor=_without_light)
+    return api.add_glb(request.node, content, cast_shadow=False, receive_shadow=False)
+
+
+def _without_light(tree: dict[str, Any]) -> None:
+    """Show the colours of a glTF tree as they are: photographs have their light in them."""
+    tree["materials"] = [{"doubleSided": True, "extensions": {UNLIT: {}}}]
+    tree["extensionsUsed"] = [UNLIT]
+    for mesh in tree["meshes"]:
+        for primitive in mesh["primitives"]:
+            primitive["material"] = 0
 
 
 GEOMETRIES: Mapping[str, Geometry] = MappingProxyType(

@@ -57,7 +57,9 @@ class SceneLayer:
         self.labelled = label
         self.scale = 1.0
         self._drawn: dict[int | None, viser.SceneNodeHandle | None] = {}
-        self._drawn_as: tuple[str, Filters] | None = None
+        self._drawn_as: tuple[str, Filters, float] | None = None
+        self._edition = 0
+        self._outdated: list[viser.SceneNodeHandle] = []
         self._frusta: list[viser.CameraFrustumHandle] = []
         self._pictures: dict[int, viser.CameraFrustumHandle] = {}
 
@@ -65,7 +67,6 @@ class SceneLayer:
         """Move the scene; what depends on its scale is drawn anew by the next `show`."""
         if float(world_from_scene.scale) != self.scale or not self._frusta:
             self.scale = float(world_from_scene.scale)
-            self._forget()
             self._add_frusta()
         self.root.wxyz = quaternion(world_from_scene.rotation.numpy())
         self.root.position = world_from_scene.translation.numpy()
@@ -82,16 +83,14 @@ class SceneLayer:
         for index, picture in self._pictures.items():
             picture.visible = index == frame and look.pictures and look.cameras != NO_CAMERAS
 
-    def remove(self) -> None:
-        """Take every node away."""
-        self.root.remove()
-
     def _show_surfaces(self, look: Look, frame: int) -> None:
         geometry = GEOMETRIES[look.geometry]
         filters = self._own(look)
-        if self._drawn_as != (look.geometry, filters):
-            self._forget()
-            self._drawn_as = (look.geometry, filters)
+        if self._drawn_as != (look.geometry, filters, self.scale):
+            self._outdated += [node for node in self._drawn.values() if node is not None]
+            self._drawn = {}
+            self._drawn_as = (look.geometry, filters, self.scale)
+            self._edition += 1
         wanted: tuple[int | None, ...] = (None,)
         if geometry.by_frame and look.span != ALL_FRAMES:
             wanted = (frame,) if look.span == THIS_FRAME else tuple(range(frame + 1))
@@ -102,7 +101,7 @@ class SceneLayer:
                 self._drawn[index] = geometry.draw(
                     self.api,
                     Request(
-                        node=f"{self.name}/surface/{place}",
+                        node=f"{self.name}/surface{self._edition}/{place}",
                         shown=self.shown,
                         filters=filters,
                         frame=index,
@@ -110,6 +109,8 @@ class SceneLayer:
                         point_size=size,
                     ),
                 )
+        while self._outdated:  # what was there stays until its successor is
+            self._outdated.pop().remove()
         for index, node in self._drawn.items():
             if node is not None:
                 node.visible = index in wanted
@@ -119,13 +120,6 @@ class SceneLayer:
     def _own(self, look: Look) -> Filters:
         """The filters in this scene's units."""
         return replace(look.filters, max_depth=look.filters.max_depth / self.scale)
-
-    def _forget(self) -> None:
-        for node in self._drawn.values():
-            if node is not None:
-                node.remove()
-        self._drawn.clear()
-        self._drawn_as = None
 
     def _add_frusta(self) -> None:
         for node in (*self._frusta, *self._pictures.values()):
