@@ -186,7 +186,8 @@ class TestTransforms:
 
     def read(self, folder, record, **options):
         path = folder / "transforms.json"
-        path.write_text(record if isinstance(record, str) else json.dumps(record))
+        text = record if isinstance(record, str | bytes) else json.dumps(record)
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
         return read_any_cameras(path, ReadOptions(**options))
 
     def test_axes_without_the_key_are_opengl_unless_told(self, tmp_path, record):
@@ -239,6 +240,7 @@ class TestTransforms:
             (lambda r: {**r, "units_per_scene_unit": 0}, "positive number"),
             (lambda r: "[" * 100_000, "not valid JSON"),
             (lambda r: '{"frames": [', "not valid JSON"),
+            (lambda r: b'{"frames": "\xff"}', "not valid JSON"),
         ],
     )
     def test_unusable_files_are_refused_by_name(self, tmp_path, record, edit, message):

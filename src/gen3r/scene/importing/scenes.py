@@ -111,13 +111,14 @@ def read_scene(
     world = cameras.extrinsics[0]
     cameras = _fitted(path, cameras.rebased(), loaded.crops)
     rgb = (loaded.images * 255).round().byte().movedim(1, -1).contiguous()
-    provenance = {"kind": "imported", "settings": {"source": path.resolve().name, "cameras": item.name}}
+    depth_from = "pictures" if points is None else "projected points"
+    settings = {"source": path.resolve().name, "cameras": item.name, "depth": depth_from}
+    provenance = {"kind": "imported", "settings": settings}
     if points is not None:
-        points = points @ world[:3, :3].T + world[:3, 3]
-        return scene_from_points(rgb, cameras, points, provenance | {"depth": "projected points"})
+        return scene_from_points(rgb, cameras, points @ world[:3, :3].T + world[:3, 3], provenance)
     default = track.depth_scale if track.depths else _recorded_scale(root)
     depth = _depth([depths[i] for i in chosen], loaded, depth_scale, default)
-    return scene_from_depth(rgb, cameras, depth, provenance | {"depth": "pictures"})
+    return scene_from_depth(rgb, cameras, depth, provenance)
 
 
 def _pictures(root: Path, count: int) -> tuple[Path, ...]:
