@@ -74,7 +74,7 @@ def assert_same(found, expected):
 
 @pytest.mark.parametrize("kind", [name for name in WRITERS if name != "cameras.json"])
 @given(cameras=some_cameras(count=3))
-@settings(max_examples=15)
+@settings(max_examples=10)
 def test_round_trip(kind, cameras, tmp_path_factory):
     """Float64 poses of any kind; cameras.json is float32 and exact there, which its own tests say."""
     path = WRITERS[kind](cameras, tmp_path_factory.mktemp("trip") / "out")
@@ -331,7 +331,7 @@ def test_every_truncation_of_a_binary_model_is_refused(originals, name, tmp_path
             read_any_cameras(tmp_path)
 
 
-@settings(max_examples=120)
+@settings(max_examples=80)
 @given(data=st.data())
 def test_damage_is_answered_with_a_value_error_that_names_the_path(originals, data, tmp_path_factory):
     folder = tmp_path_factory.mktemp("damaged") / "x"
