@@ -11,8 +11,6 @@ from pathlib import Path
 
 import httpx
 
-START_SECONDS = 120
-
 
 class Served:
     """``gen3r studio`` on a free port, with homes of its own for whatever libraries write."""
@@ -55,7 +53,7 @@ class Served:
         return self.process.returncode, said
 
 
-def wait_until(condition: Callable[[], bool], what: str, seconds: float = 120) -> None:
+def wait_until(condition: Callable[[], bool], what: str, seconds: float = 240) -> None:
     """Wait until something holds; fail if it does not."""
     deadline = time.monotonic() + seconds
     while not condition():

@@ -3,7 +3,10 @@
 import os
 import random
 import re
+import shutil
 import signal
+import subprocess
+import sys
 import zipfile
 from collections.abc import Iterator
 from io import BytesIO
@@ -17,6 +20,7 @@ from apps.studio.media import HTML, PLAYLIST, SVG, archive, bomb, picture, turne
 from apps.studio.serving import Served, is_alive, wait_until
 from gen3r.cli.main import main
 
+ROOT = Path(__file__).parents[3]
 API = "/api/v1"
 HEADER = "X-Gen3R-Session"
 ENDED = {"done", "failed", "cancelled"}
@@ -146,7 +150,8 @@ def clients(place: Path) -> Iterator[Clients]:
                 wait_until(lambda worker=worker: not is_alive(worker), "the worker ends with its server", 10)
                 served = clients.served = Served(place / "studio", place / "home", *OPTIONS)
             clients.something()
-        clients.ask(0, "POST", f"jobs/{long}/cancel")
+        for job in (long, *[job for job, who in clients.accepted.items() if who == 1][1:]):
+            clients.ask(clients.accepted[job], "POST", f"jobs/{job}/cancel")
         yield clients
     finally:
         served.kill()
@@ -193,6 +198,34 @@ def test_nothing_is_outside_its_folder(clients: Clients, place: Path) -> None:
     assert {path.name for path in place.iterdir()} == {"studio", "home"}
     assert not any("escaped" in path.name for path in place.rglob("*"))
     assert root.stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is missing")
+def test_the_document_works(clients: Clients, tmp_path: Path) -> None:
+    text = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
+    text = text.replace("http://127.0.0.1:7860", clients.served.url[:-1])
+    shutil.copy(ROOT / "examples" / "photos" / "temple.jpg", tmp_path / "photo.jpg")
+    (script,) = re.findall(r"```bash\n(.*?)```", text, flags=re.DOTALL)
+    (snippet,) = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
+    for command in (["bash", "-euo", "pipefail", "-c", script], [sys.executable, "-c", snippet]):
+        ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
+        assert ran.returncode == 0, ran.stderr
+        assert "gen3r generate photo.jpg" in ran.stdout or "done" in ran.stdout
+    with zipfile.ZipFile(tmp_path / "scene.zip") as made:
+        assert set(made.namelist()) == {"points.ply", "scene.glb", "cameras.json"}
+    with zipfile.ZipFile(tmp_path / "scene_from_api.zip") as made:
+        assert {"scene.safetensors", "scene.json", "points.ply", "views/frame00000.png"} <= set(made.namelist())
+    assert (tmp_path / "preview.png").read_bytes().startswith(b"\x89PNG")
+    assert (tmp_path / "rgb.mp4").read_bytes()[4:8] == b"ftyp"
+
+
+def test_the_document_names_every_operation(clients: Clients) -> None:
+    text = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
+    described = clients.served.client.get(f"{API}/openapi.json").json()
+    for path, methods in described["paths"].items():
+        short = path.removeprefix(API).replace("{job}", "{id}").replace("{upload}", "{id}")
+        for method in methods:
+            assert re.search(rf"`[^`]*({method.upper()} )?{re.escape(short)}[`?]", text), (method, path)
 
 
 def test_it_stops_in_good_order_and_starts_with_its_history(clients: Clients, place: Path) -> None:
