@@ -8,6 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
+pytest.importorskip("viser", reason="viser is missing; pip install 'gen3r[viewer]'")
+
 from gen3r.apps.viewer.files import unused_path
 from gen3r.apps.viewer.path import DrawnPath
 from gen3r.apps.viewer.poses import pose_matrix, quaternion

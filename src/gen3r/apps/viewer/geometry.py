@@ -134,7 +134,9 @@ GEOMETRIES: Mapping[str, Geometry] = MappingProxyType(
     {
         "Points": Geometry(draw=draw_points),
         "Splats": Geometry(draw=draw_splats),
-        "Mesh": Geometry(draw=draw_mesh, by_frame=False, extra=Extra(name="mesh", modules=("open3d",))),
+        "Mesh": Geometry(
+            draw=draw_mesh, by_frame=False, extra=Extra(name="mesh", modules=("open3d", "fast_simplification"))
+        ),
     }
 )
 """By the name the panel shows."""
