@@ -4,7 +4,9 @@ import pytest
 
 from gen3r.apps.studio.errors import QueueFull, WrongType
 from gen3r.apps.studio.jobs import ENDED, Job, JobRequest, State
+from gen3r.apps.studio.limits import Limits
 from gen3r.apps.studio.page.actions import Wishes, job_request
+from gen3r.apps.studio.page.model_settings import ModelSettings, most_of, settings_of
 from gen3r.apps.studio.page.progress import announcement, error_card, progress_card
 from gen3r.apps.studio.page.words import ago, details, duration, title
 
@@ -46,7 +48,8 @@ def test_screen_readers_hear_of_quarters_only() -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "words"), [(0.2, "0 s"), (59.4, "59 s"), (59.6, "1 min 0 s"), (125.0, "2 min 5 s"), (4320.0, "1 h 12 min")]
+    ("seconds", "words"),
+    [(0.2, "0 s"), (59.4, "59 s"), (59.6, "1 min 0 s"), (125.0, "2 min 5 s"), (4320.0, "1 h 12 min")],
 )
 def test_durations(seconds: float, words: str) -> None:
     assert duration(seconds) == words
@@ -93,3 +96,14 @@ def test_the_form_becomes_a_request() -> None:
 def test_what_the_form_cannot_mean_is_told(changes: dict[str, object], words: str) -> None:
     with pytest.raises(ValueError, match=words):
         job_request([], Wishes(**(vars(VIEWLESS) | changes)))
+
+
+def test_the_page_starts_with_the_settings_of_the_model() -> None:
+    from gen3r.pipeline.config import PipelineConfig
+
+    official, tiny = settings_of("a model that is not here"), settings_of("tiny")
+    trained = PipelineConfig(name="gen3r")
+    assert official == ModelSettings(frames=trained.frames, steps=trained.steps, guidance=trained.guidance)
+    assert tiny == ModelSettings(frames=9, steps=3, guidance=1.0)
+    assert most_of(tiny, Limits()) == (33, 20)
+    assert most_of(official, Limits(frames=50, steps=60)) == (49, 60)

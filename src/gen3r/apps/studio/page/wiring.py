@@ -131,7 +131,7 @@ def connect(studio: Studio, blocks: gr.Blocks, form: Form, outcome: Outcome) -> 
         None, js=SCROLL_SCRIPT
     )
     form.dice.click(lambda: random.randint(0, LARGEST_DRAWN_SEED), None, form.seed, **_QUIET)
-    form.model.change(model_settings, form.model, [form.frames, form.steps, form.guidance], **_QUIET)
+    form.model.input(model_settings, form.model, [form.frames, form.steps, form.guidance], **_QUIET)
     outcome.cancel.click(cancel, [session, current, shown], live, **_QUIET)
     outcome.history.select(open_run, [session, shown], [current, *live], **_QUIET).then(None, js=SCROLL_SCRIPT)
     outcome.pack.click(
