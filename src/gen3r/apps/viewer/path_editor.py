@@ -175,7 +175,7 @@ class PathEditor:
         current = gui.add_button("Add the current frame's camera", icon=viser.Icon.CAMERA_PLUS)
         view = gui.add_button("Add this view", icon=viser.Icon.EYE, hint="Where you look from now.")
         self.key = gui.add_slider("Key camera", min=1, max=1, step=1, initial_value=1, disabled=True)
-        order = gui.add_button_group("Order", ("Earlier", "Later"), disabled=True)
+        order = gui.add_button_group("Order", ("Earlier", "Later"))
         delete = gui.add_button("Delete", icon=viser.Icon.TRASH, color="gray", disabled=True)
         clear = gui.add_button("Clear", icon=viser.Icon.X, color="gray", disabled=True)
         self.frames = gui.add_slider(
@@ -192,7 +192,7 @@ class PathEditor:
         preview = gui.add_button("Preview", icon=viser.Icon.PLAYER_PLAY, disabled=True)
         save = gui.add_button("Save", icon=viser.Icon.DEVICE_FLOPPY, disabled=True)
         download = gui.add_button("Download", icon=viser.Icon.DOWNLOAD, disabled=True)
-        self._need_a_key = (self.key, order, delete, clear, preview, save, download)
+        self._need_a_key = (self.key, delete, clear, preview, save, download)
 
         first.on_click(lambda _: self.add(self._camera(0)))
         current.on_click(lambda _: self.add(self._camera(self._frame())))

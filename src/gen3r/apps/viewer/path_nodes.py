@@ -97,7 +97,7 @@ class PathNodes:
             return
         gizmo = self.api.add_transform_controls(
             f"{ROOT}/gizmo",
-            scale=3.0 * self.size,
+            scale=2.0 * self.size,
             depth_test=False,
             wxyz=quaternion(pose[:3, :3]),
             position=pose[:3, 3],
