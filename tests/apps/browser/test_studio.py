@@ -111,6 +111,12 @@ def open_tab(page: Page, name: str) -> None:
     page.get_by_role("tab", name=name).click()
 
 
+def open_settings(page: Page) -> None:
+    page.get_by_role("button", name="More settings").click()
+    page.wait_for_selector("#seed", state="visible")
+    page.wait_for_timeout(600)  # what is in there is made when it opens, and takes its values a little later
+
+
 def test_points_are_seen_and_can_be_turned(finished: Page) -> None:
     open_tab(finished, "3D")
     canvas = finished.locator(".cloud-canvas")
@@ -177,9 +183,7 @@ def test_results_are_accessible_and_fit_a_phone(finished: Page, tab: str) -> Non
 
 def test_start_page_is_accessible_and_fits_a_phone(page: Page) -> None:
     page.get_by_role("radio", name="Draw a path").check()
-    page.get_by_role("button", name="More settings").click()
-    page.wait_for_selector("#seed", state="visible")
-    page.wait_for_timeout(400)
+    open_settings(page)
     assert serious(page) == []
     page.set_viewport_size({"width": 390, "height": 844})
     page.wait_for_timeout(200)
@@ -189,7 +193,7 @@ def test_start_page_is_accessible_and_fits_a_phone(page: Page) -> None:
 def test_a_run_is_found_again_after_a_reload_and_can_be_cancelled(page: Page, server: StudioServer) -> None:
     page.locator("[data-example=room]").click()
     page.wait_for_selector(".views li")
-    page.get_by_role("button", name="More settings").click()
+    open_settings(page)
     for name, most in (("frames", 33), ("steps", 20)):
         field = page.locator(f"#{name} input[type=number]")
         field.fill(str(most))

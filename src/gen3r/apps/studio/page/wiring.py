@@ -69,7 +69,10 @@ def connect(studio: Studio, blocks: gr.Blocks, form: Form, outcome: Outcome) -> 
 
     def add(key: Any, before: list[Any], files: list[str] | None) -> list[Any]:
         key = actions.known_session(studio, key)
-        now, problems = actions.taken_views(studio, key, before, [Path(file) for file in files or []])
+        arrived = [Path(file) for file in files or []]
+        now, problems = actions.taken_views(studio, key, before, arrived)
+        for file in arrived:
+            file.unlink(missing_ok=True)  # the studio has its own copy
         return [key, now, strip_html(now), None, problems]
 
     def change(before: list[Any], event: gr.EventData) -> list[Any]:
