@@ -14,7 +14,10 @@ PHOTO = ROOT / "examples" / "photos" / "temple.jpg"
 EXAMPLE = ROOT / "examples" / "01_photo_to_scene.py"
 
 
-@pytest.mark.parametrize("document", ["README.md", "docs/conventions.md", "docs/first_scene.md", "docs/performance.md"])
+DOCUMENTS = ("README.md", "docs/cameras.md", "docs/conventions.md", "docs/first_scene.md", "docs/performance.md")
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
 def test_python_of_the_documents_runs(document: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     snippets = re.findall(r"```python\n(.*?)```", (ROOT / document).read_text(encoding="utf-8"), flags=re.DOTALL)
     assert snippets

@@ -33,9 +33,9 @@ class Generate:
     """Frame index of each view, counted from 0; of each picture, for a folder."""
     prompt: str = ""
     """What to see, in words."""
-    cameras: Annotated[str, tyro.conf.arg(metavar="FILE|TRAJECTORY|free")] = FREE
-    """cameras.json with a pose per frame, the name of a trajectory such as orbit_right or dolly_in (an unknown name
-    lists them all), or free to let the model choose."""
+    cameras: Annotated[str, tyro.conf.arg(metavar="PATH|TRAJECTORY|free")] = FREE
+    """cameras.json, transforms.json, COLMAP folder or TUM file with a pose per frame (docs/cameras.md), the name of a
+    trajectory such as orbit_right or dolly_in (an unknown name lists them all), or free to let the model choose."""
     camera_scale: Annotated[float | None, tyro.conf.arg(metavar="LENGTH")] = None
     """Mean depth of the first view in the unit of the camera file. Left out, it is estimated. Needs a camera file."""
     frames: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
@@ -87,7 +87,7 @@ class Generate:
         grid = pipeline.grid(self.frames, size)
         inputs = read_pictures(self.views, size=grid.size, max_frames=grid.frames)
         at = view_frames(inputs, self.at, grid.frames)
-        cameras = resolve_cameras(self.cameras, grid.frames)
+        cameras = resolve_cameras(self.cameras, grid.frames, pipeline.config.fov_degrees)
         if self.camera_scale is not None and isinstance(cameras, str):
             raise ValueError(
                 f"--camera-scale expects --cameras FILE, whose unit it explains, got --cameras {cameras}; leave it out."
