@@ -1,7 +1,4 @@
-"""Results in the formats a client asks for, as one zip. Formats are made in a process of their own.
-
-``python -m gen3r.apps.studio.archive SCENE OUT FORMAT ...`` is that process: what it says on stdout is what was wrong.
-"""
+"""Results in the formats a client asks for, as one zip. Formats are made in a process of their own (`exporting`)."""
 
 from __future__ import annotations
 
@@ -16,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from gen3r.apps.studio.errors import InvalidRequest, QueueFull
+from gen3r.apps.studio.exporting import REFUSED
 from gen3r.scene.export.registry import EXPORT_FORMATS, ExportFormat
 from gen3r.whole_file import whole_file
 
@@ -24,7 +22,8 @@ logger = logging.getLogger("gen3r.studio")
 ALL = "all"
 EXPORT_SECONDS = 900
 WAIT_SECONDS = 30
-REFUSED = 2
+UNFINISHED = ".export-"
+"""How folders begin that are gone once an archive is made."""
 _COMPRESSED = (".png", ".mp4", ".zip", ".spz", ".jpg")
 _exporting = threading.Lock()
 """One export at a time: some need much memory."""
@@ -54,7 +53,7 @@ def chosen_formats(names: Sequence[str]) -> tuple[ExportFormat, ...]:
     return tuple(item for item in EXPORT_FORMATS if item.name in names)
 
 
-def make_archive(scene: Path, formats: Sequence[ExportFormat], folder: Path) -> Path:
+def make_archive(scene: Path, formats: Sequence[ExportFormat], folder: Path, *, lenient: bool = False) -> Path:
     """A zip in ``folder`` with the files of these formats; an existing one is used again.
 
     Files that the scene folder holds already are taken from there.
@@ -63,6 +62,7 @@ def make_archive(scene: Path, formats: Sequence[ExportFormat], folder: Path) -> 
         scene: scene folder.
         formats: what to put into it.
         folder: where archives of this scene are kept, made if it is not there.
+        lenient: leave out formats that cannot hold the scene, and say so in a text file of the zip.
 
     Raises:
         InvalidRequest: if the scene cannot be written in one of the formats.
@@ -73,14 +73,20 @@ def make_archive(scene: Path, formats: Sequence[ExportFormat], folder: Path) -> 
     if target.exists():
         return target
     with _one_at_a_time():
+        if target.exists():  # somebody else asked for the same
+            return target
         other = [item for item in formats if not item.standard]
-        with tempfile.TemporaryDirectory(prefix=".export-", dir=folder) as temporary:
+        with tempfile.TemporaryDirectory(prefix=UNFINISHED, dir=folder, ignore_cleanup_errors=True) as temporary:
             made = Path(temporary) / "made"
             if other:
-                _export(scene, made, [item.name for item in other])
-            found = {scene: [item for item in formats if item.standard], made: other}
+                _export(scene, made, [item.name for item in other], lenient)
             members = {
-                file.relative_to(place).as_posix(): file for place in found for file in _files(place, found[place])
+                file.relative_to(place).as_posix(): file
+                for place, names in (
+                    (scene, [name for item in formats if item.standard for name in item.files]),
+                    (made, [path.name for path in made.glob("*")]),
+                )
+                for file in _files(place, names)
             }
             with whole_file(target) as partial, zipfile.ZipFile(partial, "w", compresslevel=1) as archive:
                 for name, file in sorted(members.items()):
@@ -99,35 +105,27 @@ def _one_at_a_time() -> Iterator[None]:
         _exporting.release()
 
 
-def _files(folder: Path, formats: Iterable[ExportFormat]) -> list[Path]:
-    found = [folder / name for item in formats for name in item.files]
+def _files(folder: Path, names: Iterable[str]) -> list[Path]:
+    found = [folder / name for name in names]
     nested = [file for path in found if path.is_dir() for file in path.rglob("*") if file.is_file()]
     return [*(path for path in found if path.is_file()), *nested]
 
 
-def _export(scene: Path, out: Path, names: Sequence[str]) -> None:
-    command = [sys.executable, "-m", "gen3r.apps.studio.archive", str(scene), str(out), *names]
-    done = subprocess.run(
-        command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=EXPORT_SECONDS, check=False
-    )
+def _export(scene: Path, out: Path, names: Sequence[str], lenient: bool) -> None:
+    words = [str(scene), str(out), *(["--lenient"] if lenient else []), *names]
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "gen3r.apps.studio.exporting", *words],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=EXPORT_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise InvalidRequest("these formats take too long to make", "choose fewer of them") from error
     if done.returncode == REFUSED:
-        raise InvalidRequest(done.stdout.strip().replace(str(scene), "the scene"), "choose other formats")
+        raise InvalidRequest(done.stdout.strip().rstrip(".").replace(str(scene), "the scene"), "choose other formats")
     if done.returncode != 0:
         logger.error("export of %s as %s failed: %s", scene, ", ".join(names), done.stderr)
         raise RuntimeError(f"export as {', '.join(names)} failed")
-
-
-def main(arguments: Sequence[str]) -> int:
-    """Write the formats ``arguments[2:]`` of the scene folder ``arguments[0]`` into ``arguments[1]``."""
-    from gen3r.scene.export.folder import export_scene
-
-    try:
-        export_scene(arguments[0], arguments[2:], arguments[1])
-    except ValueError as error:
-        sys.stdout.write(str(error))
-        return REFUSED
-    return 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(main(sys.argv[1:]))

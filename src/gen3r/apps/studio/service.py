@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from gen3r.apps.studio.archive import chosen_formats, is_here, make_archive
+from gen3r.apps.studio.archive import ALL, UNFINISHED, chosen_formats, is_here, make_archive
 from gen3r.apps.studio.checks import check_request
 from gen3r.apps.studio.database import Database
 from gen3r.apps.studio.errors import NoSpace, NotFinished, NoWorker, UnknownJob, UnknownResult, UnknownUpload
@@ -294,7 +294,8 @@ class Studio:
         return self._scene(own, job)
 
     def archive(self, session: str, job: str, formats: Sequence[str]) -> Path:
-        """A zip of a finished scene in these formats ("all": those available here). Made once, then kept.
+        """A zip of a finished scene in these formats ("all": those available here that can hold it). Made once, then
+        kept. Some formats take a minute.
 
         Raises:
             UnknownJob: if the session has none of this id.
@@ -304,7 +305,7 @@ class Studio:
         scene = self.scene_folder(session, job)
         chosen = chosen_formats(formats)
         self._check_space()
-        return make_archive(scene, chosen, scene.parent / ARCHIVES)
+        return make_archive(scene, chosen, scene.parent / ARCHIVES, lenient=ALL in formats)
 
     def repeat(self, session: str, job: str) -> Repeat:
         """The lines that make the same scene elsewhere.
@@ -325,14 +326,19 @@ class Studio:
         self._store.forget_sessions(time.time() - self.limits.kept_days * DAY)
         for session, job in self._store.forget_jobs():
             shutil.rmtree(self.folders.job(session, job), ignore_errors=True)
-        for rest in self.folders.sessions.glob("*/uploads/.*.partial"):
-            if time.time() - rest.stat().st_mtime > DAY:  # of an upload that a killed studio did not finish
-                rest.unlink(missing_ok=True)
+        self._sweep_up("*/uploads/.*.partial")
+        self._sweep_up(f"*/jobs/*/*/{ARCHIVES}/{UNFINISHED}*")
         before = [path for path in self.folders.sessions.glob("*") if path.is_dir()]
         known = self._store.sessions()
         for folder in before:
             if folder.name not in known:
                 shutil.rmtree(folder, ignore_errors=True)
+
+    def _sweep_up(self, pattern: str) -> None:
+        """Delete what a killed studio left unfinished."""
+        for rest in self.folders.sessions.glob(pattern):
+            if time.time() - rest.stat().st_mtime > DAY:
+                shutil.rmtree(rest) if rest.is_dir() else rest.unlink()
 
     def _keep_tidy(self) -> None:
         while True:
