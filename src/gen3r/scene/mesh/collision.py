@@ -31,7 +31,7 @@ class CollisionConfig:
     """How far parts reach behind the surface. Thin ones let fast bodies through."""
     tolerance: float = 0.01
     """How far a part may stand out in front of the surface, in a hollow."""
-    coverage: float = 0.7
+    coverage: float = 0.85
     """How much of a part's silhouette must be surface, so that windows stay open."""
     max_faces: int = 6_000
     """The surface is simplified to this many triangles first."""
@@ -156,9 +156,7 @@ def _smoothed(
     return values
 
 
-def _along_widest(
-    values: Float64[np.ndarray, "T 3"], weights: Float64[np.ndarray, " T"]
-) -> Float64[np.ndarray, " T"]:
+def _along_widest(values: Float64[np.ndarray, "T 3"], weights: Float64[np.ndarray, " T"]) -> Float64[np.ndarray, " T"]:
     """Coordinates along the direction in which weighted values spread most."""
     centred = values - np.average(values, axis=0, weights=weights)
     axis = np.linalg.eigh((centred * weights[:, None]).T @ centred)[1][:, -1]

@@ -16,8 +16,9 @@ class MeshConfig:
     voxel_pixels: float = 1.5
     """Edge of a voxel in pixels at the median depth. Smaller is finer and slower. Where frames disagree about depth,
     voxels are at least half as large as the disagreement: finer detail would be noise."""
-    truncation_voxels: float = 3.0
-    """How far in front of and behind a surface its distance is recorded, in voxels, at least."""
+    truncation_voxels: float = 4.0
+    """How far in front of and behind a surface its distance is recorded, in voxels, at least. Distances are taken along
+    the viewing axis, so a floor seen at a grazing angle needs several voxels not to fall apart."""
     truncation_noise: float = 3.0
     """The same in multiples of the disagreement between frames, so that their surfaces become one."""
     max_blocks: int = 20_000

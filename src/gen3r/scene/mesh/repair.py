@@ -100,9 +100,7 @@ def directed_edges(faces: Int64[np.ndarray, "T 3"]) -> Int64[np.ndarray, "E 2"]:
     return faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2)
 
 
-def area_vectors(
-    vertices: Float64[np.ndarray, "V 3"], faces: Int64[np.ndarray, "T 3"]
-) -> Float64[np.ndarray, "T 3"]:
+def area_vectors(vertices: Float64[np.ndarray, "V 3"], faces: Int64[np.ndarray, "T 3"]) -> Float64[np.ndarray, "T 3"]:
     """Along the normal, as long as the area."""
     first, second, third = (vertices[faces[:, corner]] for corner in range(3))
     return np.cross(second - first, third - first) / 2

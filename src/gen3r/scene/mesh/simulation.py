@@ -92,11 +92,8 @@ def _urdf(parts: Sequence[str]) -> ET.Element:
     return robot
 
 
-def _mjcf(
-    parts: Sequence[str], upright: Float64[np.ndarray, "3 3"], cameras: Cameras, *, textured: bool
-) -> ET.Element:
+def _mjcf(parts: Sequence[str], upright: Float64[np.ndarray, "3 3"], cameras: Cameras, *, textured: bool) -> ET.Element:
     root = ET.Element("mujoco", model="gen3r_scene")
-    ET.SubElement(root, "compiler", angle="radian")
     ET.SubElement(root, "option", gravity="0 0 -9.81")
     assets = ET.SubElement(root, "asset")
     world = ET.SubElement(root, "worldbody")
@@ -120,7 +117,7 @@ def _mjcf(
             name=f"frame{index:05d}",
             pos=_numbers(upright @ pose[:3, 3]),
             xyaxes=_numbers(np.concatenate([axes[:, 0], -axes[:, 1]])),
-            fovy=_numbers(cameras.fov[index, :1].double().numpy()),
+            fovy=_numbers(np.rad2deg(cameras.fov[index, :1].double().numpy())),
         )
     return root
 

@@ -64,16 +64,22 @@ def zero_surface(scene: Scene, keep: Bool[Tensor, "F H W"], config: MeshConfig) 
     mesh = grid.extract_triangle_mesh(0.5) if count else None
     if mesh is None or mesh.is_empty():
         raise ValueError("the kept pixels make no surface; clean less, or use smaller voxels.")
-    return Surface(
-        vertices=mesh.vertex.positions.numpy().astype(np.float64),
-        faces=mesh.triangle.indices.numpy().astype(np.int64),
-        voxel=voxel,
-    )
+    vertices, faces = _ordered(mesh.vertex.positions.numpy(), mesh.triangle.indices.numpy())
+    return Surface(vertices=vertices, faces=faces, voxel=voxel)
+
+
+def _ordered(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Vertices by place and triangles by vertex: the library's threads leave another order in every run."""
+    order = np.lexsort(vertices.T)
+    faces = np.argsort(order)[faces]
+    lowest = faces.argmin(axis=1)
+    faces = faces[np.arange(len(faces))[:, None], (lowest[:, None] + np.arange(3)) % 3]
+    return vertices[order].astype(np.float64), faces[np.lexsort(faces.T)].astype(np.int64)
 
 
 def refined_depth(
     depth: Float32[Tensor, "H W"], keep: Bool[Tensor, "H W"], factor: int
-) -> Float32[Tensor, "factor*H factor*W"]:
+) -> Float32[Tensor, "{factor}*H {factor}*W"]:
     """Depth at `factor` times the pixels, 0 where nothing is kept.
 
     Within a surface the inverse depth is interpolated, which is exact for planes: without it a slanted floor becomes
@@ -157,4 +163,3 @@ def _grid(voxel: float, blocks: int) -> o3d.t.geometry.VoxelBlockGrid:
 
 def _distinct(blocks: list[np.ndarray]) -> int:
     return len(np.unique(np.concatenate(blocks), axis=0))
-

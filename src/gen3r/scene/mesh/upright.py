@@ -30,7 +30,9 @@ def up_direction(mesh: Mesh, cameras: Cameras) -> Float64[np.ndarray, "3"]:
     floor, weight = normals[leaning], size[leaning]
     if weight.sum() < _FLOOR * size.sum():
         return upward
-    chosen = np.argsort(-weight, kind="stable")[np.linspace(0, len(weight) - 1, min(_CANDIDATES, len(weight))).astype(int)]
+    chosen = np.argsort(-weight, kind="stable")[
+        np.linspace(0, len(weight) - 1, min(_CANDIDATES, len(weight))).astype(int)
+    ]
     support = np.array([weight[floor @ normal > _FLAT].sum() for normal in floor[chosen]])
     best = floor[chosen[support.argmax()]]
     for _ in range(5):
