@@ -2,6 +2,8 @@
 
 import io
 import json
+import os
+import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -197,9 +199,14 @@ def test_forgotten_sessions_take_their_files_with_them(tmp_path: Path) -> None:
     with Studio(tmp_path / "studio", workers=0, models=["tiny"]) as studio:
         key = studio.new_session()
         studio.add_upload(key, io.BytesIO(picture()))
-        assert len(list(studio.folders.sessions.iterdir())) == 1
+        (folder,) = studio.folders.sessions.iterdir()
+        for name, age in ((".old.partial", 100_000), (".new.partial", 0)):
+            rest = folder / "uploads" / name
+            rest.touch()
+            os.utime(rest, (time.time() - age,) * 2)
         studio.tidy()
-        assert len(list(studio.folders.sessions.iterdir())) == 1
+        assert {path.suffix for path in (folder / "uploads").iterdir()} == {".png", ".partial"}
+        assert not (folder / "uploads" / ".old.partial").exists()
         studio._store.forget_sessions(float("inf"))
         studio.tidy()
         assert list(studio.folders.sessions.iterdir()) == []

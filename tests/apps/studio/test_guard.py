@@ -77,6 +77,7 @@ def test_a_visit_with_the_token_leaves_a_cookie_that_does_not_tell_it() -> None:
     assert ask(app, "GET", "/", headers={"Cookie": kept}).status_code == 200
     assert ask(app, "GET", "/", headers={"Cookie": f"{TOKEN_COOKIE}=x"}).status_code == 401
     assert ask(app, "GET", "/?token=wrong").status_code == 401
+    assert ask(app, "GET", f"{API}/jobs?token={TOKEN}").status_code == 401
 
 
 def test_bodies_are_bounded_whether_they_tell_their_size_or_not() -> None:

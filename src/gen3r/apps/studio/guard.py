@@ -108,7 +108,8 @@ class Guard:
         if kind.lower() == "bearer" and _equal(bearer, self.token):
             return True
         cookie = cookies(headers).get(TOKEN_COOKIE, "")
-        return _equal(cookie, token_cookie(self.token)) or _equal(_query(scope).get("token", ""), self.token)
+        asked = "" if scope["path"].startswith(API) else _query(scope).get("token", "")
+        return _equal(cookie, token_cookie(self.token)) or _equal(asked, self.token)
 
     def _visit(self, scope: Scope) -> tuple[str, str] | None:
         """Where to send a browser that came with the token in its address, and the cookie to give it."""

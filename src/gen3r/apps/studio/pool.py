@@ -23,7 +23,7 @@ logger = logging.getLogger("gen3r.studio")
 WATCH_SECONDS = 0.1
 SILENT_SECONDS = 60.0
 """A worker that is not heard of for so long hangs."""
-HEALTHY_SECONDS = 20.0
+HEALTHY_SECONDS = 10.0
 """A worker that lived so long may be replaced at once; one that dies sooner is replaced after a growing pause."""
 LONGEST_PAUSE = 30.0
 STOP_SECONDS = 5.0
@@ -47,18 +47,27 @@ class Pool:
     """``workers`` processes that run jobs of the queue."""
 
     def __init__(
-        self, root: Path, queue: Queue, limits: Limits, models: Mapping[str, str], *, workers: int, device: str
+        self,
+        root: Path,
+        queue: Queue,
+        limits: Limits,
+        models: Mapping[str, str],
+        *,
+        workers: int,
+        device: str,
+        healthy_seconds: float = HEALTHY_SECONDS,
     ) -> None:
         self.root, self.queue, self.limits = root, queue, limits
-        self.models, self.device = dict(models), device
+        self.models, self.device, self.healthy_seconds = dict(models), device, healthy_seconds
         self.slots = [Slot(number=number + 1) for number in range(workers)]
         self._over = threading.Event()
         self._watcher = threading.Thread(target=self._watch, name="gen3r-studio-pool", daemon=True)
 
     @property
     def alive(self) -> int:
-        """Workers that run, or that are about to be replaced after a first death."""
-        return sum(slot.process is not None and slot.deaths < 2 for slot in self.slots)
+        """Workers that run; of those that keep dying early, only such as have lived for a while now."""
+        old = time.monotonic() - self.healthy_seconds
+        return sum(slot.process is not None and (slot.deaths < 2 or slot.begun < old) for slot in self.slots)
 
     def start(self) -> None:
         """Put jobs of a studio that died back into the queue, and start the workers."""
@@ -128,7 +137,7 @@ class Pool:
         )
         if slot.process.stdin is not None:
             slot.process.stdin.close()
-        slot.deaths = 0 if now - slot.begun > HEALTHY_SECONDS else slot.deaths + 1
+        slot.deaths = 0 if now - slot.begun > self.healthy_seconds else slot.deaths + 1
         pause = min(LONGEST_PAUSE, 0.5 * 2.0 ** (slot.deaths - 1)) if slot.deaths > 1 else 0.0
         slot.process, slot.not_before = None, now + pause
         if not pause:
