@@ -75,7 +75,7 @@ def path(browser: "Browser", folder: Path) -> None:
     with shown(browser, [folder]) as (viewer, page):
         viewer.panel.cameras.value = "None"
         depth = viewer.scenes[0].median_depth
-        for pose in trajectory("orbit_right", 3, 0.8 * depth).double().numpy():
+        for pose in trajectory("orbit_right", 3, 0.8 * depth, amount=2.0).double().numpy():
             viewer.editor.add(pose)
         viewer.editor.choose(1)
         client = next(iter(viewer.server.get_clients().values()))

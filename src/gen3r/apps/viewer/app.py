@@ -98,7 +98,15 @@ class Viewer:
         for index, layer in enumerate(self.layers):
             layer.root.visible = self.panel.is_shown(index)
             if layer.root.visible:
-                layer.show(look)
+                self._show_layer(layer, look)
+
+    def _show_layer(self, layer: SceneLayer, look: Look) -> None:
+        """Draw, and tell everybody what cannot be drawn."""
+        try:
+            layer.show(look)
+        except ValueError as error:
+            for client in self.server.get_clients().values():
+                client.add_notification(f"{layer.shown.name} cannot be shown like this", f"{error}", color="red")
 
     def _choose_view(self) -> None:
         """Put clients, those that are waiting and those to come, where all scenes are in the picture."""

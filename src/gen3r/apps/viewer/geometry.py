@@ -101,16 +101,17 @@ def draw_splats(api: viser.SceneApi, request: Request) -> viser.SceneNodeHandle 
 
 
 def draw_mesh(api: viser.SceneApi, request: Request) -> viser.SceneNodeHandle | None:
-    """The frames fused to one surface, as the format mesh has it."""
+    """The frames fused to one surface, as the format mesh has it; `ValueError` if the pixels make none."""
     import trimesh
     from trimesh.exchange.gltf import export_glb
 
     from gen3r.scene.export.glb import linear
     from gen3r.scene.mesh import fuse
 
-    mesh = fuse(request.shown.scene, request.shown.keep(request.filters))
-    if not len(mesh.faces):
+    keep = request.shown.keep(request.filters)
+    if not bool(keep.any()):
         return None
+    mesh = fuse(request.shown.scene, keep)
     surface = trimesh.Trimesh(
         vertices=mesh.vertices.numpy() * request.scale,
         faces=mesh.faces.numpy(),
