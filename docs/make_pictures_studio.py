@@ -15,7 +15,10 @@ from pathlib import Path
 from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
-OUT = Path(__file__).parent / "pictures"
+ROOT = Path(__file__).parents[1]
+OUT = ROOT / "docs" / "pictures"
+WELCOME = ROOT / "src" / "gen3r" / "apps" / "studio" / "page" / "examples" / "welcome.jpg"
+"""What the page itself shows before the first scene."""
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 ARGUMENTS = ("--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader")
 WIDE, PHONE = {"width": 1280, "height": 860}, {"width": 390, "height": 844}
@@ -36,10 +39,8 @@ def use(page: Page, url: str) -> None:
     page.wait_for_selector("#history :is(.hint, .runs)")
     page.wait_for_timeout(500)
     save(page, "studio_start.jpg")
-    page.locator("[data-example=garden]").click()
-    page.wait_for_selector(".views li")
     page.locator("[data-example=room]").click()
-    page.wait_for_function("() => document.querySelectorAll('.views li').length === 1")
+    page.wait_for_selector(".views li")
     page.get_by_role("radio", name="Draw a path").check()
     chart = page.locator(".map-svg")
     for across, down in ((0.58, 0.55), (0.66, 0.46), (0.62, 0.36)):
@@ -61,6 +62,9 @@ def use(page: Page, url: str) -> None:
     page.evaluate("scrollTo(0, 0)")
     page.wait_for_timeout(800)
     save(page, "studio_result.jpg")
+    cloud = Image.open(io.BytesIO(page.locator(".cloud-canvas").screenshot())).convert("RGB")
+    cloud.thumbnail((640, 640), Image.Resampling.LANCZOS)
+    cloud.save(WELCOME, quality=QUALITY, optimize=True)
     page.set_viewport_size(PHONE)
     page.evaluate("document.querySelector('#outcome').scrollIntoView({block: 'start'})")
     page.wait_for_timeout(800)

@@ -37,7 +37,7 @@ def test_every_state_has_a_card_and_words(state: State) -> None:
 def test_progress_tells_steps_and_time_left() -> None:
     card = progress_card(job(), None)
     assert "Step 1 of 4" in card
-    assert "about 1 min 5 s left" in card
+    assert "about 1 min 5 s left." in card
     assert '<progress aria-label="Progress" max="4" value="1">' in card
     assert "Number 2 in the queue" in progress_card(job("queued"), None)
 
@@ -62,7 +62,7 @@ def test_ago() -> None:
 def test_runs_without_words_are_told_by_their_views() -> None:
     assert (
         title(job(request=JobRequest(kind="reconstruct", uploads=["0" * 32, "1" * 32])))
-        == "Reconstruction from 2 views"
+        == "Reconstruction from 2 uploads"
     )
     assert details(job(request=JobRequest(trajectory="dolly_in", seed=3))) == "dolly in, seed 3"
 

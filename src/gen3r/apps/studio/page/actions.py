@@ -177,7 +177,7 @@ def path_preview(value: Any) -> str:
         poses = DrawnPath.from_page(value).poses(count)
     except ValueError as error:
         return json.dumps({"cameras": [], "drawing": "", "problem": str(error)})
-    drawing = path_drawing(poses, "The drawn path from the side", shown=9)
+    drawing = path_drawing(poses, "The drawn path from the side", shown=9, frustum=0.13)
     return json.dumps({"cameras": map_cameras(poses), "drawing": drawing, "problem": ""})
 
 

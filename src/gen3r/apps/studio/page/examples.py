@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 
+from gen3r.apps.studio.page.assets import asset
 from gen3r.apps.studio.page.pictures import data_url
 
 _FOLDER = Path(__file__).parent / "examples"
 _THUMBNAIL = 160
+_WELCOME = 640
 
 EXAMPLES_SCRIPT = """
 element.addEventListener("click", (event) => {
@@ -52,6 +54,11 @@ EXAMPLES = {
     ),
     "walk": Example(title="Walk: a video", files=("walk.mp4",), prompt="", trajectory="free", kind="reconstruct"),
 }
+
+
+def welcome_html() -> str:
+    """What the page says before the first scene, with a picture of one."""
+    return asset("welcome.html").replace("PICTURE", data_url(_FOLDER / "welcome.jpg", _WELCOME))
 
 
 def examples_html() -> str:

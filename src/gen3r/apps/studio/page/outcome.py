@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import gradio as gr
 
 from gen3r.apps.studio.page.assets import asset
+from gen3r.apps.studio.page.examples import welcome_html
 from gen3r.apps.studio.page.history import HISTORY_SCRIPT
 from gen3r.apps.studio.page.html import plain_html
 from gen3r.apps.studio.page.results import RESULTS_SCRIPT, archive_formats
@@ -39,7 +40,7 @@ def build_outcome(studio: Studio) -> Outcome:
     said = plain_html("", elem_id="said", js_on_load='element.setAttribute("role", "status")')
     card = plain_html("", elem_id="card")
     cancel = gr.Button("Cancel", visible=False, elem_id="cancel", min_width=120)
-    welcome = plain_html(asset("welcome.html"), elem_id="welcome")
+    welcome = plain_html(welcome_html(), elem_id="welcome")
     with gr.Column(visible=False, elem_id="results") as results, gr.Tabs(elem_id="tabs"):
         with gr.Tab("3D", elem_id="tab-cloud"):
             cloud = plain_html(None, html_template=asset("cloud.html"), js_on_load=asset("cloud.js"), elem_id="cloud")

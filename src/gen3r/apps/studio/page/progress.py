@@ -23,8 +23,9 @@ def progress_card(job: Job, preview: Path | None) -> str:
         left = (
             f"about {duration(job.eta_seconds)} left" if job.eta_seconds is not None else "time left is not known yet"
         )
-        steps = f"Step {job.done} of {job.total}" if job.total else job.message or "Working"
-        return _card(job.state, steps, f"{job.message or 'working'}, {left}", _bar(job), _picture(preview))
+        steps = f"Step {job.done} of {job.total}" if job.total else "Working"
+        line = _sentence(f"{job.message or 'working'}, {left}")
+        return _card(job.state, steps, line, _bar(job), _picture(preview))
     if job.state == DONE:
         took = duration((job.finished or 0) - (job.started or job.finished or 0))
         return _card(job.state, "Done", f"{title(job)} · {took}")

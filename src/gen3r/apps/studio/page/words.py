@@ -38,8 +38,8 @@ def title(job: Job) -> str:
     request = job.request
     if request.prompt:
         return request.prompt
-    views = len(request.uploads)
-    of = f"{views} views" if views > 1 else "one view"
+    count = len(request.uploads)
+    of = f"{count} uploads" if count > 1 else "one upload"
     return f"{'Reconstruction' if request.kind == 'reconstruct' else 'Scene'} from {of}"
 
 
