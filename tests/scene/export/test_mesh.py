@@ -1,6 +1,10 @@
 """The formats mesh and glb-mesh, read by trimesh and MuJoCo."""
 
+import dataclasses
+import json
+import struct
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -36,7 +40,7 @@ def folder(source, tmp_path_factory) -> Path:
 def test_obj_is_the_mesh_upright_with_its_texture(source, folder):
     mesh = source.mesh
     upright = upright_from_scene(mesh, source.scene.cameras)
-    read = trimesh.load_mesh(folder / "mesh/scene.obj", process=False)
+    read: Any = trimesh.load_mesh(folder / "mesh/scene.obj", process=False)
     corners = mesh.vertices.double().numpy()[mesh.faces] @ upright.T
     assert np.allclose(read.triangles, corners, atol=1e-5)
     places = read.visual.uv[read.faces]
@@ -47,10 +51,10 @@ def test_obj_is_the_mesh_upright_with_its_texture(source, folder):
 def test_glb_is_the_mesh_in_gltf_axes_with_every_camera(source, folder):
     mesh = source.mesh
     document = trimesh.load_scene(folder / "mesh.glb", process=False)
-    (read,) = document.dump()
+    read: Any = document.dump()[0]
     corners = mesh.vertices.numpy()[mesh.faces] * [1, -1, -1]
     assert np.allclose(read.triangles, corners, atol=1e-5)
-    stored = document.geometry["mesh"]
+    stored: Any = document.geometry["mesh"]
     assert np.allclose(stored.vertex_normals[stored.faces], mesh.normals.numpy()[mesh.faces], atol=1e-3)
     assert np.allclose(read.visual.uv[read.faces], mesh.texture.uv.numpy(), atol=1e-5)
     picture = read.visual.material.baseColorTexture.convert("RGB")
@@ -58,9 +62,6 @@ def test_glb_is_the_mesh_in_gltf_axes_with_every_camera(source, folder):
 
 
 def test_glb_materials_need_no_light_and_cameras_are_there(source, folder):
-    import json
-    import struct
-
     data = (folder / "mesh.glb").read_bytes()
     tree = json.loads(data[20 : 20 + struct.unpack("<I", data[12:16])[0]])
     assert "KHR_materials_unlit" in tree["materials"][0]["extensions"]
@@ -107,8 +108,6 @@ def test_mjcf_cameras_are_those_of_the_scene(source, folder):
 
 def test_a_scene_without_surface_is_refused(source, tmp_path):
     scene = source.scene
-    import dataclasses
-
     empty = dataclasses.replace(scene, mask=torch.zeros_like(scene.mask))
     with pytest.raises(ValueError, match="no pixel is left"):
         mesh_format.write(ExportSource(empty), tmp_path)

@@ -76,10 +76,10 @@ def convex_parts(mesh: Mesh, config: CollisionConfig | None = None) -> tuple[Con
         if misfit >= -1 or len(body.piece) == 1 or len(worst) + len(done) + 1 >= config.max_parts:
             done.append(body)
             continue
-        for half in (patch for half in _halves(vertices, body.piece) for patch in _patches(half)):
-            if np.linalg.norm(area_vectors(vertices, half), axis=1).sum() < tolerance**2:
+        for patch in (patch for half in _halves(vertices, body.piece) for patch in _patches(half)):
+            if np.linalg.norm(area_vectors(vertices, patch), axis=1).sum() < tolerance**2:
                 continue  # a crumb
-            child = _body(vertices, half, thickness, tolerance, config.coverage)
+            child = _body(vertices, patch, thickness, tolerance, config.coverage)
             heappush(worst, (-child.misfit, made, child))
             made += 1
     return tuple(_closed(body.hull) for body in done)

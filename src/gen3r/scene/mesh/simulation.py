@@ -104,7 +104,7 @@ def _mjcf(parts: Sequence[str], upright: Float64[np.ndarray, "3 3"], cameras: Ca
         look = {"material": "scene"}
     # An open surface has no inside to weigh.
     ET.SubElement(assets, "mesh", name="scene", file=_VISUAL, inertia="shell")
-    ET.SubElement(world, "geom", type="mesh", mesh="scene", contype="0", conaffinity="0", group="2", **look)
+    ET.SubElement(world, "geom", type="mesh", mesh="scene", contype="0", conaffinity="0", group="2").attrib.update(look)
     for index, part in enumerate(parts):
         ET.SubElement(assets, "mesh", name=f"part{index:03d}", file=part)
         ET.SubElement(world, "geom", name=f"part{index:03d}", type="mesh", mesh=f"part{index:03d}", group="3")

@@ -58,7 +58,7 @@ def zero_surface(scene: Scene, keep: Bool[Tensor, "F H W"], config: MeshConfig) 
     grid = _grid(voxel, count)
     for view, coordinates in zip(_views(scene, keep), blocks, strict=True):
         if len(coordinates):
-            where = o3d.core.Tensor(coordinates)
+            where = o3d.core.Tensor.from_numpy(coordinates)
             camera = (view.intrinsics, view.extrinsics)
             grid.integrate(where, view.depth, *camera, 1.0, view.far, truncation)
     mesh = grid.extract_triangle_mesh(0.5) if count else None
@@ -130,9 +130,9 @@ def _views(scene: Scene, keep: Bool[Tensor, "F H W"]) -> Iterator[_View]:
     for index in range(scene.frames):
         depth = refined_depth(scene.depth[index], keep[index], factor)
         yield _View(
-            depth=o3d.t.geometry.Image(o3d.core.Tensor(depth[..., None].contiguous().numpy())),
-            intrinsics=o3d.core.Tensor(cameras.intrinsics[index].double().numpy()),
-            extrinsics=o3d.core.Tensor(cameras.extrinsics[index].double().numpy()),
+            depth=o3d.t.geometry.Image(o3d.core.Tensor.from_numpy(depth[..., None].contiguous().numpy())),
+            intrinsics=o3d.core.Tensor.from_numpy(cameras.intrinsics[index].double().numpy()),
+            extrinsics=o3d.core.Tensor.from_numpy(cameras.extrinsics[index].double().numpy()),
             far=1.01 * float(depth.max()),
         )
 
@@ -154,7 +154,7 @@ def _grid(voxel: float, blocks: int) -> o3d.t.geometry.VoxelBlockGrid:
     return o3d.t.geometry.VoxelBlockGrid(
         attr_names=("tsdf", "weight"),
         attr_dtypes=(o3d.core.float32, o3d.core.float32),
-        attr_channels=((1), (1)),
+        attr_channels=(o3d.core.SizeVector([1]), o3d.core.SizeVector([1])),
         voxel_size=voxel,
         block_resolution=_BLOCK,
         block_count=max(1, blocks),

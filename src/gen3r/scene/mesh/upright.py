@@ -14,7 +14,7 @@ _FLOOR = 0.1  # share of the surface that a floor has at least
 _CANDIDATES = 512
 
 
-def up_direction(mesh: Mesh, cameras: Cameras) -> Float64[np.ndarray, "3"]:
+def up_direction(mesh: Mesh, cameras: Cameras) -> Float64[np.ndarray, " 3"]:
     """Unit vector against gravity, in the scene's world.
 
     The normal that most of the roughly upward surface shares, if at least a tenth of the surface has it (within 6
