@@ -110,7 +110,7 @@ def _slivers(vertices: Float64[np.ndarray, "V 3"], faces: Int64[np.ndarray, "T 3
     corners = vertices[faces]
     longest = np.linalg.norm(corners - np.roll(corners, 1, axis=1), axis=2).max(axis=1)
     height = 2 * np.linalg.norm(area_vectors(vertices, faces), axis=1) / np.maximum(longest, 1e-300)
-    return np.asarray(height <= _SLIVER * longest)
+    return height <= _SLIVER * longest
 
 
 def _first_of_each_side(faces: Int64[np.ndarray, "T 3"], vertices: int) -> Bool[np.ndarray, " T"]:
@@ -120,4 +120,4 @@ def _first_of_each_side(faces: Int64[np.ndarray, "T 3"], vertices: int) -> Bool[
     _, first = np.unique(start * vertices + end, return_index=True)
     is_first = np.zeros(3 * len(faces), dtype=bool)
     is_first[first] = True
-    return is_first.reshape(-1, 3).all(axis=1)
+    return np.asarray(is_first.reshape(-1, 3).all(axis=1))
