@@ -90,20 +90,20 @@ def test_play_moves_the_frame_and_pause_stops_it(viewer: Viewer, page: "Page") -
 def test_frames_are_sent_once(viewer: Viewer, page: "Page") -> None:
     layer = viewer.layers[0]
 
-    def visible() -> list[int | None]:
-        return [index for index, node in layer._drawn.items() if node is not None and node.visible]
+    def visible() -> set[int | None]:
+        return {index for index, node in layer._drawn.items() if node is not None and node.visible}
 
     viewer.panel.span.value = "This frame"
     for frame in (0, 1, 2, 1, 0):
         viewer.panel.timeline.slider.value = frame
-        wait_for(lambda frame=frame: visible() == [frame])
+        wait_for(lambda frame=frame: visible() == {frame})
     nodes = {index: layer._drawn[index] for index in (0, 1, 2)}
     viewer.panel.span.value = "Up to this frame"
     viewer.panel.timeline.slider.value = 2
-    wait_for(lambda: visible() == [0, 1, 2])
+    wait_for(lambda: visible() == {0, 1, 2})
     assert all(layer._drawn[index] is node for index, node in nodes.items())
     viewer.panel.span.value = "All frames"
-    wait_for(lambda: visible() == [None])
+    wait_for(lambda: visible() == {None})
 
 
 def test_the_path_saved_is_the_path_shown(viewer: Viewer, page: "Page") -> None:
@@ -140,7 +140,7 @@ def test_the_preview_goes_along_the_path_and_back(viewer: Viewer, page: "Page") 
     def stands() -> np.ndarray:
         return pose_matrix(client.camera.wxyz, client.camera.position)
 
-    viewer.panel.timeline.speed.value = 8
+    viewer.panel.timeline.speed.value = 3
     before, seen = stands(), []
     preview = threading.Thread(target=viewer.editor.preview, args=(client,))
     preview.start()
