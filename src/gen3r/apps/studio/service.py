@@ -6,13 +6,12 @@ import logging
 import secrets
 import shutil
 import threading
-import time
 import uuid
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from gen3r.apps.studio.archive import ALL, UNFINISHED, chosen_formats, is_here, make_archive
+from gen3r.apps.studio.archive import ALL, chosen_formats, is_here, make_archive
 from gen3r.apps.studio.checks import check_request
 from gen3r.apps.studio.database import Database
 from gen3r.apps.studio.errors import NoSpace, NotFinished, NoWorker, UnknownJob, UnknownResult, UnknownUpload
@@ -25,13 +24,13 @@ from gen3r.apps.studio.queue import Queue
 from gen3r.apps.studio.repeat import Repeat, repeat_lines
 from gen3r.apps.studio.root_lock import RootLock
 from gen3r.apps.studio.store import Store
+from gen3r.apps.studio.tidying import tidy
 from gen3r.apps.studio.uploads import Readable, take
 from gen3r.scene.export.registry import EXPORT_FORMATS
 
 logger = logging.getLogger("gen3r.studio")
 
 TIDY_SECONDS = 3600.0
-DAY = 86_400.0
 
 
 class Studio:
@@ -322,23 +321,8 @@ class Studio:
     # the rest -------------------------------------------------------------------------------------------------
 
     def tidy(self) -> None:
-        """Delete sessions that were not used for long, the oldest of too many jobs, and files that nothing owns."""
-        self._store.forget_sessions(time.time() - self.limits.kept_days * DAY)
-        for session, job in self._store.forget_jobs():
-            shutil.rmtree(self.folders.job(session, job), ignore_errors=True)
-        self._sweep_up("*/uploads/.*.partial")
-        self._sweep_up(f"*/jobs/*/*/{ARCHIVES}/{UNFINISHED}*")
-        before = [path for path in self.folders.sessions.glob("*") if path.is_dir()]
-        known = self._store.sessions()
-        for folder in before:
-            if folder.name not in known:
-                shutil.rmtree(folder, ignore_errors=True)
-
-    def _sweep_up(self, pattern: str) -> None:
-        """Delete what a killed studio left unfinished."""
-        for rest in self.folders.sessions.glob(pattern):
-            if time.time() - rest.stat().st_mtime > DAY:
-                shutil.rmtree(rest) if rest.is_dir() else rest.unlink()
+        """Delete what is older or more than the limits allow, and files that nothing owns."""
+        tidy(self._store, self.folders, self.limits)
 
     def _keep_tidy(self) -> None:
         while True:
