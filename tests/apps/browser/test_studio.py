@@ -114,7 +114,6 @@ def open_tab(page: Page, name: str) -> None:
 def open_settings(page: Page) -> None:
     page.get_by_role("button", name="More settings").click()
     page.wait_for_selector("#seed", state="visible")
-    page.wait_for_timeout(600)  # what is in there is made when it opens, and takes its values a little later
 
 
 def test_points_are_seen_and_can_be_turned(finished: Page) -> None:

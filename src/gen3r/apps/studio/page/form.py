@@ -16,6 +16,14 @@ from gen3r.apps.studio.page.trajectory_choice import choice_html
 from gen3r.apps.studio.page.uploads_strip import STRIP_SCRIPT
 from gen3r.apps.studio.service import Studio
 
+_TOGGLE = '<button type="button" aria-expanded="false" aria-controls="settings">More settings</button>'
+_TOGGLE_SCRIPT = """
+element.addEventListener("click", (event) => {
+  const button = event.target.closest("button");
+  if (button) button.setAttribute("aria-expanded", button.getAttribute("aria-expanded") !== "true");
+});
+"""
+"""An accordion of gradio's makes what it holds when it opens, and then forgets what is typed at once."""
 FIRST_PATH = "orbit_right"
 """The camera path that is chosen at first."""
 
@@ -65,13 +73,14 @@ def build_form(studio: Studio) -> Form:
     )
     drawn = plain_html(
         {"keys": [], "look": "subject"},
-        html_template=asset("path_map.html"),
+        html_template=asset("path_map.html").replace("FRAMES", str(settings.frames)),
         js_on_load=asset("path_map.js"),
         server_functions=[path_preview],
         elem_id="path-map",
     )
     make = gr.Button("Make the scene", variant="primary", size="lg", elem_id="make")
-    with gr.Accordion("More settings", open=False, elem_id="settings"):
+    plain_html(_TOGGLE, js_on_load=_TOGGLE_SCRIPT, elem_id="settings-toggle")
+    with gr.Column(elem_id="settings"):
         kind = gr.Radio(
             [("Generate new frames", "generate"), ("Only reconstruct what the views show", "reconstruct")],
             value="generate",

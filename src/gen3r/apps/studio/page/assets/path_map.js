@@ -85,7 +85,7 @@ function preview() {
   timer = setTimeout(async () => {
     const mine = ++asked;
     if (!keys.length) { drawPath([]); root.querySelector(".map-side").replaceChildren(); note.textContent = "Click on the map where the camera should go."; return; }
-    const frames = Number(document.querySelector('#frames input[type="number"]')?.value ?? 0);
+    const frames = Number(document.querySelector('#frames input[type="number"]')?.value ?? root.dataset.frames);
     let answer;
     try {
       answer = JSON.parse(await server.path_preview({ keys, look: look.value, frames }));
@@ -185,6 +185,9 @@ body.addEventListener("change", (event) => {
   changed(before);
 });
 look.addEventListener("change", () => changed(copy()));
+document.addEventListener("change", (event) => { // one camera per frame
+  if (root.isConnected && event.target.closest?.("#frames")) preview();
+});
 
 function take() {
   const value = props.value ?? {};
