@@ -14,6 +14,7 @@ from gen3r.scene.export.registry import ALL, EXPORT_FORMATS, find_formats
 FORMAT_NAMES = ", ".join(item.name for item in EXPORT_FORMATS)
 DEFAULTS = ExportOptions()
 Limit = int | Literal["none"]
+AUTO = "auto"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,9 +35,10 @@ class Export:
     """New folder for the files. Left out, they go into the scene folder and replace what is there."""
     clean: CleaningLevel = DEFAULTS.clean
     """How hard floating points are removed before clouds, splats and meshes are made."""
-    max_points: Annotated[Limit, tyro.conf.arg(metavar="N")] = DEFAULTS.max_points or 0
-    """Points of a cloud at most, spread evenly over space, the confident ones first. 0 or none: no limit."""
-    max_faces: Annotated[Limit, tyro.conf.arg(metavar="N")] = DEFAULTS.max_faces or 0
+    max_points: Annotated[Limit | Literal["auto"], tyro.conf.arg(metavar="N|auto|none")] = AUTO
+    """Points of a cloud at most, spread evenly over space, the confident ones first. auto is 2,000,000, and 100,000 for
+    colmap; 0 or none: no limit."""
+    max_faces: Annotated[Limit, tyro.conf.arg(metavar="N|none")] = DEFAULTS.max_faces or 0
     """Triangles of a mesh at most. 0 or none: no limit."""
 
     def run(self) -> None:
@@ -50,7 +52,7 @@ class Export:
         formats = find_formats(names)
         options = ExportOptions(
             clean=self.clean,
-            max_points=limit(self.max_points, "--max-points"),
+            max_points=AUTO if self.max_points == AUTO else limit(self.max_points, "--max-points"),
             max_faces=limit(self.max_faces, "--max-faces"),
         )
         if self.out is not None:

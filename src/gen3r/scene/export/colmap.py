@@ -17,8 +17,8 @@ from gen3r.scene.export.tracks import Tracks, exact_rotations, find_tracks
 from gen3r.scene.point_cloud import point_cloud
 from gen3r.scene.scene import PixelAnchor
 
-MAX_POINTS = 100_000
-"""Points of a model at most: what trainers of splats start from comfortably. `max_points` = None lifts it."""
+USUAL_POINTS = 100_000
+"""Points of a model if nobody says: what trainers of splats start from comfortably."""
 
 
 def write(source: ExportSource, folder: Path) -> None:
@@ -31,12 +31,8 @@ def write(source: ExportSource, folder: Path) -> None:
     model = target / "sparse" / "0"
     model.mkdir(parents=True)
     write_frames(source.scene, target)
-    limit = source.options.max_points
-    config = replace(
-        source.cloud_config,
-        max_points=None if limit is None else min(limit, MAX_POINTS),
-        anchor=PixelAnchor.CENTRE,
-    )
+    limit = source.options.points_at_most(USUAL_POINTS)
+    config = replace(source.cloud_config, max_points=limit, anchor=PixelAnchor.CENTRE)
     cloud = point_cloud(source.scene, config, source.keep)
     reconstruction = to_reconstruction(source.scene.cameras, find_tracks(source.scene, source.keep, cloud))
     reconstruction.write_text(model)

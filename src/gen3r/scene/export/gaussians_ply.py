@@ -9,7 +9,7 @@ from jaxtyping import Float32
 from plyfile import PlyData, PlyElement
 
 from gen3r.scene.export.source import ExportSource
-from gen3r.scene.gaussians import Gaussians, gaussians_from_depth
+from gen3r.scene.gaussians import Gaussians
 
 _SH_CONSTANT = 0.28209479177387814
 """The spherical harmonic of degree 0, 1 / (2 sqrt(pi))."""
@@ -27,7 +27,7 @@ COLUMNS: dict[str, tuple[str, ...]] = {
 
 def write(source: ExportSource, folder: Path) -> None:
     """Write one vertex per splat, spherical harmonics of degree 0; world in OpenCV axes, scene units."""
-    splats = gaussians_from_depth(source.scene, source.keep, source.options.max_points)
+    splats = source.splats
     names = [name for group in COLUMNS.values() for name in group]
     vertices = np.zeros(len(splats), dtype=[(name, "<f4") for name in names])  # normals stay 0, as in every such file
     for group, values in training_values(splats).items():

@@ -222,8 +222,7 @@ EXPORT_FORMATS = (
         summary="textured surface and cameras as glTF 2.0 binary",
         module="glb_mesh",
         opens_in="Blender, three.js, Windows 3D Viewer, Unity, Godot",
-        conventions="glTF: y up, z backward, scene units; OpenCV's world turned by diag(1, -1, -1) at the root; cameras "
-        "look along -z, exact intrinsics in their extras",
+        conventions="y up, z backward (the root node turns the OpenCV world); exact K in `extras`",
         extra=Extra(name="mesh", modules=("open3d", "fast_simplification")),
     ),
 )
@@ -239,7 +238,9 @@ def find_formats(names: Sequence[str]) -> tuple[ExportFormat, ...]:
         ValueError: listing the known formats for a name that is none, and for no name at all; for a format that was
             named and whose libraries are missing, with the command that installs them.
     """
-    known = {name: (item,) for item in EXPORT_FORMATS for name in (*item.files, item.name)}
+    known: dict[str, tuple[ExportFormat, ...]] = {
+        name: (item,) for item in EXPORT_FORMATS for name in (*item.files, item.name)
+    }
     known[ALL] = tuple(item for item in EXPORT_FORMATS if item.installed)
     unknown = [name for name in names if name not in known]
     if unknown or not names:

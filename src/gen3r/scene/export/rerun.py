@@ -67,7 +67,7 @@ def _log_frames(recording: rr.RecordingStream, source: ExportSource) -> None:
     poses = scene.cameras.world_from_camera.numpy()
     points = scene.world_points()
     radius = _radius(source)
-    limit = source.options.max_points
+    limit = source.options.points_at_most()
     for frame in range(scene.frames):
         recording.set_time("frame", sequence=frame)
         recording.set_time("time", duration=frame / FRAMES_PER_SECOND)

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from gen3r.scene.cleaning import cleaning_level
 from gen3r.scene.export.options import ExportOptions
+from gen3r.scene.gaussians import Gaussians, gaussians_from_depth
 from gen3r.scene.input_views import InputViews
 from gen3r.scene.point_cloud import OFFICIAL_CLOUD, PointCloud, PointCloudConfig, kept_pixels, point_cloud
 from gen3r.scene.scene import Scene
@@ -32,7 +33,7 @@ class ExportSource:
         """What the user chose; the rest as in every cloud, or officially if the scene was made so."""
         official = self.scene.provenance.get("settings", {}).get("numerics") == "official"
         config = OFFICIAL_CLOUD if official else PointCloudConfig()
-        return replace(config, cleaning=cleaning_level(self.options.clean), max_points=self.options.max_points)
+        return replace(config, cleaning=cleaning_level(self.options.clean), max_points=self.options.points_at_most())
 
     @cached_property
     def keep(self) -> Bool[Tensor, "F H W"]:
@@ -41,8 +42,13 @@ class ExportSource:
 
     @cached_property
     def cloud(self) -> PointCloud:
-        """The cleaned cloud of at most `options.max_points` points."""
+        """The cleaned cloud of at most `options.points_at_most()` points."""
         return point_cloud(self.scene, self.cloud_config, self.keep)
+
+    @cached_property
+    def splats(self) -> Gaussians:
+        """Gaussian splats of what survives cleaning, of the same limit as the cloud."""
+        return gaussians_from_depth(self.scene, self.keep, self.options.points_at_most())
 
     @cached_property
     def mesh(self) -> Mesh:

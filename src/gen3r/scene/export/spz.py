@@ -7,10 +7,11 @@ from pathlib import Path
 
 import numpy as np
 from gsply import GSData, write_spz
+from numba import config
 
 from gen3r.scene.export.gaussians_ply import training_values
 from gen3r.scene.export.source import ExportSource
-from gen3r.scene.gaussians import Gaussians, gaussians_from_depth
+from gen3r.scene.gaussians import Gaussians
 
 _VERSION = 3
 """The last one that is a plain gzip stream, which every reader knows."""
@@ -22,8 +23,7 @@ _POSITION_BITS = 23
 
 def write(source: ExportSource, folder: Path) -> None:
     """Write the splats of `splats.ply`; axes x right, y up, z backward as the format demands, scene units."""
-    splats = gaussians_from_depth(source.scene, source.keep, source.options.max_points)
-    write_splats(folder / "splats.spz", splats)
+    write_splats(folder / "splats.spz", source.splats)
 
 
 def write_splats(path: Path, splats: Gaussians) -> None:
@@ -38,6 +38,8 @@ def write_splats(path: Path, splats: Gaussians) -> None:
     bits = min(_FRACTIONAL_BITS, _POSITION_BITS - math.floor(math.log2(reach)) - 1)
     if bits < 1:
         raise ValueError(f"spz holds positions up to 4 million units, got {reach:.3g}; scale the scene down.")
+    # Not the TBB that other libraries may have brought into the process: numba warns if it is an old one.
+    config.THREADING_LAYER_PRIORITY = ["omp", "workqueue", "tbb"]  # pyright: ignore[reportAttributeAccessIssue]
     data = GSData.from_arrays(
         means=means,
         scales=values["scales"],
