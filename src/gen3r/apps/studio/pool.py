@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +27,8 @@ HEALTHY_SECONDS = 10.0
 """A worker that lived so long may be replaced at once; one that dies sooner is replaced after a growing pause."""
 LONGEST_PAUSE = 30.0
 STOP_SECONDS = 5.0
+AFTER_ERROR_SECONDS = 1.0
+"""Before the watcher looks again after something failed, such as a write to a full disk."""
 
 
 @dataclass
@@ -66,8 +68,11 @@ class Pool:
     @property
     def alive(self) -> int:
         """Workers that run; of those that keep dying early, only such as have lived for a while now."""
+        if not self._watcher.is_alive():  # nobody would replace those that die
+            return 0
         old = time.monotonic() - self.healthy_seconds
-        return sum(slot.process is not None and (slot.deaths < 2 or slot.begun < old) for slot in self.slots)
+        processes = [slot.process for slot in self.slots if slot.deaths < 2 or slot.begun < old]
+        return sum(process is not None and process.poll() is None for process in processes)
 
     def start(self) -> None:
         """Put jobs of a studio that died back into the queue, and start the workers."""
@@ -118,16 +123,27 @@ class Pool:
     def _watch(self) -> None:
         swept = time.monotonic()
         while not self._over.wait(WATCH_SECONDS):
-            now = time.monotonic()
             for slot in self.slots:
-                if slot.process is None:
-                    if now >= slot.not_before:
-                        self._start(slot)
-                elif slot.process.poll() is not None:
-                    self._bury(slot, now)
-            if now - swept > SILENT_SECONDS / 10:
-                self._sweep()
-                swept = now
+                self._try(lambda slot=slot: self._tend(slot))
+            if time.monotonic() - swept > SILENT_SECONDS / 10:
+                self._try(self._sweep)
+                swept = time.monotonic()
+
+    def _try(self, act: Callable[[], None]) -> None:
+        """What fails is done again at the next look, so that the watcher outlives a full disk or a busy machine."""
+        try:
+            act()
+        except Exception:
+            logger.exception("watching the workers failed; trying again")
+            self._over.wait(AFTER_ERROR_SECONDS)
+
+    def _tend(self, slot: Slot) -> None:
+        now = time.monotonic()
+        if slot.process is None:
+            if now >= slot.not_before:
+                self._start(slot)
+        elif slot.process.poll() is not None:
+            self._bury(slot, now)
 
     def _bury(self, slot: Slot, now: float) -> None:
         assert slot.process is not None

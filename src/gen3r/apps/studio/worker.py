@@ -158,7 +158,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _beat(queue: Queue, name: str) -> None:
     while True:
         time.sleep(BEAT_SECONDS)
-        queue.beat(name, os.getpid())
+        try:
+            queue.beat(name, os.getpid())
+        except Exception:  # whoever stops giving signs of life is killed
+            logger.exception("no sign of life could be given; trying again")
 
 
 def _end_with_input(stop: threading.Event) -> None:
