@@ -197,6 +197,24 @@ class TestSpz:
         assert bits == expected
         torch.testing.assert_close(turned_about_x(stored).means, means, atol=0.5**bits, rtol=0)
 
+    @pytest.mark.parametrize(("factor", "expected"), [(1.0, 12), (2.0**-8, 14), (2.0**-10, 16)])
+    def test_small_scenes_get_finer_positions(self, source, tmp_path, factor, expected):
+        """At an eighth of a splat's width at most, whatever the unit."""
+        splats = source.splats
+        small = dataclasses.replace(splats, means=splats.means * factor, scales=splats.scales * factor)
+        spz.write_splats(tmp_path / "splats.spz", small)
+        stored, bits = read_spz(tmp_path / "splats.spz")
+        assert bits == expected
+        off = (turned_about_x(stored).means - small.means).abs().max()
+        widths = small.scales.sort(dim=-1).values[:, 1]
+        assert off <= widths.median() / 8 * 1.01
+
+    def test_splats_below_its_smallest_are_refused(self, source, tmp_path):
+        splats = dataclasses.replace(source.splats, scales=source.splats.scales * 1e-4)
+        with pytest.raises(ValueError, match=r"no smaller than 4\.5e-05 units.*scale the scene up.*3dgs"):
+            spz.write_splats(tmp_path / "splats.spz", splats)
+        assert list(tmp_path.iterdir()) == []
+
     def test_scenes_beyond_its_numbers_are_refused(self, tmp_path):
         splats = dataclasses.replace(random_splats(0, count=1), means=torch.tensor([[1e7, 0.0, 0.0]]))
         with pytest.raises(ValueError, match="scale the scene down"):
