@@ -1,6 +1,9 @@
 """Who may ask, from where, and how much may be sent."""
 
-from collections.abc import AsyncIterator
+import os
+import time
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 
 import pytest
 from starlette.applications import Starlette
@@ -10,7 +13,9 @@ from starlette.routing import Route
 
 from apps.studio.asking import ask
 from gen3r.apps.studio.guard import API, HEALTH, LOOPBACK_NAMES, TOKEN_COOKIE, Guard
+from gen3r.apps.studio.limits import Limits
 from gen3r.apps.studio.server import Address
+from gen3r.apps.studio.service import Studio
 
 TOKEN = "a-secret-of-some-length"
 
@@ -19,9 +24,13 @@ async def echo(request: Request) -> PlainTextResponse:
     return PlainTextResponse(f"{len(await request.body())} bytes")
 
 
-def guarded(token: str | None = None, hosts: tuple[str, ...] | None = LOOPBACK_NAMES) -> Guard:
+def guarded(
+    token: str | None = None,
+    hosts: tuple[str, ...] | None = LOOPBACK_NAMES,
+    check_page: Callable[[], None] = lambda: None,
+) -> Guard:
     inner = Starlette(routes=[Route("/{path:path}", echo, methods=["GET", "POST", "DELETE"])])
-    return Guard(inner, hosts=hosts, token=token, body_bytes=500, json_bytes=100, page_bytes=1000)
+    return Guard(inner, hosts=hosts, token=token, body_bytes=500, json_bytes=100, check_page=check_page)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost:7860", "[::1]:7860", "LOCALHOST"])
@@ -86,14 +95,34 @@ def test_bodies_are_bounded_whether_they_tell_their_size_or_not() -> None:
             yield bytes(100)
 
     app = guarded()
-    assert ask(app, "POST", "/", content=bytes(1000)).text == "1000 bytes"
-    for body in (bytes(1001), pieces()):
+    assert ask(app, "POST", "/", content=bytes(500)).text == "500 bytes"
+    for body in (bytes(501), pieces()):
         refused = ask(app, "POST", "/", content=body)
         assert refused.status_code == 413
     assert ask(app, "POST", f"{API}/jobs", content=bytes(101)).status_code == 413
     multipart = {"Content-Type": "multipart/form-data; boundary=x"}
     assert ask(app, "POST", f"{API}/uploads", content=bytes(500), headers=multipart).status_code == 200
     assert ask(app, "POST", f"{API}/uploads", content=bytes(501), headers=multipart).status_code == 413
+
+
+@pytest.mark.parametrize(("limits", "code"), [({"free_bytes": 10**18}, 507), ({"page_bytes": 3}, 429), ({}, 200)])
+def test_the_page_takes_no_files_without_room(limits: dict[str, int], code: int, tmp_path: Path) -> None:
+    kept = tmp_path / "page" / "left by a studio that died"
+    kept.parent.mkdir()
+    kept.touch()
+    with Studio(tmp_path, workers=0, models=["tiny"], limits=Limits(**limits)) as studio:
+        assert not kept.exists()
+        kept.parent.mkdir(exist_ok=True)
+        kept.write_text("four")
+        app = guarded(check_page=studio.check_page)
+        form = {"Content-Type": "Multipart/form-data; boundary=x"}
+        assert ask(app, "POST", "/gradio_api/upload", content=b"x", headers=form).status_code == code
+        assert ask(app, "POST", f"{API}/uploads", content=b"x", headers=form).status_code == 200
+        studio.tidy()
+        assert kept.exists()
+        os.utime(kept, (time.time() - 100_000,) * 2)
+        studio.tidy()
+        assert not kept.exists()
 
 
 def test_every_answer_tells_browsers_not_to_guess() -> None:

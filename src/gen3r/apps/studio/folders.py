@@ -42,6 +42,11 @@ class Folders:
         return self.root / "logs"
 
     @property
+    def page(self) -> Path:
+        """Files on their way to and from browsers."""
+        return self.root / "page"
+
+    @property
     def sessions(self) -> Path:
         return self.root / "sessions"
 

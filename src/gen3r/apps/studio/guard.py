@@ -5,12 +5,16 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+from collections.abc import Callable
 from http.cookies import CookieError, SimpleCookie
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
+from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from gen3r.apps.studio.errors import NoSpace, QueueFull
 
 API = "/api/v1"
 HEALTH = f"{API}/health"
@@ -43,7 +47,8 @@ class Guard:
     - A request that changes something must not come from a page of another origin.
     - With a token, everything but the health endpoint needs it: as bearer, or as the cookie that a visit with
       ``?token=`` leaves.
-    - No request may be larger than its limit; nothing beyond it is read.
+    - No request may be larger than its limit; nothing beyond it is read. The page, whose uploads belong to no session
+      while they come, takes none where there is no room for them.
     - Every answer carries headers that keep browsers from guessing types and other pages from embedding it.
     """
 
@@ -55,18 +60,18 @@ class Guard:
         token: str | None,
         body_bytes: int,
         json_bytes: int,
-        page_bytes: int,
+        check_page: Callable[[], None] = lambda: None,
     ) -> None:
         """Args:
         app: what is guarded.
         hosts: names that ``Host`` may give, without port; None allows all.
         token: None lets everybody in.
-        body_bytes: largest form sent to the API.
+        body_bytes: largest form, and largest body of any kind sent to the page.
         json_bytes: largest other body sent to the API.
-        page_bytes: largest body sent to the page, which may be several files.
+        check_page: asked before the page gets files; raises NoSpace or QueueFull if there is no room.
         """
         self.app, self.hosts, self.token = app, hosts, token
-        self.body_bytes, self.json_bytes, self.page_bytes = body_bytes, json_bytes, page_bytes
+        self.body_bytes, self.json_bytes, self.check_page = body_bytes, json_bytes, check_page
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass on what may pass."""
@@ -83,6 +88,12 @@ class Guard:
         if self.token is not None and (visit := self._visit(scope)) is not None:
             await _redirect(send, *visit)
             return
+        if _brings_files(scope):
+            try:
+                await run_in_threadpool(self.check_page)
+            except (NoSpace, QueueFull) as error:
+                await _answer(send, 507 if isinstance(error, NoSpace) else 429, error.problem, error.hint)
+                return
         await self._pass(scope, receive, send)
 
     def _refusal(self, scope: Scope) -> tuple[int, str, str] | None:
@@ -122,9 +133,8 @@ class Guard:
         return path + (f"?{rest}" if rest else ""), token_cookie(self.token)
 
     def _most(self, headers: Headers, scope: Scope) -> int:
-        if not scope["path"].startswith(API):
-            return self.page_bytes
-        return self.body_bytes if "multipart/" in headers.get("content-type", "") else self.json_bytes
+        is_page = not scope["path"].startswith(API)
+        return self.body_bytes if is_page or _is_form(headers) else self.json_bytes
 
     async def _pass(self, scope: Scope, receive: Receive, send: Send) -> None:
         most, taken, begun = self._most(Headers(scope=scope), scope), 0, False
@@ -169,6 +179,15 @@ def _equal(one: str, other: str) -> bool:
     return hmac.compare_digest(one.encode("utf-8", "replace"), other.encode("utf-8", "replace"))
 
 
+def _is_form(headers: Headers) -> bool:
+    return "multipart/" in headers.get("content-type", "").lower()
+
+
+def _brings_files(scope: Scope) -> bool:
+    """Whether this is an upload to the page."""
+    return not scope["path"].startswith(API) and _is_form(Headers(scope=scope))
+
+
 def _name(host: str) -> str:
     """A Host header without its port."""
     try:
@@ -193,7 +212,7 @@ def _add_headers(message: Message, path: str) -> None:
 async def _answer(send: Send, status: int, problem: str, hint: str) -> None:
     body = json.dumps({"error": problem, "hint": hint}).encode()
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-    headers += [(b"connection", b"close")] if status == 413 else []
+    headers += [(b"connection", b"close")] if status in (413, 429, 507) else []
     headers += [(b"www-authenticate", b"Bearer")] if status == 401 else []
     start: Message = {"type": "http.response.start", "status": status, "headers": headers}
     _add_headers(start, API)

@@ -23,6 +23,8 @@ class Limits:
     """Uploads that a session keeps."""
     session_bytes: int = 2_000_000_000
     """Bytes of all uploads of a session."""
+    page_bytes: int = 5_000_000_000
+    """Bytes of files on their way to and from all browsers that the page keeps, above which it takes no more."""
     views_per_job: int = 100
     """Uploads that one job uses."""
     frames: int = 257

@@ -68,7 +68,7 @@ def create_app(studio: Studio, address: Address, *, page: bool = True) -> ASGIAp
         token=address.token,
         body_bytes=studio.limits.upload_bytes + FORM_BYTES,
         json_bytes=JSON_BYTES,
-        page_bytes=studio.limits.session_bytes,
+        check_page=studio.check_page,
     )
 
 

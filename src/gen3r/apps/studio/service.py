@@ -14,7 +14,7 @@ from typing import Any
 from gen3r.apps.studio.archive import ALL, chosen_formats, is_here, make_archive
 from gen3r.apps.studio.checks import check_request
 from gen3r.apps.studio.database import Database
-from gen3r.apps.studio.errors import NoSpace, NotFinished, NoWorker, UnknownJob, UnknownResult, UnknownUpload
+from gen3r.apps.studio.errors import NoSpace, NotFinished, NoWorker, QueueFull, UnknownResult
 from gen3r.apps.studio.folders import ARCHIVES, PREVIEW, SCENE, Folders, session_id
 from gen3r.apps.studio.jobs import DONE, ENDED, Job, JobRequest, Upload
 from gen3r.apps.studio.limits import Limits
@@ -24,7 +24,7 @@ from gen3r.apps.studio.queue import Queue
 from gen3r.apps.studio.repeat import Repeat, repeat_lines
 from gen3r.apps.studio.root_lock import RootLock
 from gen3r.apps.studio.store import Store
-from gen3r.apps.studio.tidying import tidy
+from gen3r.apps.studio.tidying import bytes_below, tidy
 from gen3r.apps.studio.uploads import Readable, take
 from gen3r.scene.export.registry import EXPORT_FORMATS
 
@@ -72,6 +72,7 @@ class Studio:
         self.folders = Folders(root)
         self._lock = RootLock(self.folders.lock)
         try:
+            shutil.rmtree(self.folders.page, ignore_errors=True)  # nobody who was sent its files is there any more
             self._database = Database(self.folders.database)
         except BaseException:
             self._lock.release()
@@ -201,6 +202,17 @@ class Studio:
         _, file = self._store.upload(own, upload)
         self._store.remove_upload(own, upload)
         (self.folders.uploads(own) / file).unlink(missing_ok=True)
+
+    def check_page(self) -> None:
+        """Whether the page may take in files, which belong to no session while they come.
+
+        Raises:
+            NoSpace: the disk is almost full.
+            QueueFull: the page keeps too much already.
+        """
+        self._check_space()
+        if bytes_below(self.folders.page) > self.limits.page_bytes:
+            raise QueueFull("too many files are on their way to and from the studio", "try again later")
 
     # jobs -----------------------------------------------------------------------------------------------------
 
@@ -344,14 +356,3 @@ class Studio:
     def _check_space(self) -> None:
         if shutil.disk_usage(self.folders.root).free < self.limits.free_bytes:
             raise NoSpace("the studio's disk is almost full", "its operator has to make room")
-
-
-__all__ = [
-    "Job",
-    "JobRequest",
-    "Limits",
-    "Studio",
-    "UnknownJob",
-    "UnknownUpload",
-    "Upload",
-]

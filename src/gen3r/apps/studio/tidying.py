@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shutil
 import time
+from contextlib import suppress
+from pathlib import Path
 
 from gen3r.apps.studio.archive import UNFINISHED
 from gen3r.apps.studio.folders import ARCHIVES, Folders
@@ -15,6 +17,10 @@ DAY = 86_400.0
 
 def tidy(store: Store, folders: Folders, limits: Limits) -> None:
     """Delete sessions that were not used for long, the oldest of too many jobs, and files that nothing owns."""
+    for file in files_below(folders.page):
+        with suppress(FileNotFoundError):
+            if time.time() - file.stat().st_mtime > DAY:
+                file.unlink()
     store.forget_sessions(time.time() - limits.kept_days * DAY)
     for session, job in store.forget_jobs():
         shutil.rmtree(folders.job(session, job), ignore_errors=True)
@@ -27,3 +33,17 @@ def tidy(store: Store, folders: Folders, limits: Limits) -> None:
     for folder in before:
         if folder.name not in known:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def files_below(folder: Path) -> list[Path]:
+    """All files of a folder, at any depth; none if it is not there."""
+    return [path for path in folder.rglob("*") if path.is_file()]
+
+
+def bytes_below(folder: Path) -> int:
+    """Size of all files of a folder, while others write and delete them."""
+    total = 0
+    for file in files_below(folder):
+        with suppress(FileNotFoundError):
+            total += file.stat().st_size
+    return total
