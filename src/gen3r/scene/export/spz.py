@@ -42,8 +42,8 @@ def write_splats(path: Path, splats: Gaussians) -> None:
     width = float(splats.scales.median(dim=-1).values.median()) if len(splats) else 1.0
     if width < _LEAST_SCALE:
         raise ValueError(
-            f"spz holds splats no smaller than {_LEAST_SCALE:.2g} units, got {width:.2g} for half of them; scale the scene "
-            "up, or use the format 3dgs, which has no such limit."
+            f"spz holds splats no smaller than {_LEAST_SCALE:.2g} units, got {width:.2g} for half of them; scale the "
+            "scene up, or use the format 3dgs, which has no such limit."
         )
     values = training_values(splats)
     means = values["means"] * np.array([1, -1, -1], dtype=np.float32)
