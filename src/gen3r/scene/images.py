@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from jaxtyping import Float32
 from natsort import natsorted
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from gen3r.scene.crop import CoverCrop, cover_crop
@@ -122,6 +122,19 @@ def read_image(path: str | Path) -> Float32[Tensor, "3 H W"]:
         except _DAMAGED as error:
             raise ValueError(f"{path} is truncated or damaged ({error}); get a fresh copy.") from error
         return _to_rgb(upright)
+
+
+def image_size(path: str | Path) -> tuple[int, int]:
+    """(height, width) of the picture that `read_image` gives, upright; the same errors."""
+    path = Path(path)
+    check_file(path)
+    with _open(path) as opened:
+        check_picture_size(str(path), opened.height, opened.width)
+        try:
+            sideways = opened.getexif().get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8)
+        except _DAMAGED as error:
+            raise ValueError(f"{path} is truncated or damaged ({error}); get a fresh copy.") from error
+        return (opened.width, opened.height) if sideways else (opened.height, opened.width)
 
 
 def list_folder(folder: Path) -> list[Path]:

@@ -23,7 +23,9 @@ DEPTH_FOLDER = "depth"
 CLOUD_FILE = "sparse_pc.ply"
 DEPTH_UNIT = 0.001
 """Length of one step of the depth pictures in the unit of the poses: millimetres, if those are metres. It is what
-nerfstudio's `depth_unit_scale_factor` is unless somebody says otherwise on its command line; no file can say it."""
+nerfstudio's `depth_unit_scale_factor` is unless somebody says otherwise on its command line."""
+DEPTH_UNIT_KEY = "depth_unit_scale_factor"
+"""In the file it is for other readers, such as ours: nerfstudio does not look."""
 UNITS_KEY = "units_per_scene_unit"
 """Our own key: what a scene unit is in the file, so that a scene comes back in its unit."""
 LARGEST_DEPTH = 65535 * DEPTH_UNIT
@@ -90,7 +92,7 @@ def transforms(cameras: Cameras, scale: float = 1.0) -> dict[str, Any]:
         "camera_model": "PINHOLE",
         "camera_convention": "opengl",
         "ply_file_path": CLOUD_FILE,
-        "depth_unit_scale_factor": DEPTH_UNIT,
+        DEPTH_UNIT_KEY: DEPTH_UNIT,
         UNITS_KEY: scale,
         "frames": frames,
     }

@@ -1,9 +1,10 @@
-"""`transforms.json` of nerfstudio, instant-ngp and Gen3R's training data as a camera source."""
+"""`transforms.json` of nerfstudio, instant-ngp, NeRF's Blender scenes and Gen3R's training data as a camera source."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
 
@@ -13,11 +14,13 @@ from natsort import natsorted
 from torch import Tensor
 
 from gen3r.cameras.convention import extrinsics_from_opengl, homogeneous, invert_se3
-from gen3r.scene.export.nerfstudio import DEPTH_UNIT, UNITS_KEY
+from gen3r.scene.export.nerfstudio import DEPTH_UNIT, DEPTH_UNIT_KEY, UNITS_KEY
+from gen3r.scene.images import IMAGE_SUFFIXES, image_size
 from gen3r.scene.importing.track import CameraTrack, ReadOptions, joined, pinhole_matrix
 from gen3r.scene.json_files import looks_like_json, read_json_object
 
-FILE_NAME = "transforms.json"
+FILE_NAMES = ("transforms.json", "transforms_train.json")
+"""Of a folder's file; the second is what NeRF's Blender scenes have."""
 DISTORTION = ("k1", "k2", "k3", "k4", "k5", "k6", "p1", "p2")
 PINHOLE_MODELS = ("PINHOLE", "SIMPLE_PINHOLE", "SIMPLE_RADIAL", "RADIAL", "OPENCV", "FULL_OPENCV", "PERSPECTIVE")
 """Camera models that are pinholes where their distortion is zero."""
@@ -26,14 +29,15 @@ EXTRINSICS: Mapping[str, Callable[[Tensor], Tensor]] = {"opengl": extrinsics_fro
 
 
 def find(path: Path) -> Path | None:
-    """A JSON file with frames, or the transforms.json of a folder."""
-    file = path / FILE_NAME if path.is_dir() else path
-    if not looks_like_json(file):
+    """A JSON file with frames, or the transforms.json of a folder, or else its transforms_train.json."""
+    files = [path / name for name in FILE_NAMES] if path.is_dir() else [path]
+    file = next((file for file in files if looks_like_json(file)), None)
+    if file is None:
         return None
     try:
         return file if "frames" in read_json_object(file) else None
     except ValueError:
-        return file if file.name == FILE_NAME else None  # its reader says what is wrong with it
+        return file if file.name in FILE_NAMES else None  # its reader says what is wrong with it
 
 
 def read(path: Path, options: ReadOptions) -> CameraTrack:
@@ -41,7 +45,8 @@ def read(path: Path, options: ReadOptions) -> CameraTrack:
 
     Poses are camera-to-world with the axes that the key `camera_convention` names, `options.axes` without it. The
     world is the file's: `applied_transform`, which only tells how it was turned before, is not undone. Depth
-    pictures are in millimetres, as nerfstudio takes them.
+    pictures are in millimetres, as nerfstudio takes them, unless the key `depth_unit_scale_factor` says otherwise.
+    The pictures say the size where the file does not; their names may lack the suffix.
 
     Raises:
         ValueError: for broken JSON, missing or unusable numbers, distortion, and fisheye or panoramic cameras.
@@ -60,7 +65,7 @@ def read(path: Path, options: ReadOptions) -> CameraTrack:
     for view in views:
         view.check_lens()
     poses = torch.stack([view.pose() for view in views])
-    unit = _unit(path, record)
+    unit = _positive(path, record, UNITS_KEY, 1.0)  # 1 in the files of others
     depths = [frame.get("depth_file_path") for frame in frames]
     cloud = record.get("ply_file_path")
     return CameraTrack(
@@ -68,29 +73,37 @@ def read(path: Path, options: ReadOptions) -> CameraTrack:
             path,
             EXTRINSICS[axes](poses),
             torch.stack([view.intrinsics() for view in views]),
-            [view.size() for view in views],
+            [view.size for view in views],
         ).scaled(1 / unit),
-        pictures=tuple(path.parent / frame["file_path"] for frame in frames) if named else (),
+        pictures=tuple(picture_path(path, frame["file_path"]) for frame in frames) if named else (),
         depths=tuple(path.parent / name for name in depths) if all(isinstance(name, str) for name in depths) else (),
-        depth_scale=DEPTH_UNIT / unit,
+        depth_scale=_positive(path, record, DEPTH_UNIT_KEY, DEPTH_UNIT) / unit,
         cloud=path.parent / cloud if isinstance(cloud, str) else None,
         cloud_scale=1 / unit,
     )
 
 
-def _unit(path: Path, record: dict[str, Any]) -> float:
-    """What our own exports call a scene unit; 1 in the files of others."""
-    unit = record.get(UNITS_KEY, 1.0)
-    if isinstance(unit, bool) or not isinstance(unit, int | float) or not 1e-12 < unit < 1e12:
-        raise ValueError(f"{path}: {UNITS_KEY} must be a positive number, got {unit!r:.60}.")
-    return float(unit)
+def picture_path(path: Path, name: str) -> Path:
+    """The picture that the file `path` calls `name`; a name without a suffix is that of the picture that is there."""
+    picture = path.parent / name
+    if picture.suffix.lower() in IMAGE_SUFFIXES:
+        return picture
+    candidates = (picture.with_name(picture.name + suffix) for suffix in IMAGE_SUFFIXES)
+    return next((file for file in candidates if file.is_file()), picture)
+
+
+def _positive(path: Path, record: dict[str, Any], key: str, default: float) -> float:
+    value = record.get(key, default)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 1e-12 < value < 1e12:
+        raise ValueError(f"{path}: {key} must be a positive number, got {value!r:.60}.")
+    return float(value)
 
 
 class _Frame:
     """One frame; what it does not say itself, the file says for all."""
 
     def __init__(self, path: Path, index: int, values: dict[str, Any]) -> None:
-        self.values = values
+        self.path, self.values = path, values
         self.where = f"{path}: frame {index} ({values.get('file_path', 'without file_path')})"
 
     def number(self, key: str) -> float:
@@ -102,7 +115,14 @@ class _Frame:
             raise ValueError(f"{self.where}: {key} must be a finite number below 1e12, got {value!r:.60}.")
         return float(value)
 
+    @cached_property
     def size(self) -> tuple[int, int]:
+        name = self.values.get("file_path")
+        if "w" not in self.values and "h" not in self.values and isinstance(name, str):
+            try:
+                return image_size(picture_path(self.path, name))
+            except ValueError as error:
+                raise ValueError(f"{self.where} has no w and h, and its picture does not say them: {error}") from error
         height, width = self.number("h"), self.number("w")
         if not (height.is_integer() and width.is_integer()):
             raise ValueError(f"{self.where}: w and h must be whole numbers of pixels, got {width} and {height}.")
@@ -120,7 +140,7 @@ class _Frame:
         )
 
     def intrinsics(self) -> Float64[Tensor, "3 3"]:
-        height, width = self.size()
+        height, width = self.size
         focal_x = self._focal("fl_x", "camera_angle_x", width)
         focal_y = self._focal("fl_y", "camera_angle_y", height, otherwise=focal_x)
         centers = (
