@@ -259,8 +259,13 @@ class TestRefusals:
 
     def test_no_pictures(self, folder):
         (folder / "images").rename(folder / "photos")
-        with pytest.raises(ValueError, match=r"name no pictures; put one per camera into .*images"):
+        with pytest.raises(ValueError, match=r"name no pictures\. Put one per camera into .*images"):
             read_scene(folder)
+
+    def test_a_trajectory_alone(self, scene, tmp_path):
+        file = exported(scene, tmp_path, "tum") / "trajectory.txt"
+        with pytest.raises(ValueError, match=r"trajectory\.txt holds cameras alone, which are no scene.*--cameras"):
+            read_scene(file)
 
     def test_pictures_and_cameras_of_another_number(self, folder):
         next(folder.glob("images/*")).unlink()

@@ -91,7 +91,7 @@ def read_scene(
         size: (height, width) to bring everything to by cover-resize and centre crop; left out, the pictures' own.
         max_frames: take at most this many frames, evenly spread.
         depth_scale: scene units per step of the depth pictures. Left out, what they say themselves, then what
-            the format says (nerfstudio: 0.001), then scene.json.
+            their file or its format says (nerfstudio: 0.001), then scene.json.
         options: what to take for granted about the cameras.
 
     Raises:
@@ -101,7 +101,7 @@ def read_scene(
     item, found = find_cameras(path)
     track = item.read(found, options or ReadOptions())
     root = path if path.is_dir() else path.parent
-    pictures = track.pictures or _pictures(root, len(track.cameras))
+    pictures = track.pictures or _pictures(path, root, len(track.cameras))
     depths = track.depths or tuple(root / DEPTH_FOLDER / f"{picture.stem}.png" for picture in pictures)
     has_depth = bool(track.depths) or all(file.is_file() for file in depths)
     points = None if has_depth else _points(root, track)
@@ -121,10 +121,13 @@ def read_scene(
     return scene_from_depth(rgb, cameras, depth, provenance)
 
 
-def _pictures(root: Path, count: int) -> tuple[Path, ...]:
+def _pictures(path: Path, root: Path, count: int) -> tuple[Path, ...]:
     folder = next((root / name for name in PICTURE_FOLDERS if (root / name).is_dir()), None)
     if folder is None:
-        raise ValueError(f"the cameras of {root} name no pictures; put one per camera into {root / IMAGES_FOLDER}.")
+        raise ValueError(
+            f"{path} holds cameras alone, which are no scene: they name no pictures. Put one per camera into "
+            f"{root / IMAGES_FOLDER}, and depth or points beside them; gen3r generate --cameras follows a path by itself."
+        )
     pictures = tuple(list_folder(folder))
     if len(pictures) != count:
         raise ValueError(f"{folder} holds {len(pictures)} pictures for {count} cameras; there must be one of each.")
