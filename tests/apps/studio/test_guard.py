@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from starlette.applications import Starlette
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
@@ -103,6 +104,17 @@ def test_bodies_are_bounded_whether_they_tell_their_size_or_not() -> None:
     multipart = {"Content-Type": "multipart/form-data; boundary=x"}
     assert ask(app, "POST", f"{API}/uploads", content=bytes(500), headers=multipart).status_code == 200
     assert ask(app, "POST", f"{API}/uploads", content=bytes(501), headers=multipart).status_code == 413
+
+
+@pytest.mark.parametrize("origin", ["http://localhost:9999", "http://127.0.0.1:9999", "http://evil.example"])
+def test_pages_of_other_origins_read_nothing(origin: str) -> None:
+    app = guarded()
+    app.app = CORSMiddleware(app.app, allow_origin_regex=".*", allow_methods=["*"], allow_credentials=True)
+    preflight = {"Access-Control-Request-Method": "POST"}
+    for method, headers in (("GET", {}), ("OPTIONS", preflight)):
+        answer = ask(app, method, "/config", headers={"Origin": origin} | headers)
+        assert answer.status_code == 200
+        assert not [name for name in answer.headers if name.startswith("access-control-")]
 
 
 @pytest.mark.parametrize(("limits", "code"), [({"free_bytes": 10**18}, 507), ({"page_bytes": 3}, 429), ({}, 200)])

@@ -49,7 +49,8 @@ class Guard:
       ``?token=`` leaves.
     - No request may be larger than its limit; nothing beyond it is read. The page, whose uploads belong to no session
       while they come, takes none where there is no room for them.
-    - Every answer carries headers that keep browsers from guessing types and other pages from embedding it.
+    - No answer lets pages of other origins read it, whatever the page's library adds, and each carries headers that
+      keep browsers from guessing types and other pages from embedding it.
     """
 
     def __init__(
@@ -202,6 +203,8 @@ def _query(scope: Scope) -> dict[str, str]:
 
 def _add_headers(message: Message, path: str) -> None:
     headers = MutableHeaders(scope=message)
+    for name in [name for name in headers if name.startswith("access-control-")]:
+        del headers[name]
     for name, value in _EVERYWHERE.items():
         headers.setdefault(name, value)
     if path.startswith(API):
