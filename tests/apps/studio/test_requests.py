@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from gen3r.apps.studio.checks import check_request
+from gen3r.apps.studio.checks import check_request, with_model
 from gen3r.apps.studio.errors import InvalidRequest
 from gen3r.apps.studio.jobs import JobRequest, Upload
 from gen3r.apps.studio.limits import Limits
@@ -20,7 +20,7 @@ LENS = [[100.0, 0.0, 50.0], [0.0, 100.0, 50.0], [0.0, 0.0, 1.0]]
 PATH = {"height": 100, "width": 100, "extrinsics": [EYE4] * 5, "intrinsics": [LENS] * 5}
 
 
-def check(request: JobRequest, folder: Path, videos: int = 0, limits: Limits | None = None) -> None:
+def check(request: JobRequest, folder: Path, videos: int = 0, limits: Limits | None = None, frames: int = 9) -> None:
     uploads = [
         Upload(
             id=identifier,
@@ -28,14 +28,14 @@ def check(request: JobRequest, folder: Path, videos: int = 0, limits: Limits | N
             name="a",
             width=1,
             height=1,
-            frames=1,
+            frames=50 if index < videos else 1,
             seconds=0,
             bytes=1,
             created=0,
         )
         for index, identifier in enumerate(request.uploads)
     ]
-    check_request(request, uploads, limits or Limits(), MODELS, TRAJECTORIES, folder)
+    check_request(with_model(request, MODELS), uploads, limits or Limits(), frames, TRAJECTORIES, folder)
 
 
 GOOD = [
@@ -59,6 +59,34 @@ def test_one_video_alone_passes(tmp_path: Path) -> None:
     check(JobRequest(uploads=IDS[:1], at=[0, 3, 5]), tmp_path, videos=1)
     with pytest.raises(InvalidRequest, match="only upload"):
         check(JobRequest(uploads=IDS[:2]), tmp_path, videos=1)
+
+
+@pytest.mark.parametrize(
+    ("fields", "videos", "pictures"),
+    [
+        ({"prompt": "a"}, 0, 9),
+        ({"prompt": "a", "frames": 5}, 0, 5),
+        ({"kind": "reconstruct", "uploads": IDS[:3]}, 0, 3),
+        ({"kind": "reconstruct", "uploads": IDS[:1]}, 1, 9),
+        ({"kind": "reconstruct", "uploads": IDS[:1], "frames": 60}, 1, 50),
+    ],
+    ids=str,
+)
+def test_pixels_of_all_frames_count_named_or_not(
+    fields: dict[str, object], videos: int, pictures: int, tmp_path: Path
+) -> None:
+    request = JobRequest(**fields, size=[112, 112])
+    check(request, tmp_path, videos, Limits(clip_pixels=pictures * 112 * 112))
+    with pytest.raises(InvalidRequest, match="pixels"):
+        check(request, tmp_path, videos, Limits(clip_pixels=pictures * 112 * 112 - 1))
+
+
+def test_a_request_is_stored_with_its_model() -> None:
+    assert with_model(JobRequest(prompt="a"), ["tiny", "other"]).model == "tiny"
+    assert with_model(JobRequest(prompt="a", model="other"), ["tiny", "other"]).model == "other"
+    for model in ("tiny", None):
+        with pytest.raises(InvalidRequest, match="there is no model; the studio's operator has to download one"):
+            with_model(JobRequest(prompt="a", model=model), [])
 
 
 REFUSED = {

@@ -13,11 +13,24 @@ from gen3r.apps.studio.limits import Limits
 from gen3r.latents.grid import TEMPORAL_STRIDE, nearest_frames
 
 
+def with_model(request: JobRequest, models: Sequence[str]) -> JobRequest:
+    """The request with the model named: the first on offer if it names none.
+
+    Raises:
+        InvalidRequest: for a name that is not on offer, or if none is.
+    """
+    if not models:
+        raise InvalidRequest("there is no model", "the studio's operator has to download one")
+    if request.model is not None and request.model not in models:
+        raise InvalidRequest("unknown model", f"choose among {', '.join(models)}")
+    return request.model_copy(update={"model": request.model or models[0]})
+
+
 def check_request(
     request: JobRequest,
     uploads: Sequence[Upload],
     limits: Limits,
-    models: Sequence[str],
+    frames: int,
     trajectories: Sequence[str],
     folder: Path,
 ) -> None:
@@ -27,23 +40,19 @@ def check_request(
         request: of a client.
         uploads: the uploads it names.
         limits: of the studio.
-        models: names on offer.
+        frames: length of a clip of the model that the request names.
         trajectories: names on offer.
         folder: of the session, for a file that is gone afterwards.
 
     Raises:
         InvalidRequest: naming the field, and what is possible.
     """
-    if request.model is not None and request.model not in models:
-        raise InvalidRequest("unknown model", f"choose among {', '.join(models)}")
-    if not models:
-        raise InvalidRequest("there is no model", "the studio's operator has to download one")
     _at_most("uploads", len(request.uploads), limits.views_per_job)
     _at_most("steps", request.steps, limits.steps)
     _at_most("frames", request.frames, limits.frames)
     _at_most("prompt", len(request.prompt), limits.prompt_characters)
     if request.size is not None:
-        pixels = request.size[0] * request.size[1] * (request.frames or 1)
+        pixels = request.size[0] * request.size[1] * _clip_frames(request, uploads, frames)
         _at_most("pixels (frames x height x width)", pixels, limits.clip_pixels)
     videos = [upload for upload in uploads if upload.kind == "video"]
     if videos and len(uploads) > 1:
@@ -53,6 +62,14 @@ def check_request(
     if request.at and not videos and len(request.at) != len(uploads):
         raise InvalidRequest(f"at holds {len(request.at)} frames for {len(uploads)} uploads", "give one of each")
     _CHECKS[request.kind](request, trajectories, folder)
+
+
+def _clip_frames(request: JobRequest, uploads: Sequence[Upload], frames: int) -> int:
+    """Pictures of the clip that the request makes; ``frames`` is the model's own choice."""
+    most = request.frames or frames
+    if request.kind == "generate":
+        return most
+    return sum(min(upload.frames, most) if upload.kind == "video" else 1 for upload in uploads)
 
 
 def _check_generate(request: JobRequest, trajectories: Sequence[str], folder: Path) -> None:

@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from gen3r.apps.studio.archive import ALL, chosen_formats, is_here, make_archive
-from gen3r.apps.studio.checks import check_request
+from gen3r.apps.studio.checks import check_request, with_model
 from gen3r.apps.studio.database import Database
 from gen3r.apps.studio.errors import NoSpace, NotFinished, NoWorker, QueueFull, UnknownResult
 from gen3r.apps.studio.folders import ARCHIVES, PREVIEW, SCENE, Folders, session_id
 from gen3r.apps.studio.jobs import DONE, ENDED, Job, JobRequest, Upload
 from gen3r.apps.studio.limits import Limits
 from gen3r.apps.studio.models import allowed_models
+from gen3r.apps.studio.page.model_settings import settings_of
 from gen3r.apps.studio.pool import Pool
 from gen3r.apps.studio.queue import Queue
 from gen3r.apps.studio.repeat import Repeat, repeat_lines
@@ -229,7 +230,9 @@ class Studio:
         """
         own = self._own(session)
         uploads = [self._store.upload(own, upload)[0] for upload in request.uploads]
-        check_request(request, uploads, self.limits, self.models(), self.trajectories(), self.folders.session(own))
+        request = with_model(request, self.models())
+        frames = settings_of(self._models[request.model or ""]).frames
+        check_request(request, uploads, self.limits, frames, self.trajectories(), self.folders.session(own))
         if not self.workers():
             raise NoWorker("no worker runs", "try again later", retry_after=10)
         self._check_space()
