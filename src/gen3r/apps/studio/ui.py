@@ -37,9 +37,13 @@ def mount_ui(app: FastAPI, studio: Studio, path: str = "/") -> FastAPI:
     Files on their way to and from browsers are kept below the studio's root, which is private to the user.
     """
     os.environ["GRADIO_TEMP_DIR"] = str(studio.folders.root / "page")  # the only way to tell gradio
+    blocks = build_ui(studio)
+    # As `launch` does. Without the first, gradio copies any file a client names to where the client can read it;
+    # without the second, it shows uploaded SVG files, and their scripts, as pages of this address.
+    blocks.has_launched = blocks.is_running = True
     return gr.mount_gradio_app(
         app,
-        build_ui(studio),
+        blocks,
         path,
         theme=THEME,
         css=asset("studio.css"),

@@ -54,7 +54,7 @@ class DrawnPath:
             fits = isinstance(key, list) and len(key) == 3 and all(type(x) in (int, float) for x in key)
             if not fits or not all(math.isfinite(x) and abs(x) <= REACH for x in key):
                 raise ValueError(
-                    f"expected three numbers between -{REACH:g} and {REACH:g} for camera {number}, got {key!r}; "
+                    f"expected three numbers between -{REACH:g} and {REACH:g} for camera {number}, got something else; "
                     "correct it in the table."
                 )
         return cls(keys=tuple((float(right), float(up), float(ahead)) for right, up, ahead in keys), look=look)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import random
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
 from gen3r.apps.studio.errors import StudioError
 from gen3r.apps.studio.page import actions
-from gen3r.apps.studio.page.files import address
+from gen3r.apps.studio.page.files import address, arrived
 from gen3r.apps.studio.page.form import Form
 from gen3r.apps.studio.page.model_settings import most_of, settings_of
 from gen3r.apps.studio.page.outcome import Outcome
@@ -67,12 +66,10 @@ def connect(studio: Studio, blocks: gr.Blocks, form: Form, outcome: Outcome) -> 
         except StudioError:  # the session has been cleared away: the next load begins a new one
             return [gr.skip() for _ in live]
 
-    def add(key: Any, before: list[Any], files: list[str] | None) -> list[Any]:
+    def add(key: Any, before: list[Any], files: list[dict[str, Any]] | None) -> list[Any]:
         key = actions.known_session(studio, key)
-        arrived = [Path(file) for file in files or []]
-        now, problems = actions.taken_views(studio, key, before, arrived)
-        for file in arrived:
-            file.unlink(missing_ok=True)  # the studio has its own copy
+        with arrived(files, blocks.GRADIO_CACHE) as paths:
+            now, problems = actions.taken_views(studio, key, before, paths)
         return [key, now, strip_html(now), None, problems]
 
     def change(before: list[Any], event: gr.EventData) -> list[Any]:
@@ -121,7 +118,11 @@ def connect(studio: Studio, blocks: gr.Blocks, form: Form, outcome: Outcome) -> 
     blocks.load(begin, [session], [session, current, *live], **_QUIET)
     timer.tick(look, [session, current, shown, listed], live, **_QUIET)
     form.files.upload(
-        add, [session, views, form.files], [session, views, form.strip, form.files, outcome.card], **_QUIET
+        add,
+        [session, views, form.files],
+        [session, views, form.strip, form.files, outcome.card],
+        preprocess=False,
+        **_QUIET,
     )
     form.strip.select(change, [views], [views, form.strip], **_QUIET)
     form.examples.select(
