@@ -126,7 +126,7 @@ def _pictures(path: Path, root: Path, count: int) -> tuple[Path, ...]:
     if folder is None:
         raise ValueError(
             f"{path} holds cameras alone, which are no scene: they name no pictures. Put one per camera into "
-            f"{root / IMAGES_FOLDER}, and depth or points beside them; gen3r generate --cameras follows a path by itself."
+            f"{root / IMAGES_FOLDER}, and depth or points beside them; gen3r generate --cameras follows a path."
         )
     pictures = tuple(list_folder(folder))
     if len(pictures) != count:
