@@ -1,5 +1,6 @@
 """The studio's file: whoever claims, cancels, dies or restarts, every job ends once."""
 
+import json
 import sqlite3
 import subprocess
 import sys
@@ -13,8 +14,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gen3r.apps.studio.database import Database
-from gen3r.apps.studio.errors import NotFinished, QueueFull, TooLarge, UnknownJob, UnknownSession, UnknownUpload
+from gen3r.apps.studio.database import _STEPS, Database
+from gen3r.apps.studio.errors import (
+    NotFinished,
+    QueueFull,
+    TooLarge,
+    UnknownJob,
+    UnknownResult,
+    UnknownSession,
+    UnknownUpload,
+)
 from gen3r.apps.studio.jobs import CANCELLED, DONE, ENDED, FAILED, QUEUED, RUNNING, JobRequest, Upload
 from gen3r.apps.studio.limits import Limits
 from gen3r.apps.studio.queue import NotMine, Queue
@@ -278,6 +287,49 @@ def test_a_transaction_happens_wholly_or_not_at_all(database: Database) -> None:
     assert Store(database, MANY).sessions() == set()
 
 
+def test_a_request_that_cannot_be_read_fails_and_blocks_nothing(database: Database) -> None:
+    store, queue, ids = fill(database, 3)
+    with database.write() as rows:
+        rows.execute("""UPDATE jobs SET request = '{"prompt": "a room", "of": "later"}' WHERE id = ?""", (ids[0],))
+        rows.execute("UPDATE jobs SET request = 'no JSON' WHERE id = ?", (ids[1],))
+    assert [job.id for job in store.jobs(SESSION)] == ids[::-1]
+    assert claimed(queue, "w") == ids[2]
+    assert [store.job(SESSION, job).state for job in ids] == [FAILED, FAILED, RUNNING]
+    assert "another gen3r" in (store.job(SESSION, ids[0]).error or "")
+    with pytest.raises(UnknownResult, match="another gen3r"):
+        store.asked(SESSION, ids[0])
+    assert store.remove_job(SESSION, ids[0])
+
+
+def test_what_was_asked_for_keeps_the_names_of_deleted_uploads(database: Database) -> None:
+    store, _, _ = fill(database, 0)
+    request = JobRequest(uploads=["a" * 32])
+    store.add_upload(SESSION, upload("a" * 32, name="walk.mp4"), ".mp4")
+    job = store.submit(SESSION, uuid.uuid4().hex, request).id
+    store.cancel(SESSION, job)
+    store.remove_upload(SESSION, "a" * 32)
+    assert store.asked(SESSION, job) == (request, ["walk.mp4"])
+
+
+def test_a_file_of_the_first_version_is_brought_up_to_date(tmp_path: Path) -> None:
+    old = sqlite3.connect(tmp_path / "studio.sqlite")
+    old.executescript(f"{_STEPS[0]} PRAGMA user_version = 1;")
+    old.execute("INSERT INTO sessions VALUES (?, 0, 0)", (SESSION,))
+    record = json.dumps(upload("a" * 32, name="walk.mp4").model_dump())
+    old.execute("INSERT INTO uploads VALUES (?, ?, '.mp4', ?, 1)", ("a" * 32, SESSION, record))
+    request = JobRequest(uploads=["b" * 32, "a" * 32])
+    old.execute(
+        "INSERT INTO jobs (id, session, state, request, created) VALUES ('j', ?, 'done', ?, 0)",
+        (SESSION, json.dumps(request.model_dump())),
+    )
+    old.commit()
+    old.close()
+    for _ in range(2):
+        opened = Database(tmp_path / "studio.sqlite")
+        assert Store(opened, MANY).asked(SESSION, "j") == (request, ["upload.png", "walk.mp4"])
+        opened.close()
+
+
 def test_files_of_other_programs_are_refused(tmp_path: Path) -> None:
     newer = sqlite3.connect(tmp_path / "newer.sqlite")
     newer.execute("PRAGMA user_version = 99")
@@ -297,7 +349,7 @@ def test_one_studio_per_folder(tmp_path: Path) -> None:
     RootLock(tmp_path / "lock.sqlite").release()
 
 
-def upload(identifier: str, size: int = 1) -> Upload:
+def upload(identifier: str, size: int = 1, name: str = "a.png") -> Upload:
     return Upload(
-        id=identifier, kind="image", name="a.png", width=1, height=1, frames=1, seconds=0.0, bytes=size, created=0.0
+        id=identifier, kind="image", name=name, width=1, height=1, frames=1, seconds=0.0, bytes=size, created=0.0
     )

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-VERSION = 1
 BUSY_SECONDS = 30.0
 """How long a transaction waits for another process's."""
 
@@ -54,6 +53,17 @@ CREATE TABLE workers (
     seen REAL NOT NULL
 ) STRICT;
 """
+
+_NAMES_OF_UPLOADS = """
+ALTER TABLE jobs ADD COLUMN names TEXT NOT NULL DEFAULT '[]';
+UPDATE jobs SET names = (
+    SELECT json_group_array(coalesce(json_extract(record, '$.name'), 'upload.png'))
+    FROM json_each(jobs.request, '$.uploads') AS used LEFT JOIN uploads ON uploads.id = used.value
+) WHERE json_valid(request);
+"""
+_STEPS = (_TABLES, _NAMES_OF_UPLOADS)
+"""What makes each version of the file from the one before."""
+VERSION = len(_STEPS)
 
 
 class Database:
@@ -116,13 +126,12 @@ class Database:
     def _make_tables(self) -> None:
         with self.write() as connection:
             (version,) = connection.execute("PRAGMA user_version").fetchone()
-            if version == VERSION:
-                return
-            if version != 0:
+            if version > VERSION:
                 raise ValueError(
                     f"{self.path} was written by another gen3r (version {version}, expected {VERSION}); name another "
                     "--root, or use that gen3r."
                 )
-            for statement in _TABLES.split(";\n"):
-                connection.execute(statement)
+            for step in _STEPS[version:]:
+                for statement in step.split(";\n"):
+                    connection.execute(statement)
             connection.execute(f"PRAGMA user_version = {VERSION}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Required
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from typing_extensions import TypedDict
 
 State = Literal["queued", "running", "done", "failed", "cancelled"]
@@ -83,6 +83,14 @@ class JobRequest(BaseModel):
     """Same seed, same scene."""
     model: Text | None = Field(default=None, max_length=200)
     """One of the studio's models; left out, its first."""
+
+
+def stored_request(text: str) -> JobRequest | None:
+    """A request as it was stored; None if another gen3r wrote it in a way that is not understood here."""
+    try:
+        return JobRequest.model_validate_json(text)
+    except ValidationError:
+        return None
 
 
 class Upload(BaseModel):

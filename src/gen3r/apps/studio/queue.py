@@ -12,9 +12,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gen3r.apps.studio.database import Database
-from gen3r.apps.studio.jobs import JobRequest
+from gen3r.apps.studio.jobs import FAILED, JobRequest, stored_request
 
 DIED = "the worker died {attempts} times while making this scene; ask for fewer frames or a smaller size"
+UNREADABLE = "what was asked for cannot be read: another gen3r wrote it"
 _FREE = "worker = NULL, done = 0, total = 0, eta = NULL, preview = 0"
 
 
@@ -55,15 +56,11 @@ class Queue:
                 (worker, pid, time.time()),
             )
 
-    def living(self, since: float) -> int:
-        """Number of workers that were heard of since then."""
-        with self.database.read() as rows:
-            return rows.execute("SELECT count(*) FROM workers WHERE seen >= ?", (since,)).fetchone()[0]
-
     # one worker's job -----------------------------------------------------------------------------------------
 
     def claim(self, worker: str) -> Claim | None:
-        """The oldest waiting job, which is this worker's from now on; None if none waits."""
+        """The oldest waiting job, which is this worker's from now on; None if none waits. One whose request cannot be
+        read fails."""
         with self.database.read() as rows:
             if rows.execute("SELECT 1 FROM jobs WHERE state = 'queued' LIMIT 1").fetchone() is None:
                 return None
@@ -75,11 +72,14 @@ class Queue:
             ).fetchone()
             if row is None:
                 return None
-            request = JobRequest(**json.loads(row["request"]))
+            request = stored_request(row["request"])
             uploads = {
                 upload["id"]: upload
                 for upload in rows.execute("SELECT * FROM uploads WHERE session = ?", (row["session"],))
             }
+        if request is None:
+            self.finish(worker, row["id"], FAILED, error=UNREADABLE)
+            return self.claim(worker)
         chosen = [uploads[upload] for upload in request.uploads]
         return Claim(
             job=row["id"],
@@ -87,7 +87,7 @@ class Queue:
             attempt=row["attempt"],
             request=request,
             files=tuple(upload["id"] + upload["suffix"] for upload in chosen),
-            names=tuple(json.loads(upload["record"])["name"] for upload in chosen),
+            names=tuple(json.loads(row["names"])),
         )
 
     def report(

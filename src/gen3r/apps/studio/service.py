@@ -326,12 +326,10 @@ class Studio:
 
         Raises:
             UnknownJob: if the session has none of this id.
+            UnknownResult: if what was asked for cannot be read any more.
         """
-        own = self._own(session)
-        request = self._store.job(own, job).request
-        names = {upload.id: upload.name for upload in self._store.uploads(own)}
-        files = [names.get(upload, f"upload{index + 1}.png") for index, upload in enumerate(request.uploads)]
-        return repeat_lines(request, files, request.model or self.models()[0])
+        request, names = self._store.asked(self._own(session), job)
+        return repeat_lines(request, names, request.model or next(iter(self._models), "MODEL"))
 
     # the rest -------------------------------------------------------------------------------------------------
 

@@ -7,9 +7,18 @@ import sqlite3
 import time
 
 from gen3r.apps.studio.database import Database
-from gen3r.apps.studio.errors import NotFinished, QueueFull, TooLarge, UnknownJob, UnknownSession, UnknownUpload
-from gen3r.apps.studio.jobs import Job, JobRequest, Upload
+from gen3r.apps.studio.errors import (
+    NotFinished,
+    QueueFull,
+    TooLarge,
+    UnknownJob,
+    UnknownResult,
+    UnknownSession,
+    UnknownUpload,
+)
+from gen3r.apps.studio.jobs import Job, JobRequest, Upload, stored_request
 from gen3r.apps.studio.limits import Limits
+from gen3r.apps.studio.queue import UNREADABLE
 
 RETRY_SECONDS = 5
 USED_EVERY = 60.0
@@ -125,7 +134,8 @@ class Store:
             waiting = rows.execute(
                 "SELECT request FROM jobs WHERE session = ? AND state IN ('queued', 'running')", (session,)
             ).fetchall()
-            if any(upload in json.loads(row["request"])["uploads"] for row in waiting):
+            requests = [stored_request(row["request"]) for row in waiting]
+            if any(request is not None and upload in request.uploads for request in requests):
                 raise NotFinished("a job still needs this upload", "wait for the job, or cancel it")
             rows.execute("DELETE FROM uploads WHERE session = ? AND id = ?", (session, upload))
 
@@ -150,8 +160,9 @@ class Store:
             UnknownUpload: if it names an upload that the session does not keep.
         """
         with self.database.write() as rows:
-            kept = {row["id"] for row in rows.execute("SELECT id FROM uploads WHERE session = ?", (session,))}
-            if not kept.issuperset(request.uploads):
+            found = rows.execute("SELECT id, record FROM uploads WHERE session = ?", (session,))
+            kept = {row["id"]: json.loads(row["record"])["name"] for row in found}
+            if not kept.keys() >= set(request.uploads):
                 raise UnknownUpload("unknown upload", "list the uploads of this session")
             waiting = _count(rows, "SELECT count(*) FROM jobs WHERE state = 'queued'")
             if waiting >= self.limits.queue:
@@ -166,8 +177,15 @@ class Store:
                     retry_after=RETRY_SECONDS,
                 )
             rows.execute(
-                "INSERT INTO jobs (id, session, state, request, message, created) VALUES (?, ?, 'queued', ?, ?, ?)",
-                (job, session, json.dumps(request.model_dump()), "waiting", time.time()),
+                "INSERT INTO jobs (id, session, state, request, names, message, created) "
+                "VALUES (?, ?, 'queued', ?, ?, 'waiting', ?)",
+                (
+                    job,
+                    session,
+                    json.dumps(request.model_dump()),
+                    json.dumps([kept[upload] for upload in request.uploads]),
+                    time.time(),
+                ),
             )
         return self.job(session, job)
 
@@ -188,6 +206,22 @@ class Store:
         with self.database.read() as rows:
             found = rows.execute(f"{_JOB} WHERE session = ? ORDER BY number DESC", (session,)).fetchall()
         return [_job(row) for row in found]
+
+    def asked(self, session: str, job: str) -> tuple[JobRequest, list[str]]:
+        """What was asked for, and the names of its uploads, which may have been deleted since.
+
+        Raises:
+            UnknownJob: if the session has none of this id.
+            UnknownResult: if another gen3r stored it.
+        """
+        with self.database.read() as rows:
+            row = rows.execute("SELECT * FROM jobs WHERE session = ? AND id = ?", (session, job)).fetchone()
+        if row is None:
+            raise UnknownJob("unknown job", "list the jobs of this session")
+        request = stored_request(row["request"])
+        if request is None:
+            raise UnknownResult(UNREADABLE, "ask for the scene again")
+        return request, json.loads(row["names"])
 
     def attempt(self, session: str, job: str) -> int:
         """Number of the attempt that runs, or that finished the job.
@@ -246,6 +280,7 @@ def _count(rows: sqlite3.Connection, query: str, *values: object) -> int:
 
 
 def _job(row: sqlite3.Row) -> Job:
+    request = stored_request(row["request"])
     return Job(
         id=row["id"],
         state=row["state"],
@@ -253,12 +288,12 @@ def _job(row: sqlite3.Row) -> Job:
         total=row["total"],
         eta_seconds=row["eta"],
         queue_position=row["position"],
-        message=row["message"],
+        message=UNREADABLE if request is None else row["message"],
         has_preview=bool(row["preview"]),
         created=row["created"],
         started=row["started"],
         finished=row["finished"],
-        request=JobRequest(**json.loads(row["request"])),
+        request=request or JobRequest(),
         results=json.loads(row["results"]),
         error=row["error"],
     )
