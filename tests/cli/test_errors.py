@@ -256,7 +256,7 @@ def export_of_nothing(folder: Path, photo: Path) -> Arguments:
     return ["export", folder / "nowhere", "--format", "ply"]
 
 
-@case("unknown export format 'fbx'.*points.ply")
+@case("unknown export format 'fbx'.*, ply, glb,")
 def unknown_format(folder: Path, photo: Path) -> Arguments:
     return ["export", folder, "--format", "fbx"]
 

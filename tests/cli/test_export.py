@@ -1,9 +1,11 @@
+import dataclasses
 import json
 from pathlib import Path
 
 import numpy as np
 import plyfile
 import pytest
+import torch
 
 from cli.running import Runner
 from gen3r.extras import Extra
@@ -110,3 +112,27 @@ def test_a_damaged_scene_is_named(tmp_path: Path, gen3r: Runner, scene: Path) ->
     assert outcome.code == 2
     assert "schema version 99" in outcome.stderr
     assert names(tmp_path) == {"scene"}
+
+
+@pytest.mark.parametrize("asked", ["all", "glb-mesh"])
+def test_a_scene_without_surface_has_no_mesh_and_everything_else(
+    tmp_path: Path, gen3r: Runner, monkeypatch: pytest.MonkeyPatch, asked: str
+) -> None:
+    formats = tuple(item for item in EXPORT_FORMATS if item.name in ("cameras", "glb-mesh"))
+    monkeypatch.setattr(registry, "EXPORT_FORMATS", formats)
+    monkeypatch.setattr("gen3r.cli.export.EXPORT_FORMATS", formats)
+    empty = room_scene(2, 20, 26)
+    dataclasses.replace(empty, mask=torch.zeros_like(empty.mask)).save(tmp_path / "empty")
+    outcome = gen3r("export", tmp_path / "empty", "--format", asked, "--out", tmp_path / "out")
+    if asked == "all":
+        assert (outcome.code, names(tmp_path / "out")) == (0, {"cameras.json"})
+        assert outcome.stderr.startswith("gen3r: warning: glb-mesh is left out: ")
+    else:
+        assert outcome.code == 2
+        assert not (tmp_path / "out").exists()
+    assert len(outcome.stderr.splitlines()) == 1
+
+
+def test_a_scene_that_tells_nothing_of_its_making_is_exported(tmp_path: Path, gen3r: Runner) -> None:
+    dataclasses.replace(room_scene(1, 20, 26), provenance={"settings": None}).save(tmp_path / "scene")
+    assert gen3r("export", tmp_path / "scene", "--format", "ply", "--out", tmp_path / "out").code == 0

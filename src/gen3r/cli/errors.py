@@ -1,12 +1,12 @@
 """Which exceptions are the user's to mend, and how they are told."""
 
-import dis
 import sys
 from collections.abc import Callable
 
+from gen3r.mistakes import raised_by_this_package
+
 USAGE = 2
 INTERRUPTED = 130
-RAISE = dis.opmap["RAISE_VARARGS"]
 LESS_MEMORY = "Name a smaller memory profile (--vram 8), or lower --frames or --size; in training, the batch."
 
 
@@ -44,17 +44,3 @@ def is_out_of_memory(error: BaseException) -> bool:
     """Whether this is PyTorch's report of a full device. Nothing is imported to find out."""
     torch = sys.modules.get("torch")
     return torch is not None and isinstance(error, torch.OutOfMemoryError)
-
-
-def raised_by_this_package(error: BaseException) -> bool:
-    """Whether the exception comes from a ``raise`` statement in a module of gen3r, not from a function called there.
-
-    Exceptions of C functions have no frame of their own; what tells them apart is the instruction that their last
-    Python frame was at.
-    """
-    last = error.__traceback__
-    while last is not None and last.tb_next is not None:
-        last = last.tb_next
-    if last is None or last.tb_frame.f_globals.get("__name__", "").split(".")[0] != "gen3r":
-        return False
-    return last.tb_frame.f_code.co_code[last.tb_lasti] == RAISE

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -9,12 +10,15 @@ from pathlib import Path
 from jaxtyping import Float
 from torch import Tensor
 
+from gen3r.mistakes import raised_by_this_package
 from gen3r.scene.export.options import ExportOptions
 from gen3r.scene.export.output_folder import replace_item, whole_folder
-from gen3r.scene.export.registry import STANDARD_FORMATS, ExportFormat, find_formats
+from gen3r.scene.export.registry import ALL, STANDARD_FORMATS, ExportFormat, find_formats
 from gen3r.scene.export.source import ExportSource
 from gen3r.scene.input_views import InputViews
 from gen3r.scene.scene import Scene
+
+logger = logging.getLogger(__name__)
 
 
 def write_scene_folder(
@@ -67,17 +71,18 @@ def export_scene(
         advance: called with (formats written, formats in all).
 
     Raises `ValueError` for unknown formats (listing the known ones), libraries that are missing, a folder that is not
-    a scene, an `out` that is not empty or not writable, and a scene that a format cannot hold. Nothing is written then.
+    a scene, an `out` that is not empty or not writable, and a scene that a named format cannot hold; nothing is written
+    then. `all` leaves such a format out, with a warning in the log.
     """
     items = find_formats(formats)
     scene_dir, made = Path(scene_dir), []
     source = ExportSource(Scene.load(scene_dir), InputViews.load(scene_dir), options or ExportOptions())
     if out is not None:
         with whole_folder(out) as folder:
-            _write(items, source, folder, advance)
+            _write(items, source, folder, advance, lenient=ALL in formats)
         return tuple(Path(out) / name for item in items for name in item.files if (Path(out) / name).exists())
     with tempfile.TemporaryDirectory(prefix=".partial-", dir=scene_dir) as staging:
-        _write(items, source, Path(staging), advance)
+        _write(items, source, Path(staging), advance, lenient=ALL in formats)
         for new in sorted(Path(staging).iterdir()):
             replace_item(new, scene_dir / new.name)
             made.append(scene_dir / new.name)
@@ -85,12 +90,27 @@ def export_scene(
 
 
 def _write(
-    items: Sequence[ExportFormat], source: ExportSource, folder: Path, advance: Callable[[int, int], None] | None = None
+    items: Sequence[ExportFormat],
+    source: ExportSource,
+    folder: Path,
+    advance: Callable[[int, int], None] | None = None,
+    *,
+    lenient: bool = False,
 ) -> None:
+    """Fill `folder`. `lenient` leaves out formats that cannot hold the scene, with a warning in the log."""
     writers = [item.writer() for item in items]
-    for done, writer in enumerate(writers):
+    for done, (item, writer) in enumerate(zip(items, writers, strict=True)):
         if advance is not None:
             advance(done, len(items))
-        writer(source, folder)
+        with tempfile.TemporaryDirectory(prefix=".one-", dir=folder) as name:
+            try:
+                writer(source, Path(name))
+            except ValueError as error:
+                if not (lenient and raised_by_this_package(error)):
+                    raise
+                logger.warning("%s is left out: %s", item.name, error)
+                continue
+            for made in sorted(Path(name).iterdir()):
+                made.rename(folder / made.name)
     if advance is not None:
         advance(len(items), len(items))

@@ -244,10 +244,8 @@ def find_formats(names: Sequence[str]) -> tuple[ExportFormat, ...]:
     known[ALL] = tuple(item for item in EXPORT_FORMATS if item.installed)
     unknown = [name for name in names if name not in known]
     if unknown or not names:
-        lines = "".join(f"\n  {item.name:<12} {item.summary} ({', '.join(item.files)})" for item in EXPORT_FORMATS)
-        lines += f"\n  {ALL:<12} every format whose libraries are installed"
         problem = f"unknown export format {', '.join(map(repr, unknown))}" if unknown else "no export format given"
-        raise ValueError(f"{problem}; the formats are:{lines}")
+        raise ValueError(f"{problem}; the formats are {', '.join(item.name for item in EXPORT_FORMATS)} and {ALL}.")
     found = tuple(dict.fromkeys(item for name in names for item in known[name]))
     for item in found:
         item.check_installed()

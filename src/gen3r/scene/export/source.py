@@ -31,7 +31,7 @@ class ExportSource:
     @property
     def cloud_config(self) -> PointCloudConfig:
         """What the user chose; the rest as in every cloud, or officially if the scene was made so."""
-        official = self.scene.provenance.get("settings", {}).get("numerics") == "official"
+        official = (self.scene.provenance.get("settings") or {}).get("numerics") == "official"
         config = OFFICIAL_CLOUD if official else PointCloudConfig()
         return replace(config, cleaning=cleaning_level(self.options.clean), max_points=self.options.points_at_most())
 
