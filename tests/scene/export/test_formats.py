@@ -2,11 +2,8 @@
 
 import dataclasses
 import json
-import re
-import struct
 from typing import get_args
 
-import av
 import numpy as np
 import plyfile
 import pytest
@@ -15,24 +12,22 @@ import trimesh
 from PIL import Image
 
 from gen3r.cameras.cameras import Cameras
-from gen3r.extras import Extra
 from gen3r.pipeline.config import PipelineConfig
 from gen3r.pipeline.provenance import record
 from gen3r.scene.camera_files import read_cameras
-from gen3r.scene.export import registry
 from gen3r.scene.export.folder import export_scene
 from gen3r.scene.export.options import CleaningLevel, ExportOptions
 from gen3r.scene.export.preview_png import facts
-from gen3r.scene.export.registry import EXPORT_FORMATS, ExportFormat, find_formats
+from gen3r.scene.export.registry import find_formats
 from gen3r.scene.export.source import ExportSource
 from gen3r.scene.export.video import write_h264
 from gen3r.scene.input_views import InputViews
 from gen3r.scene.scene import Scene
+from scene.export_readers import decode, glb_json
 from scene.rooms import room_scene
 
 FRAMES, HEIGHT, WIDTH = 3, 27, 37  # odd on purpose
 LEVELS = get_args(CleaningLevel)
-ONE_VIEW = torch.full((3, HEIGHT, WIDTH), 0.5)
 
 
 @pytest.fixture(scope="module")
@@ -51,97 +46,6 @@ def nothing_seen(source) -> ExportSource:
 def export(name, source, folder):
     (item,) = find_formats([name])
     item.writer()(source, folder)
-
-
-def decode(path):
-    with av.open(str(path)) as container:
-        stream = container.streams.video[0]
-        frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(stream)]
-        return stream.codec_context.name, stream.codec_context.pix_fmt, np.stack(frames)
-
-
-def glb_json(path):
-    data = path.read_bytes()
-    magic, version, total, length, kind = struct.unpack_from("<4sIII4s", data)
-    assert (magic, version, total, kind) == (b"glTF", 2, len(data), b"JSON")
-    return json.loads(data[20 : 20 + length])
-
-
-def one_frame(source: ExportSource) -> ExportSource:
-    scene = source.scene
-    arrays = {name: getattr(scene, name)[:1] for name in ("rgb", "depth", "confidence", "points", "mask", "cameras")}
-    return ExportSource(Scene(**arrays, provenance=scene.provenance), InputViews(images=(ONE_VIEW,), frames=(0,)))
-
-
-@pytest.fixture(scope="module")
-def saved(source, nothing_seen, tmp_path_factory):
-    """Scene folders of an ordinary scene of odd size, one of a single frame, and one without a surface."""
-    folders = {}
-    for name, case in {"odd": source, "one frame": one_frame(source), "nothing seen": nothing_seen}.items():
-        folders[name] = tmp_path_factory.mktemp("scenes")
-        export("scene", case, folders[name])
-    return folders
-
-
-@pytest.mark.parametrize("item", EXPORT_FORMATS, ids=lambda item: item.name)
-@pytest.mark.parametrize("case", ["odd", "one frame", "nothing seen"])
-def test_each_format_makes_what_it_promises(item, case, saved, tmp_path):
-    """Or says why it cannot, which only a scene without a surface excuses, and leaves nothing behind."""
-    if not item.installed:
-        pytest.skip(f"needs {item.extra.remedy}")
-    try:
-        made = export_scene(saved[case], [item.name], tmp_path / "out")
-    except ValueError as error:
-        if case != "nothing seen" or not re.search(r"surface|point|pixel", str(error)):
-            raise
-        made = ()
-    if not made:
-        assert list(tmp_path.iterdir()) == []
-        return
-    assert {path.name for path in made} == {path.name for path in (tmp_path / "out").iterdir()} == set(item.files)
-    files = [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
-    assert files
-    assert all(path.stat().st_size for path in files if path.suffix != ".txt")
-
-
-@pytest.mark.parametrize("item", EXPORT_FORMATS, ids=lambda item: item.name)
-def test_each_format_is_described(item):
-    assert all((item.summary, item.opens_in, item.conventions))
-
-
-def test_all_is_every_format_that_is_installed():
-    assert set(find_formats(["all"])) == {item for item in EXPORT_FORMATS if item.installed}
-
-
-def test_missing_libraries_are_told_before_any_work(saved, tmp_path, monkeypatch):
-    wanting = ExportFormat(
-        name="fbx",
-        files=("scene.fbx",),
-        summary="nobody has it",
-        module="fbx",
-        extra=Extra(name="films", modules=("no_such_library",)),
-    )
-    monkeypatch.setattr(registry, "EXPORT_FORMATS", (*EXPORT_FORMATS, wanting))
-    with pytest.raises(ValueError, match=r"the format fbx needs no_such_library.*pip install 'gen3r\[films\]'"):
-        export_scene(saved["odd"], ["cameras", "fbx"], tmp_path / "out")
-    assert list(tmp_path.iterdir()) == []
-    assert wanting not in find_formats(["all"])
-
-
-def test_names_and_files_are_unambiguous():
-    keys = [key for item in EXPORT_FORMATS for key in {item.name, *item.files}]
-    assert len(set(keys)) == len(keys)
-
-
-def test_formats_are_found_by_name_or_file():
-    assert [item.name for item in find_formats(["points.ply", "glb", "ply"])] == ["ply", "glb"]
-
-
-@pytest.mark.parametrize("names", [["obj"], []])
-def test_unknown_formats_are_answered_with_the_list(names):
-    with pytest.raises(ValueError, match=r"(?s)unknown export format 'obj'|no export format") as caught:
-        find_formats(names)
-    assert all(item.name in str(caught.value) for item in EXPORT_FORMATS)
 
 
 class TestVideo:
@@ -242,8 +146,9 @@ class TestOptions:
         assert sizes == sorted(sizes, reverse=True)
         assert sizes[0] > sizes[-1]
 
-    def test_limits_reach_the_file(self, saved, tmp_path):
-        export_scene(saved["odd"], ["ply"], tmp_path / "out", options=ExportOptions(max_points=50))
+    def test_limits_reach_the_file(self, source, tmp_path):
+        export("scene", source, tmp_path)
+        export_scene(tmp_path, ["ply"], tmp_path / "out", options=ExportOptions(max_points=50))
         with (tmp_path / "out" / "points.ply").open("rb") as file:
             assert 40 <= len(plyfile.PlyData.read(file)["vertex"]) <= 50
 
