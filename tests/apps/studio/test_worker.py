@@ -16,8 +16,8 @@ from gen3r.apps.studio.database import Database
 from gen3r.apps.studio.folders import PREVIEW, SCENE, Folders
 from gen3r.apps.studio.jobs import Job, JobRequest
 from gen3r.apps.studio.limits import Limits
-from gen3r.apps.studio.queue import Queue
-from gen3r.apps.studio.running import Runner
+from gen3r.apps.studio.queue import Claim, Queue
+from gen3r.apps.studio.running import Runner, Watcher
 from gen3r.apps.studio.store import Store
 from gen3r.apps.studio.uploads import take
 from gen3r.apps.studio.worker import BROKEN, Worker
@@ -137,11 +137,23 @@ def test_defects_are_not_told_but_logged(bench: Bench, caplog: pytest.LogCapture
     assert "Traceback" in caplog.text
 
 
-def test_an_earlier_attempt_leaves_nothing(bench: Bench) -> None:
-    job = bench.submit(prompt="a", size=[100, 112])
-    rest = bench.folders.attempt(SESSION, job, 7) / SCENE / "half.ply"
-    rest.parent.mkdir(parents=True)
-    rest.write_text("half")
-    bench.run()
-    assert bench.job(job).state == "failed"
-    assert not rest.exists()
+def test_an_earlier_attempt_is_left_alone_until_the_job_has_ended(bench: Bench) -> None:
+    rest: Path
+
+    class Looking(Runner):
+        def run(self, claim: Claim, uploads: Path, out: Path, watcher: Watcher) -> None:
+            assert rest.exists()
+            assert list(out.parent.iterdir()) == []
+            raise ValueError("it does not fit")
+
+    bench.worker.runner = Looking({}, "cpu")
+    for attempt in (1, 7):  # 1 is the attempt that runs: a job that was given back
+        job = bench.submit(prompt="a")
+        rest = bench.folders.attempt(SESSION, job, 7) / SCENE / "half.ply"
+        for folder in (rest.parent, bench.folders.attempt(SESSION, job, attempt) / SCENE):
+            folder.mkdir(parents=True, exist_ok=True)
+        rest.write_text("half")
+        bench.run()
+        assert bench.job(job).error == "it does not fit"
+        assert not rest.exists()
+        assert bench.folder(job).exists()

@@ -67,12 +67,12 @@ class Worker:
         )
         logger.info("job %s, attempt %d: %s", claim.job, claim.attempt, claim.request.kind)
         try:
-            if folder.parent.exists():  # what an earlier attempt left
-                shutil.rmtree(folder.parent)
-            folder.mkdir(parents=True)
+            shutil.rmtree(folder, ignore_errors=True)  # a job that was given back begins again under its number
+            folder.mkdir(parents=True, exist_ok=True)
             self.runner.run(claim, self.folders.uploads(claim.session), folder / SCENE, progress)
             progress.check()
             self.queue.finish(self.name, claim.job, DONE, results=files_below(folder / SCENE))
+            _clear_beside(folder)
             if progress.last_step is not None:
                 self._tails[sort] = time.monotonic() - progress.last_step
         except NotMine:
@@ -92,6 +92,7 @@ class Worker:
         shutil.rmtree(folder / SCENE, ignore_errors=True)
         try:
             self.queue.finish(self.name, claim.job, state, error=error)
+            _clear_beside(folder)
         except NotMine:
             logger.warning("job %s was given to another worker", claim.job)
 
@@ -103,6 +104,13 @@ class Worker:
         for name, place in self.runner.models.items():
             message = message.replace(place, name) if place != name else message
         return message.replace(str(self.folders.root), "").replace(str(Path.home()), "~")
+
+
+def _clear_beside(folder: Path) -> None:
+    """Delete what earlier attempts left, as far as a worker that outlives its studio does not hold on to it."""
+    for other in folder.parent.glob("*"):
+        if other != folder:
+            shutil.rmtree(other, ignore_errors=True)
 
 
 def files_below(folder: Path) -> list[str]:
