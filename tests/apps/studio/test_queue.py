@@ -228,6 +228,17 @@ def test_old_sessions_and_long_histories_are_forgotten_but_never_unfinished_jobs
     assert store.sessions() == set()
 
 
+def test_empty_sessions_are_forgotten_sooner(database: Database) -> None:
+    store, _, _ = fill(database, 1)
+    store.add_session("empty")
+    store.add_session("with an upload")
+    store.add_upload("with an upload", upload("a" * 32), ".png")
+    store.forget_empty_sessions(time.time() - 100)
+    assert len(store.sessions()) == 3
+    store.forget_empty_sessions(time.time() + 1)
+    assert store.sessions() == {SESSION, "with an upload"}
+
+
 ACTIONS = ("claim", "finish", "fail", "cancel first", "cancel last", "die", "stop", "restart")
 
 

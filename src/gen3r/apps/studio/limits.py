@@ -44,7 +44,7 @@ class Limits:
     sessions: int = 10_000
     """Sessions in all."""
     kept_days: float = 30.0
-    """Days after its last use that a session and all in it is deleted."""
+    """Days after its last use that a session and all in it is deleted; an empty one goes after an hour."""
     attempts: int = 3
     """Times a job is begun whose worker dies under it, before it counts as failed."""
     job_seconds: float = 6 * 3600.0

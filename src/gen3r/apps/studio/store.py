@@ -81,6 +81,15 @@ class Store:
             ).fetchall()
         return [row["id"] for row in found]
 
+    def forget_empty_sessions(self, unused_since: float) -> None:
+        """Delete the records of sessions that nobody used since then and that hold no upload and no job."""
+        with self.database.write() as rows:
+            rows.execute(
+                "DELETE FROM sessions WHERE used < ? "
+                "AND id NOT IN (SELECT session FROM jobs) AND id NOT IN (SELECT session FROM uploads)",
+                (unused_since,),
+            )
+
     def sessions(self) -> set[str]:
         """Ids of all sessions."""
         with self.database.read() as rows:

@@ -13,6 +13,8 @@ from gen3r.apps.studio.limits import Limits
 from gen3r.apps.studio.store import Store
 
 DAY = 86_400.0
+EMPTY_SECONDS = 3600.0
+"""After its last use that a session without uploads and jobs is deleted."""
 
 
 def tidy(store: Store, folders: Folders, limits: Limits) -> None:
@@ -22,6 +24,7 @@ def tidy(store: Store, folders: Folders, limits: Limits) -> None:
             if time.time() - file.stat().st_mtime > DAY:
                 file.unlink()
     store.forget_sessions(time.time() - limits.kept_days * DAY)
+    store.forget_empty_sessions(time.time() - EMPTY_SECONDS)
     for session, job in store.forget_jobs():
         shutil.rmtree(folders.job(session, job), ignore_errors=True)
     for pattern in ("*/uploads/.*.partial", f"*/jobs/*/*/{ARCHIVES}/{UNFINISHED}*"):
