@@ -1,6 +1,7 @@
 """Zips of a scene: what is asked for and nothing else, made once."""
 
 import dataclasses
+import time
 import zipfile
 from pathlib import Path
 
@@ -44,6 +45,14 @@ def test_a_zip_holds_the_files_of_its_formats(scene: Path, tmp_path: Path) -> No
     assert make_archive(scene, chosen_formats(["tum", "png", "ply", "ply"]), tmp_path / "archives") == made
     assert made.stat().st_mtime_ns == before
     assert [path.name for path in (tmp_path / "archives").iterdir()] == [made.name]
+
+
+def test_only_the_newest_zips_are_kept(scene: Path, tmp_path: Path) -> None:
+    for name in ("ply", "png", "cameras", "ply"):
+        made = make_archive(scene, chosen_formats([name]), tmp_path)
+        assert made.exists()
+        time.sleep(0.02)  # times of files are coarse
+    assert {path.name for path in tmp_path.iterdir()} == {"cameras.zip", "ply.zip"}
 
 
 def test_formats_are_names_of_the_registry() -> None:

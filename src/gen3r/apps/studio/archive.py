@@ -22,6 +22,8 @@ logger = logging.getLogger("gen3r.studio")
 ALL = "all"
 EXPORT_SECONDS = 900
 WAIT_SECONDS = 30
+KEPT = 2
+"""Zips that a scene keeps, the newest ones."""
 UNFINISHED = ".export-"
 """How folders begin that are gone once an archive is made."""
 _COMPRESSED = (".png", ".mp4", ".zip", ".spz", ".jpg")
@@ -92,6 +94,9 @@ def make_archive(scene: Path, formats: Sequence[ExportFormat], folder: Path, *, 
                 for name, file in sorted(members.items()):
                     stored = file.suffix in _COMPRESSED
                     archive.write(file, name, zipfile.ZIP_STORED if stored else zipfile.ZIP_DEFLATED)
+        others = [file for file in folder.glob("*.zip") if file != target]
+        for old in sorted(others, key=lambda file: file.stat().st_mtime_ns)[: 1 - KEPT]:
+            old.unlink()
     return target
 
 
