@@ -195,6 +195,16 @@ def test_the_page_of_operations_is_complete_and_loads_nothing(app: FastAPI) -> N
     assert "default-src 'none'" in page.headers["content-security-policy"]
 
 
+def test_a_folder_that_others_read_tells_them_nothing(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    (tmp_path / "sessions").mkdir(mode=0o755)
+    with Studio(tmp_path, workers=0, models=["tiny"]) as studio:
+        studio.new_session()
+        readable = {path.name for path in tmp_path.iterdir() if path.stat().st_mode & 0o077}
+    assert readable <= {"lock.sqlite", "lock.sqlite-journal"}  # they hold nothing
+    assert (tmp_path / "sessions").stat().st_mode & 0o777 == 0o700
+
+
 def test_forgotten_sessions_take_their_files_with_them(tmp_path: Path) -> None:
     with Studio(tmp_path / "studio", workers=0, models=["tiny"]) as studio:
         key = studio.new_session()

@@ -74,6 +74,11 @@ class Studio:
         self._lock = RootLock(self.folders.lock)
         try:
             shutil.rmtree(self.folders.page, ignore_errors=True)  # nobody who was sent its files is there any more
+            for private in (self.folders.sessions, self.folders.logs, self.folders.page):
+                private.mkdir(exist_ok=True)
+                private.chmod(0o700)  # the root may be a folder that others read
+            self.folders.database.touch()
+            self.folders.database.chmod(0o600)
             self._database = Database(self.folders.database)
         except BaseException:
             self._lock.release()
