@@ -42,6 +42,12 @@ def test_videos_are_measured(tmp_path: Path) -> None:
     assert upload.seconds == pytest.approx(1.0, abs=0.2)
 
 
+@pytest.mark.parametrize("suffix", [".mkv", ".avi"])
+def test_each_kind_of_video_is_read_as_what_its_first_bytes_tell(suffix: str, tmp_path: Path) -> None:
+    upload, found = taken(video(tmp_path / f"v{suffix}"), tmp_path / "kept")
+    assert (found, upload.kind, upload.width, upload.frames) == (suffix, "video", 32, 8)
+
+
 REFUSED = {
     "html": (HTML, WrongType),
     "svg": (SVG, WrongType),

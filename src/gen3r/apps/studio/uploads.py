@@ -47,6 +47,8 @@ class FileType:
     at_8: tuple[bytes, ...] = (b"",)
     """What bytes 8 to 12 may be."""
     at_4: bytes = b""
+    container: str | None = None
+    """What FFmpeg calls it: no other format is tried, such as a playlist that names other files."""
 
     def fits(self, head: bytes) -> bool:
         """Whether a file that begins so may be of this type."""
@@ -58,9 +60,9 @@ FILE_TYPES = (
     FileType(kind="image", suffix=".png", start=b"\x89PNG\r\n\x1a\n"),
     FileType(kind="image", suffix=".jpg", start=b"\xff\xd8\xff"),
     FileType(kind="image", suffix=".webp", start=b"RIFF", at_8=(b"WEBP",)),
-    FileType(kind="video", suffix=".mp4", start=b"", at_4=b"ftyp"),
-    FileType(kind="video", suffix=".mkv", start=b"\x1aE\xdf\xa3"),
-    FileType(kind="video", suffix=".avi", start=b"RIFF", at_8=(b"AVI ",)),
+    FileType(kind="video", suffix=".mp4", start=b"", at_4=b"ftyp", container="mov"),
+    FileType(kind="video", suffix=".mkv", start=b"\x1aE\xdf\xa3", container="matroska"),
+    FileType(kind="video", suffix=".avi", start=b"RIFF", at_8=(b"AVI ",), container="avi"),
 )
 
 
@@ -103,7 +105,7 @@ def take(file: Readable, name: str, folder: Path, limits: Limits, room: int) -> 
         with arriving.open("rb") as copy:
             kind = file_type(copy.read(_HEAD))
         with _decoding:
-            width, height, frames, seconds = _INSPECTORS[kind.kind](arriving, limits)
+            width, height, frames, seconds = _INSPECTORS[kind.kind](arriving, limits, kind.container)
         arriving.rename(folder / (upload + kind.suffix))
     finally:
         arriving.unlink(missing_ok=True)
@@ -143,7 +145,7 @@ def _copy(file: Readable, target: Path, most: int) -> int:
     return size
 
 
-def _inspect_image(path: Path, limits: Limits) -> tuple[int, int, int, float]:
+def _inspect_image(path: Path, limits: Limits, _: str | None) -> tuple[int, int, int, float]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
@@ -165,9 +167,10 @@ def _inspect_image(path: Path, limits: Limits) -> tuple[int, int, int, float]:
     return upright.shape[2], upright.shape[1], 1, 0.0
 
 
-def _inspect_video(path: Path, limits: Limits) -> tuple[int, int, int, float]:
+def _inspect_video(path: Path, limits: Limits, format: str | None) -> tuple[int, int, int, float]:
     try:
-        with path.open("rb") as file, av.open(file, mode="r", options={"protocol_whitelist": "file"}) as container:
+        options = {"protocol_whitelist": "file"}
+        with path.open("rb") as file, av.open(file, mode="r", format=format, options=options) as container:
             if not container.streams.video:
                 raise WrongType("the file holds no video stream", _ADVICE)
             stream = container.streams.video[0]
