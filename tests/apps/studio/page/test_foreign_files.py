@@ -33,6 +33,7 @@ def foreign(studio: Studio, tmp_path_factory: pytest.TempPathFactory) -> list[st
     secret = tmp_path_factory.mktemp("elsewhere") / "secret.png"
     secret.write_bytes(picture() + SECRET)
     beside = studio.folders.root / "page" / "beside"
+    beside.mkdir(parents=True)
     return [
         "/etc/passwd",
         str(secret),

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import filecmp
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from gen3r.apps.studio.errors import StudioError, TooLarge
-from gen3r.apps.studio.jobs import DONE, ENDED, Job, JobRequest
+from gen3r.apps.studio.errors import NotFinished, StudioError, TooLarge, UnknownSession, UnknownUpload
+from gen3r.apps.studio.jobs import DONE, ENDED, Job, JobRequest, Upload
 from gen3r.apps.studio.page.camera_drawing import path_drawing
 from gen3r.apps.studio.page.drawn_path import DrawnPath, map_cameras
 from gen3r.apps.studio.page.examples import EXAMPLES, Example
@@ -105,6 +107,43 @@ def preview_of(studio: Studio, session: str, job: Job) -> Path | None:
     return studio.preview(session, job.id) if job.has_preview and job.state not in ENDED else None
 
 
+def own_session(key: Any) -> str:
+    """The session of a browser that has one.
+
+    Raises:
+        UnknownSession: if it names none.
+    """
+    if not isinstance(key, str):
+        raise UnknownSession("this page has no session yet", "reload the page")
+    return key
+
+
+def event_values(event: Any) -> dict[str, Any]:
+    """What one of our scripts tells with an event, or nothing if a client tells something else."""
+    return event._data if isinstance(event._data, dict) else {}
+
+
+def example_views(studio: Studio, session: str, example: Example) -> tuple[list[ChosenView], str]:
+    """As `taken_views`; what the session has already of an example is not taken in again."""
+    there = {(upload.name, upload.bytes): upload for upload in studio.uploads(session)}
+    views, problems = [], ""
+    for file in example.paths:
+        upload = there.get((file.name, file.stat().st_size))
+        if upload is not None and filecmp.cmp(studio.upload_file(session, upload.id), file, shallow=False):
+            views.append(_chosen(studio, session, upload))
+        else:
+            views, problem = taken_views(studio, session, views, [file])
+            problems += problem
+    return views, problems
+
+
+def forget_views(studio: Studio, session: str, views: Sequence[ChosenView]) -> None:
+    """Remove uploads that are no longer chosen, so that there is room for others; a run that needs one keeps it."""
+    for view in views:
+        with suppress(NotFinished, UnknownUpload):
+            studio.remove_upload(session, view.upload.id)
+
+
 def taken_views(
     studio: Studio, session: str, before: Sequence[ChosenView], files: Sequence[Path]
 ) -> tuple[list[ChosenView], str]:
@@ -116,16 +155,22 @@ def taken_views(
                 upload = studio.add_upload(session, stream, file.name)
             if upload.kind == "video" or any(view.upload.kind == "video" for view in views):
                 views = []  # a video stands alone
-            views.append(ChosenView(upload=upload, thumbnail=data_url(file, _THUMBNAIL)))
+            views.append(_chosen(studio, session, upload))
         except StudioError as error:
             problems += error_card(error, f"{file.name} cannot be used")
     if len(views) > studio.limits.views_per_job:
+        forget_views(studio, session, views[studio.limits.views_per_job :])
         views = views[: studio.limits.views_per_job]
         problems += error_card(TooLarge(f"a scene is made from at most {len(views)} views", "the first ones were kept"))
     return views, problems
 
 
-def changed_views(views: Sequence[ChosenView], wanted: Any) -> list[ChosenView]:
+def _chosen(studio: Studio, session: str, upload: Upload) -> ChosenView:
+    own = studio.upload_file(session, upload.id)
+    return ChosenView(upload=upload, thumbnail=data_url(own, _THUMBNAIL, video=upload.kind == "video"))
+
+
+def changed_views(views: Sequence[ChosenView], wanted: dict[str, Any]) -> list[ChosenView]:
     """Remove a view or make it the first, as a button of the strip asks; anything else changes nothing."""
     action, index = wanted.get("action"), wanted.get("index")
     if type(index) is not int or not 0 <= index < len(views):
@@ -134,7 +179,7 @@ def changed_views(views: Sequence[ChosenView], wanted: Any) -> list[ChosenView]:
     return [views[index], *rest] if action == "first" else rest if action == "remove" else list(views)
 
 
-def wanted_example(wanted: Any) -> Example | None:
+def wanted_example(wanted: dict[str, Any]) -> Example | None:
     """The example whose button was used."""
     name = wanted.get("example")
     return EXAMPLES.get(name) if isinstance(name, str) else None
@@ -158,7 +203,10 @@ def job_request(views: Sequence[ChosenView], wishes: Wishes) -> JobRequest:
         values |= {"prompt": prompt, "steps": _whole(wishes.steps, "Steps"), "seed": _whole(wishes.seed, "Seed") or 0}
         values["guidance"] = None if wishes.guidance is None else _number(wishes.guidance, "Guidance")
         if wishes.trajectory == DRAWN:
-            values["camera_path"] = DrawnPath.from_page(wishes.drawn).record(values["frames"])
+            frames = values["frames"]
+            if frames is None or not 1 <= frames <= _MOST_DRAWN:
+                raise ValueError(f"Frames: a drawn path needs 1 to {_MOST_DRAWN}; change it and start again")
+            values["camera_path"] = DrawnPath.from_page(wishes.drawn).record(frames)
         else:
             values["trajectory"] = wishes.trajectory or FREE
     try:

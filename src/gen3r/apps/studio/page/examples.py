@@ -40,6 +40,11 @@ class Example:
     def paths(self) -> list[Path]:
         return [_FOLDER / name for name in self.files]
 
+    @property
+    def picture(self) -> str:
+        """A data URL."""
+        return data_url(self.paths[0], _THUMBNAIL, video=self.paths[0].suffix == ".mp4")
+
 
 EXAMPLES = {
     "temple": Example(
@@ -65,7 +70,7 @@ def examples_html() -> str:
     """A button with a picture for each example."""
     items = "".join(
         f'<li><button type="button" data-example="{escape(name)}">'
-        f'<img src="{data_url(item.paths[0], _THUMBNAIL)}" alt=""><span>{escape(item.title)}</span></button></li>'
+        f'<img src="{item.picture}" alt=""><span>{escape(item.title)}</span></button></li>'
         for name, item in EXAMPLES.items()
     )
     head = '<p class="examples-head" id="examples-head">Or try an example</p>'

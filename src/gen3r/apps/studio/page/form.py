@@ -57,9 +57,7 @@ def build_form(studio: Studio) -> Form:
     """Views, words, path, button, settings."""
     models = studio.models()
     settings = settings_of(models[0]) if models else settings_of("tiny")
-    files = gr.File(
-        label="Photos, or a video", file_count="multiple", file_types=["image", "video"], height=132, elem_id="files"
-    )
+    files = gr.File(label="Photos, or a video", file_count="multiple", height=132, elem_id="files")
     strip = plain_html("", js_on_load=STRIP_SCRIPT, elem_id="views")
     examples = plain_html(examples_html(), js_on_load=EXAMPLES_SCRIPT, elem_id="examples")
     prompt = gr.Textbox(

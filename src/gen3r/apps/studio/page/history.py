@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-from gen3r.apps.studio.errors import StudioError
 from gen3r.apps.studio.jobs import DONE, Job
 from gen3r.apps.studio.page.pictures import data_url
 from gen3r.apps.studio.page.words import STATES, ago, details, title
@@ -43,8 +42,8 @@ def history_html(studio: Studio, session: str, jobs: Sequence[Job], shown: str |
 def _thumbnail(studio: Studio, session: str, job: Job) -> str:
     if job.state == DONE and "rgb.mp4" in job.results:
         try:
-            source = data_url(studio.result(session, job.id, "rgb.mp4"), _THUMBNAIL)
-        except (StudioError, OSError):  # cleared away meanwhile
+            source = data_url(studio.result(session, job.id, "rgb.mp4"), _THUMBNAIL, video=True)
+        except (ValueError, OSError):  # cleared away meanwhile
             source = ""
         if source:
             return f'<img src="{source}" alt="">'

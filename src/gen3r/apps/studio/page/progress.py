@@ -10,7 +10,7 @@ from gen3r.apps.studio.jobs import CANCELLED, DONE, FAILED, QUEUED, RUNNING, Job
 from gen3r.apps.studio.page.pictures import data_url
 from gen3r.apps.studio.page.words import duration, title
 
-_PREVIEW_SIDE = 320
+_PREVIEW_SIDE = 420
 
 
 def progress_card(job: Job, preview: Path | None) -> str:
@@ -25,7 +25,7 @@ def progress_card(job: Job, preview: Path | None) -> str:
         )
         steps = f"Step {job.done} of {job.total}" if job.total else "Working"
         line = _sentence(f"{job.message or 'working'}, {left}")
-        return _card(job.state, steps, line, _bar(job), _picture(preview))
+        return _card(job.state, steps, line, _bar(job), _picture(preview) or _awaited(job))
     if job.state == DONE:
         took = duration((job.finished or 0) - (job.started or job.finished or 0))
         return _card(job.state, "Done", f"{title(job)} · {took}")
@@ -49,6 +49,10 @@ def error_card(error: Exception, head: str = "This cannot start yet") -> str:
         head = "The studio is busy"
     if isinstance(error, StudioError):
         return problem_card(head, error.problem, error.hint)
+    if isinstance(error, OSError):  # its words name folders of this machine
+        return problem_card(
+            head, f"a file cannot be read or written: {error.strerror}", "try again, or reload the page"
+        )
     problem, _, advice = str(error).partition("; ")
     return problem_card(head, problem, advice)
 
@@ -85,6 +89,13 @@ def _picture(preview: Path | None) -> str:
         return ""
     picture = f'<img src="{source}" alt="The last frame as it looks so far">'
     return f"<figure>{picture}<figcaption>The last frame so far</figcaption></figure>"
+
+
+def _awaited(job: Job) -> str:
+    words = "The last frame is seen here after the first step"
+    if job.request.kind == "reconstruct":
+        words = "The scene is seen here as soon as it is ready"
+    return f'<figure><div class="awaited" aria-hidden="true"></div><figcaption>{words}</figcaption></figure>'
 
 
 def _sentence(words: str) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import random
+from collections.abc import Callable
 from typing import Any
 
 import gradio as gr
@@ -28,6 +30,20 @@ SCROLL_SCRIPT = """() => {
 }"""
 """On a narrow screen the outcome is below the form, and on any the list is below the outcome."""
 _QUIET: dict[str, Any] = {"show_progress": "hidden", "queue": False, "api_visibility": "private"}
+
+
+def _kindly(action: Callable[..., list[Any]], outputs: list[Any], card: Any) -> Callable[..., list[Any]]:
+    """The action; what goes wrong in it is said on the card, and the rest of the page stays as it is."""
+
+    @functools.wraps(action)
+    def said(*values: Any) -> list[Any]:
+        try:
+            return action(*values)
+        except (StudioError, OSError) as error:
+            problem = error_card(error, "That cannot be done")
+            return [problem if output is card else gr.skip() for output in outputs]
+
+    return said
 
 
 def connect(studio: Studio, blocks: gr.Blocks, form: Form, outcome: Outcome) -> None:
@@ -62,9 +78,10 @@ def connect(studio: Studio, blocks: gr.Blocks, form: Form, outcome: Outcome) -> 
 
     def look(key: Any, job: str | None, before: str | None, list_before: str | None) -> list[Any]:
         try:
-            return live_values(key, job, before, list_before)
-        except StudioError:  # the session has been cleared away: the next load begins a new one
-            return [gr.skip() for _ in live]
+            return live_values(actions.own_session(key), job, before, list_before)
+        except (StudioError, OSError) as error:  # cleared away: there is nothing more to ask for
+            problem, stopped = error_card(error, "That cannot be shown"), gr.update(active=False)
+            return [{outcome.card: problem, timer: stopped}.get(output, gr.skip()) for output in live]
 
     def add(key: Any, before: list[Any], files: list[dict[str, Any]] | None) -> list[Any]:
         key = actions.known_session(studio, key)
@@ -72,15 +89,16 @@ def connect(studio: Studio, blocks: gr.Blocks, form: Form, outcome: Outcome) -> 
             now, problems = actions.taken_views(studio, key, before, paths)
         return [key, now, strip_html(now), None, problems]
 
-    def change(before: list[Any], event: gr.EventData) -> list[Any]:
-        now = actions.changed_views(before, event._data)
-        return [now, strip_html(now)]
+    def change(key: Any, before: list[Any], event: gr.EventData) -> list[Any]:
+        now = actions.changed_views(before, actions.event_values(event))
+        actions.forget_views(studio, actions.own_session(key), [view for view in before if view not in now])
+        return [now, strip_html(now), gr.skip()]
 
     def take(key: Any, event: gr.EventData) -> list[Any]:
-        key, example = actions.known_session(studio, key), actions.wanted_example(event._data)
+        key, example = actions.known_session(studio, key), actions.wanted_example(actions.event_values(event))
         if example is None:
             return [gr.skip() for _ in range(7)]
-        now, problems = actions.taken_views(studio, key, [], example.paths)
+        now, problems = actions.example_views(studio, key, example)
         return [key, now, strip_html(now), problems, example.prompt, example.trajectory, example.kind]
 
     def make(key: Any, before: str | None, chosen: list[Any], *wishes: Any) -> list[Any]:
@@ -93,19 +111,20 @@ def connect(studio: Studio, blocks: gr.Blocks, form: Form, outcome: Outcome) -> 
         return [key, job, *live_values(key, job, before)]
 
     def cancel(key: Any, job: str | None, before: str | None) -> list[Any]:
+        key = actions.own_session(key)
         if job is not None:
             studio.cancel(key, job)
         return live_values(key, job, before)
 
     def open_run(key: Any, before: str | None, event: gr.EventData) -> list[Any]:
-        job = event._data.get("job")
+        key, job = actions.own_session(key), actions.event_values(event).get("job")
         job = job if any(job == known.id for known in studio.jobs(key)) else None
         return [job, *live_values(key, job, before)]
 
     def pack(key: Any, job: str | None, formats: list[str]) -> str:
         try:
-            archive = studio.archive(key, job or "", formats)
-        except (ValueError, RuntimeError) as error:
+            archive = studio.archive(actions.own_session(key), job or "", formats)
+        except (ValueError, RuntimeError, OSError) as error:
             return error_card(error, "The zip could not be made; choose fewer formats")
         return archive_link(address(archive, blocks.GRADIO_CACHE), "gen3r_scene.zip")
 
@@ -115,29 +134,23 @@ def connect(studio: Studio, blocks: gr.Blocks, form: Form, outcome: Outcome) -> 
         frames = gr.update(value=settings.frames, maximum=most_frames)
         return [frames, gr.update(value=settings.steps, maximum=most_steps), settings.guidance]
 
-    blocks.load(begin, [session], [session, current, *live], **_QUIET)
+    def on(event: Any, action: Callable[..., list[Any]], inputs: list[Any], outputs: list[Any], **options: Any) -> Any:
+        return event(_kindly(action, outputs, outcome.card), inputs, outputs, **options, **_QUIET)
+
+    on(blocks.load, begin, [session], [session, current, *live])
     timer.tick(look, [session, current, shown, listed], live, **_QUIET)
-    form.files.upload(
-        add,
-        [session, views, form.files],
-        [session, views, form.strip, form.files, outcome.card],
-        preprocess=False,
-        **_QUIET,
-    )
-    form.strip.select(change, [views], [views, form.strip], **_QUIET)
-    form.examples.select(
-        take,
-        [session],
-        [session, views, form.strip, outcome.card, form.prompt, form.trajectory, form.kind],
-        **_QUIET,
-    )
-    form.make.click(make, [session, shown, views, *form.wishes], [session, current, *live], **_QUIET).then(
-        None, js=SCROLL_SCRIPT
-    )
+    added = [session, views, form.strip, form.files, outcome.card]
+    on(form.files.upload, add, [session, views, form.files], added, preprocess=False)
+    on(form.strip.select, change, [session, views], [views, form.strip, outcome.card])
+    taken = [session, views, form.strip, outcome.card, form.prompt, form.trajectory, form.kind]
+    on(form.examples.select, take, [session], taken)
+    # What the form holds is checked as a request, with words of our own: gradio's own checks end in a bare error.
+    asked = [session, shown, views, *form.wishes]
+    on(form.make.click, make, asked, [session, current, *live], preprocess=False).then(None, js=SCROLL_SCRIPT)
     form.dice.click(lambda: random.randint(0, LARGEST_DRAWN_SEED), None, form.seed, **_QUIET)
     form.model.input(model_settings, form.model, [form.frames, form.steps, form.guidance], **_QUIET)
-    outcome.cancel.click(cancel, [session, current, shown], live, **_QUIET)
-    outcome.history.select(open_run, [session, shown], [current, *live], **_QUIET).then(None, js=SCROLL_SCRIPT)
+    on(outcome.cancel.click, cancel, [session, current, shown], live)
+    on(outcome.history.select, open_run, [session, shown], [current, *live]).then(None, js=SCROLL_SCRIPT)
     outcome.pack.click(
         pack, [session, shown, outcome.formats], outcome.packed, show_progress="minimal", api_visibility="private"
     )
