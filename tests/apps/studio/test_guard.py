@@ -128,7 +128,8 @@ def test_the_page_takes_no_files_without_room(limits: dict[str, int], code: int,
         kept.write_text("four")
         app = guarded(check_page=studio.check_page)
         form = {"Content-Type": "Multipart/form-data; boundary=x"}
-        assert ask(app, "POST", "/gradio_api/upload", content=b"x", headers=form).status_code == code
+        answer = ask(app, "POST", "/gradio_api/upload", content=b"x", headers=form)
+        assert (answer.status_code, "retry-after" in answer.headers) == (code, code == 429)
         assert ask(app, "POST", f"{API}/uploads", content=b"x", headers=form).status_code == 200
         studio.tidy()
         assert kept.exists()

@@ -92,8 +92,11 @@ class Guard:
         if _brings_files(scope):
             try:
                 await run_in_threadpool(self.check_page)
-            except (NoSpace, QueueFull) as error:
-                await _answer(send, 507 if isinstance(error, NoSpace) else 429, error.problem, error.hint)
+            except NoSpace as error:
+                await _answer(send, 507, error.problem, error.hint)
+                return
+            except QueueFull as error:
+                await _answer(send, 429, error.problem, error.hint, retry_after=error.retry_after)
                 return
         await self._pass(scope, receive, send)
 
@@ -212,11 +215,12 @@ def _add_headers(message: Message, path: str) -> None:
         headers.setdefault("Cache-Control", "no-store")
 
 
-async def _answer(send: Send, status: int, problem: str, hint: str) -> None:
+async def _answer(send: Send, status: int, problem: str, hint: str, *, retry_after: int | None = None) -> None:
     body = json.dumps({"error": problem, "hint": hint}).encode()
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
     headers += [(b"connection", b"close")] if status in (413, 429, 507) else []
     headers += [(b"www-authenticate", b"Bearer")] if status == 401 else []
+    headers += [(b"retry-after", str(retry_after).encode())] if retry_after is not None else []
     start: Message = {"type": "http.response.start", "status": status, "headers": headers}
     _add_headers(start, API)
     await send(start)
