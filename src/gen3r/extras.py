@@ -39,5 +39,9 @@ class Extra:
             raise ValueError(f"{task} needs {_listed(self.missing)}, which is not installed; run: {self.remedy}")
 
 
+MESH = Extra(name="mesh", modules=("open3d", "fast_simplification"))
+PYCOLMAP = Extra(name="exports", modules=("pycolmap",))
+
+
 def _listed(words: Sequence[str]) -> str:
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"

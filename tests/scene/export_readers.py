@@ -1,9 +1,13 @@
 """Other people's readers of every export format, each asked for a basic fact of the scene."""
 
+# pyright: reportAttributeAccessIssue=false
+# (the Python bindings of USD come without type stubs)
+
 import json
 import struct
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -157,7 +161,7 @@ def assert_seen(points: int, scene: Scene) -> None:
     assert (points > 0) == bool(scene.mask.any())
 
 
-def assert_centers(centers: object, scene: Scene) -> None:
+def assert_centers(centers: Any, scene: Scene) -> None:
     """There is a camera for every frame, at its place in the world."""
     np.testing.assert_allclose(centers, scene.cameras.to(dtype=torch.float64).centers, atol=1e-5)
 

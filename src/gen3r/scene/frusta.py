@@ -27,6 +27,12 @@ def frustum_corners(cameras: Cameras, depth: float) -> Float[Tensor, "F 5 3"]:
     return torch.cat([cameras.centers[:, None], corners], dim=1)
 
 
+def clipping_range(scene: Scene) -> tuple[float, float]:
+    """Near and far planes, scene units, that keep everything in sight: ten times nearer and farther than all depth."""
+    valid = scene.depth[scene.mask]
+    return (float(valid.min()) / 10, float(valid.max()) * 10) if valid.numel() else (0.01, 1000.0)
+
+
 def frustum_depth(scene: Scene, fraction: float = 0.08) -> float:
     """A frustum size that suits the scene: `fraction` of the median depth, scene units."""
     valid = scene.depth[scene.mask]

@@ -204,6 +204,15 @@ class TestGlb:
             assert half * 2 * intrinsics[1, 1] == pytest.approx(HEIGHT)
             assert half * camera["perspective"]["aspectRatio"] * 2 * intrinsics[0, 0] == pytest.approx(WIDTH)
 
+    @pytest.mark.parametrize("factor", [1.0, 1e-4, 1e4])
+    def test_the_near_plane_is_before_everything_in_any_unit(self, source, tmp_path, factor):
+        scene = source.scene
+        depth, cameras = scene.depth * factor, scene.cameras.scaled(factor)
+        export("glb", ExportSource(dataclasses.replace(scene, depth=depth, cameras=cameras)), tmp_path)
+        nearest = float(depth[scene.mask].min())
+        for camera in glb_json(tmp_path / "scene.glb")["cameras"]:
+            assert nearest / 100 < camera["perspective"]["znear"] < nearest
+
     def test_accessors_fit_their_buffer(self, source, tmp_path):
         export("glb", source, tmp_path)
         document = glb_json(tmp_path / "scene.glb")

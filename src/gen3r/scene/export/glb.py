@@ -17,7 +17,7 @@ from gen3r.cameras.cameras import Cameras
 from gen3r.scene.colormap import viridis
 from gen3r.scene.export.linear_color import linear_from_srgb
 from gen3r.scene.export.source import ExportSource
-from gen3r.scene.frusta import SEGMENTS, frustum_corners, frustum_depth
+from gen3r.scene.frusta import SEGMENTS, clipping_range, frustum_corners, frustum_depth
 
 # OpenCV (y down, z forward) <-> OpenGL and glTF (y up, z backward); its own inverse.
 FLIP = np.diag([1.0, -1.0, -1.0, 1.0])
@@ -47,31 +47,36 @@ def write(source: ExportSource, folder: Path) -> None:
         steps = [Line([index, index + 1]) for index in range(len(cameras) - 1)]
         path = Path3D(steps, corners[:, 0], colors=time_colors[1:], process=False)
         document.add_geometry(path, node_name="path", geom_name="path", parent_node_name=ROOT)
-    data = export_glb(document, tree_postprocessor=lambda tree: finish(tree, cameras))
+    near, _ = clipping_range(source.scene)
+    data = export_glb(document, tree_postprocessor=lambda tree: finish(tree, cameras, near))
     (folder / "scene.glb").write_bytes(cast(bytes, data))
 
 
-def finish(tree: dict[str, Any], cameras: Cameras) -> None:
-    """What the library does not write: materials that need no light, and a camera for every frame."""
+def finish(tree: dict[str, Any], cameras: Cameras, near: float = 0.01) -> None:
+    """What the library does not write: materials that need no light, and a camera for every frame.
+
+    Args:
+        near: distance of the near plane, scene units.
+    """
     tree["extensionsUsed"] = sorted({*tree.get("extensionsUsed", ()), _UNLIT})
     for material in tree["materials"]:
         material["extensions"] = {_UNLIT: {}}
     root = next(node for node in tree["nodes"] if node.get("name") == ROOT)
     poses = cameras.world_from_camera.double().numpy() @ FLIP
-    tree["cameras"] = [_camera(intrinsics, cameras) for intrinsics in cameras.intrinsics.double().numpy()]
+    tree["cameras"] = [_camera(intrinsics, cameras, near) for intrinsics in cameras.intrinsics.double().numpy()]
     for index, pose in enumerate(poses):
         root["children"].append(len(tree["nodes"]))
         matrix = pose.T.flatten().tolist()  # column-major
         tree["nodes"].append({"name": f"camera{index:05d}", "camera": index, "matrix": matrix})
 
 
-def _camera(intrinsics: np.ndarray, cameras: Cameras) -> dict[str, Any]:
+def _camera(intrinsics: np.ndarray, cameras: Cameras, near: float) -> dict[str, Any]:
     return {
         "type": "perspective",
         "perspective": {
             "yfov": 2 * math.atan(cameras.height / (2 * intrinsics[1, 1])),
             "aspectRatio": cameras.width * intrinsics[1, 1] / (cameras.height * intrinsics[0, 0]),
-            "znear": 0.01,
+            "znear": near,
         },
         "extras": {"intrinsics": intrinsics.tolist(), "height": cameras.height, "width": cameras.width},
     }

@@ -8,7 +8,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast, runtime_checkable
 
-from gen3r.extras import Extra
+from gen3r.extras import MESH, PYCOLMAP, Extra
 
 if TYPE_CHECKING:
     from gen3r.scene.export.source import ExportSource
@@ -153,7 +153,7 @@ EXPORT_FORMATS = (
         module="colmap",
         opens_in="COLMAP, pycolmap, trainers of Gaussian splats (3DGS, gsplat, nerfstudio)",
         conventions="world-to-camera, OpenCV axes, PINHOLE, pixel centres at +0.5, scene units",
-        extra=Extra(name="exports", modules=("pycolmap",)),
+        extra=PYCOLMAP,
     ),
     ExportFormat(
         name="nerfstudio",
@@ -214,7 +214,7 @@ EXPORT_FORMATS = (
         opens_in="MuJoCo, PyBullet, Isaac Sim, Gazebo; the OBJ anywhere",
         conventions="x forward, y left, z up, as ROS and MuJoCo have it; scene units (metres if the model was metric); "
         "texture coordinates from the lower left",
-        extra=Extra(name="mesh", modules=("open3d", "fast_simplification")),
+        extra=MESH,
     ),
     ExportFormat(
         name="glb-mesh",
@@ -223,7 +223,7 @@ EXPORT_FORMATS = (
         module="glb_mesh",
         opens_in="Blender, three.js, Windows 3D Viewer, Unity, Godot",
         conventions="y up, z backward (the root node turns the OpenCV world); exact K in `extras`",
-        extra=Extra(name="mesh", modules=("open3d", "fast_simplification")),
+        extra=MESH,
     ),
 )
 

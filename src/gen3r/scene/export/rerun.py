@@ -12,6 +12,7 @@ import torch
 from gen3r.scene.export.optional_mesh import mesh_if_possible
 from gen3r.scene.export.source import ExportSource
 from gen3r.scene.export.video import FRAMES_PER_SECOND
+from gen3r.scene.point_cloud import pixel_footprint
 
 CAMERA, IMAGE = "world/camera", "world/camera/image"
 RGB, DEPTH = f"{IMAGE}/rgb", f"{IMAGE}/depth"
@@ -44,7 +45,7 @@ def _log_static(recording: rr.RecordingStream, source: ExportSource) -> None:
     if prompt:
         recording.log(PROMPT, rr.TextDocument(prompt), static=True)
     cloud = source.cloud
-    radius = _radius(source)
+    radius = pixel_footprint(source.scene) / 2
     recording.log(CLOUD, rr.Points3D(cloud.points.numpy(), colors=cloud.colors.numpy(), radii=radius), static=True)
     centers = source.scene.cameras.centers.numpy()
     recording.log(TRAJECTORY, rr.LineStrips3D([centers], colors=_PATH_COLOR), static=True)
@@ -66,7 +67,7 @@ def _log_frames(recording: rr.RecordingStream, source: ExportSource) -> None:
     scene = source.scene
     poses = scene.cameras.world_from_camera.numpy()
     points = scene.world_points()
-    radius = _radius(source)
+    radius = pixel_footprint(scene) / 2
     limit = source.options.points_at_most()
     for frame in range(scene.frames):
         recording.set_time("frame", sequence=frame)
@@ -92,13 +93,6 @@ def _log_frames(recording: rr.RecordingStream, source: ExportSource) -> None:
             FRAME_CLOUD,
             rr.Points3D(points[frame].flatten(0, 1)[chosen].numpy(), colors=colors.numpy(), radii=radius),
         )
-
-
-def _radius(source: ExportSource) -> float:
-    """Half a pixel in the middle distance."""
-    scene = source.scene
-    valid = scene.depth[scene.mask]
-    return float(valid.median() / scene.cameras.intrinsics[:, 0, 0].median()) / 2 if valid.numel() else 0.0
 
 
 def _blueprint() -> rrb.Blueprint:

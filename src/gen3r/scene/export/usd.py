@@ -14,10 +14,13 @@ from jaxtyping import Float, UInt8
 from pxr import Gf, Sdf, Usd, UsdGeom, UsdShade, UsdUtils, Vt
 
 from gen3r.cameras.convention import opengl_from_extrinsics
+from gen3r.scene.export.glb import FLIP
 from gen3r.scene.export.linear_color import linear_from_srgb
 from gen3r.scene.export.optional_mesh import mesh_if_possible
 from gen3r.scene.export.source import ExportSource
 from gen3r.scene.export.video import FRAMES_PER_SECOND
+from gen3r.scene.frusta import clipping_range
+from gen3r.scene.point_cloud import pixel_footprint
 from gen3r.scene.scene import Scene
 
 if TYPE_CHECKING:
@@ -28,7 +31,6 @@ WORLD = f"{ROOT}/world"
 """Below it everything is in the scene's OpenCV world; its transform turns that into USD's y-up."""
 CAMERA, POINTS, MESH, MATERIAL = (f"{WORLD}/{name}" for name in ("camera", "points", "mesh", "material"))
 
-_FLIP = np.diag([1.0, -1.0, -1.0, 1.0])
 _APERTURE = 36.0
 """Width of the film in tenths of a scene unit. It only decides how the focal length reads: here as on 35 mm film."""
 
@@ -63,7 +65,7 @@ def _describe(stage: Usd.Stage, scene: Scene) -> None:
     stage.SetEndTimeCode(scene.frames - 1)
     stage.SetDefaultPrim(UsdGeom.Xform.Define(stage, ROOT).GetPrim())
     stage.GetRootLayer().documentation = "Made by Gen3R. Lengths are metres only if the model that made it was metric."
-    UsdGeom.Xform.Define(stage, WORLD).AddTransformOp().Set(Gf.Matrix4d(_FLIP))
+    UsdGeom.Xform.Define(stage, WORLD).AddTransformOp().Set(Gf.Matrix4d(FLIP))
 
 
 def _add_camera(stage: Usd.Stage, scene: Scene) -> None:
@@ -82,9 +84,7 @@ def _add_camera(stage: Usd.Stage, scene: Scene) -> None:
         place.Set(Gf.Matrix4d(pose.T), frame)  # USD multiplies row vectors
         for attribute, value in zip(lens, _lens(intrinsics, scene.height, scene.width), strict=True):
             attribute.Set(value, frame)
-    valid = scene.depth[scene.mask]
-    nearest, farthest = (float(valid.min()), float(valid.max())) if valid.numel() else (0.1, 100.0)
-    camera.CreateClippingRangeAttr(Gf.Vec2f(nearest / 10, farthest * 10))
+    camera.CreateClippingRangeAttr(Gf.Vec2f(*clipping_range(scene)))
 
 
 def _lens(intrinsics: Float[np.ndarray, "3 3"], height: int, width: int) -> tuple[float, float, float, float, float]:
@@ -101,8 +101,7 @@ def _add_points(stage: Usd.Stage, source: ExportSource) -> UsdGeom.Points:
     points = UsdGeom.Points.Define(stage, POINTS)
     positions = Vt.Vec3fArray.FromNumpy(cloud.points.numpy())
     points.CreatePointsAttr(positions)
-    focal = float(scene.cameras.intrinsics[:, 0, 0].median())
-    width = float(scene.depth[scene.mask].median()) / focal if len(cloud) else 0.0  # a pixel in the middle distance
+    width = pixel_footprint(scene)
     widths = Vt.FloatArray([width])
     points.CreateWidthsAttr(widths)
     points.SetWidthsInterpolation(UsdGeom.Tokens.constant)

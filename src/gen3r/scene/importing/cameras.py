@@ -5,11 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from gen3r.cameras.cameras import Cameras
-from gen3r.extras import Extra
+from gen3r.extras import PYCOLMAP
 from gen3r.scene.importing import cameras_json, nerfstudio, tum
 from gen3r.scene.importing.track import CameraFormat, CameraTrack, ReadOptions
 
-COLMAP_EXTRA = Extra(name="exports", modules=("pycolmap",))
 _COLMAP_FILES = ("cameras", "images")
 
 
@@ -25,7 +24,7 @@ def _find_colmap(path: Path) -> Path | None:
 
 
 def _read_colmap(path: Path, options: ReadOptions) -> CameraTrack:
-    COLMAP_EXTRA.require("reading a COLMAP model")
+    PYCOLMAP.require("reading a COLMAP model")
     from gen3r.scene.importing import colmap
 
     return colmap.read(path, options)
