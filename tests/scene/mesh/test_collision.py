@@ -1,5 +1,7 @@
 """Collision bodies: closed, convex, behind what was seen."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -8,7 +10,7 @@ import trimesh
 pytest.importorskip("open3d", reason="open3d is missing; pip install 'gen3r[mesh]'")
 
 from gen3r.cameras.cameras import Cameras
-from gen3r.scene.mesh import Mesh, fuse
+from gen3r.scene.mesh import Mesh, MeshConfig, fuse
 from gen3r.scene.mesh.collision import CollisionConfig, convex_parts
 from gen3r.scene.mesh.mesh import vertex_normals
 from gen3r.scene.mesh.upright import up_direction, upright_from_scene
@@ -105,3 +107,28 @@ def test_upright_world_is_forward_left_up(room, mesh):
     assert np.linalg.det(rotation) == pytest.approx(1)
     assert np.allclose(rotation @ [0, 0, 1], [1, 0, 0], atol=0.03)
     assert np.allclose(rotation @ [1, 0, 0], [0, -1, 0], atol=0.03)
+
+
+@pytest.fixture(scope="module")
+def noisy():
+    """The surface of frames that disagree about depth, with more triangles than bodies are made of."""
+    scene = room_scene(5, 90, 120)
+    rough = torch.randn(scene.depth.shape, generator=torch.Generator().manual_seed(0))
+    scene = dataclasses.replace(scene, depth=scene.depth * (1 + 0.01 * rough))
+    return fuse(scene, scene.mask, MeshConfig(texture=None))
+
+
+def test_bodies_are_behind_a_noisy_surface_too(noisy):
+    parts = convex_parts(noisy, CollisionConfig(max_faces=len(noisy.faces) // 4))
+    bodies = [trimesh.Trimesh(part.vertices, part.faces, process=False) for part in parts]
+    some = noisy.faces[::25]
+    middles = noisy.vertices[some].mean(dim=1)
+    size = float(np.linalg.norm(np.ptp(noisy.vertices.numpy(), axis=0)))
+    normals = torch.nn.functional.normalize(noisy.normals[some].sum(dim=1), dim=-1)
+    behind = middles - 0.2 * CollisionConfig().thickness * size * normals
+    assert (inside(bodies, behind) > 0).float().mean() > 0.95
+
+
+def test_too_few_parts_are_told(mesh, caplog):
+    assert len(convex_parts(mesh, CollisionConfig(max_parts=4))) <= 8
+    assert "4 collision parts are too few" in caplog.text

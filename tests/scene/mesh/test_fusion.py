@@ -9,8 +9,9 @@ import torch
 pytest.importorskip("open3d", reason="open3d is missing; pip install 'gen3r[mesh]'")
 
 from gen3r.cameras.projection import project
-from gen3r.scene.mesh import Mesh, MeshConfig, fuse
-from gen3r.scene.mesh.repair import directed_edges, pieces, sound
+from gen3r.scene.mesh import Mesh, MeshConfig, NoSurface, fuse
+from gen3r.scene.mesh.mesh import face_areas
+from gen3r.scene.mesh.repair import directed_edges, pieces, sound, without_small_pieces
 from gen3r.scene.mesh.tsdf import disagreement, refined_depth, zero_surface
 from gen3r.scene.scene import Scene
 from scene.rooms import BALL, RADIUS, room_scene
@@ -182,3 +183,39 @@ def test_voxels_grow_with_noise_and_with_the_budget(room):
 def test_wrong_settings_are_refused(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
         MeshConfig(**wrong)
+
+
+@pytest.fixture(scope="module")
+def noisy() -> Scene:
+    """Frames that disagree about depth, as those of a model do."""
+    scene = room_scene(5, 120, 160)
+    rough = torch.randn(scene.depth.shape, generator=torch.Generator().manual_seed(0))
+    return dataclasses.replace(scene, depth=scene.depth * (1 + 0.01 * rough))
+
+
+def areas_of_pieces(mesh: Mesh) -> np.ndarray:
+    piece = pieces(mesh.faces.numpy(), len(mesh.vertices))[mesh.faces[:, 0].numpy()]
+    return np.bincount(piece, weights=face_areas(mesh.vertices, mesh.faces).norm(dim=-1).numpy())
+
+
+def test_few_triangles_of_a_noisy_scene_are_neither_torn_nor_gone(noisy):
+    whole = areas_of_pieces(fuse(noisy, noisy.mask, MeshConfig(texture=None)))
+    limit = 3000
+    small = fuse(noisy, noisy.mask, MeshConfig(texture=None, max_faces=limit))
+    areas = areas_of_pieces(small)
+    assert limit / 2 < len(small.faces) <= limit
+    assert areas.min() >= MeshConfig().min_component * areas.max()
+    assert areas.sum() > 0.9 * whole.sum()
+
+
+def test_a_limit_that_costs_the_surface_is_told(noisy, caplog):
+    fuse(noisy, noisy.mask, MeshConfig(texture=None, max_faces=12))
+    assert "12 triangles are too few" in caplog.text
+
+
+def test_no_triangles_are_no_surface():
+    empty = np.empty((0, 3), dtype=np.int64)
+    assert len(without_small_pieces(np.zeros((0, 3)), empty, 0.02)[1]) == 0
+    scene = room_scene(1, HEIGHT, WIDTH)
+    with pytest.raises(NoSurface):
+        fuse(scene, torch.zeros_like(scene.mask))

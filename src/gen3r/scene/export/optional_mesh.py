@@ -17,8 +17,9 @@ def mesh_if_possible(source: ExportSource) -> Mesh | None:
     """The mesh of the scene, or None if the extra `mesh` is not installed or what survives cleaning is no surface."""
     if _EXTRA.missing:
         return None
+    from gen3r.scene.mesh import NoSurface
+
     try:
-        mesh = source.mesh
-    except ValueError:  # nothing to fuse, which is no reason to have no cameras and points
+        return source.mesh
+    except NoSurface:  # no reason to have no cameras and points
         return None
-    return mesh if len(mesh.faces) else None

@@ -4,10 +4,15 @@ A scene is an open sheet seen from one side, and convex decomposition of a solid
 that solid. Here the sheet is cut into pieces that are nearly flat or bulge towards the cameras, and each piece becomes
 the convex hull of itself and its copy moved away from the cameras. Such hulls lie behind the surface, so the space that
 the cameras saw stays free, and neighbours share a border, so nothing falls between them.
+
+A rough surface needs more parts than `max_parts`. Pieces are cut where bodies fit worst until that many are there; the
+ones left over stand out in front of the surface or close gaps in it, which is logged. Where frames left larger gaps,
+and beyond the rim of what they saw, there is no body, and things fall.
 """
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from heapq import heappop, heappush
 
@@ -21,6 +26,9 @@ from gen3r.scene.mesh.repair import pieces as connected
 
 _SIDE = 0.1  # share of a piece's area that counts as a side
 _SMOOTHING = 4  # rounds
+_CRUMBS = 0.1  # share of a piece's area that may go as crumbs when it is cut
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +41,7 @@ class CollisionConfig:
     """How far a part may stand out in front of the surface, in a hollow."""
     coverage: float = 0.85
     """How much of a part's silhouette must be surface, so that windows stay open."""
-    max_faces: int = 6_000
+    max_faces: int = 20_000
     """The surface is simplified to this many triangles first."""
     max_parts: int = 512
     """Parts at most; with fewer than it takes, the last ones fit less well than the tolerance."""
@@ -70,18 +78,30 @@ def convex_parts(mesh: Mesh, config: CollisionConfig | None = None) -> tuple[Con
     first = _body(vertices, faces, thickness, tolerance, config.coverage)
     worst = [(-first.misfit, 0, first)]  # a heap; the number decides ties, so that runs repeat
     done: list[_Body] = []
-    made = 1
+    made, short = 1, 0
     while worst:
         misfit, _, body = heappop(worst)
-        if misfit >= -1 or len(body.piece) == 1 or len(worst) + len(done) + 1 >= config.max_parts:
+        if misfit >= -1 or len(body.piece) == 1:
             done.append(body)
             continue
-        for patch in (patch for half in _halves(vertices, body.piece) for patch in _patches(half)):
-            if np.linalg.norm(area_vectors(vertices, patch), axis=1).sum() < tolerance**2:
-                continue  # a crumb
+        if len(worst) + len(done) + 1 >= config.max_parts:
+            short += 1
+            done.append(body)
+            continue
+        patches = [patch for half in _halves(vertices, body.piece) for patch in _patches(half)]
+        areas = np.array([np.linalg.norm(area_vectors(vertices, patch), axis=1).sum() for patch in patches])
+        crumbs = areas < tolerance**2
+        if areas[crumbs].sum() > _CRUMBS * areas.sum():
+            done.append(body)
+            continue
+        for patch in (patch for patch, is_crumb in zip(patches, crumbs, strict=True) if not is_crumb):
             child = _body(vertices, patch, thickness, tolerance, config.coverage)
             heappush(worst, (-child.misfit, made, child))
             made += 1
+    if short:
+        _log.warning(
+            "%d collision parts are too few for this surface: %d of them fit it less well.", config.max_parts, short
+        )
     return tuple(_closed(body.hull) for body in done)
 
 

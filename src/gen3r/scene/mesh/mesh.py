@@ -9,6 +9,10 @@ from jaxtyping import Float, Float32, Int64, UInt8
 from torch import Tensor
 
 
+class NoSurface(ValueError):
+    """What is left of a scene is no surface."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class MeshConfig:
     """How a scene becomes a mesh."""

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from gen3r.cameras.projection import project, unproject
 from gen3r.scene.cleaning import depth_edges
-from gen3r.scene.mesh.mesh import MeshConfig
+from gen3r.scene.mesh.mesh import MeshConfig, NoSurface
 from gen3r.scene.scene import Scene
 
 _BLOCK = 8  # voxels along the edge of a block
@@ -40,10 +40,10 @@ def zero_surface(scene: Scene, keep: Bool[Tensor, "F H W"], config: MeshConfig) 
     Pixels of Open3D's `VoxelBlockGrid` are ours: pixel i covers [i, i + 1]. (In its older `ScalableTSDFVolume` pixel
     centres are integers, so there cx and cy would have to shrink by 0.5.)
 
-    Raises `ValueError` if no pixel is kept, or if the kept ones make no surface.
+    Raises `NoSurface` if no pixel is kept, or if the kept ones make no surface.
     """
     if not bool(keep.any()):
-        raise ValueError("no pixel is left to make a mesh of; clean less, or check the scene's mask.")
+        raise NoSurface("no pixel is left to make a mesh of; clean less, or check the scene's mask.")
     if config.far is not None:
         keep = keep & (scene.depth <= config.far * scene.depth[keep].median())
     median, focal = float(scene.depth[keep].median()), float(scene.cameras.intrinsics[:, 0, 0].median())
@@ -63,7 +63,7 @@ def zero_surface(scene: Scene, keep: Bool[Tensor, "F H W"], config: MeshConfig) 
             grid.integrate(where, view.depth, *camera, 1.0, view.far, truncation)
     mesh = grid.extract_triangle_mesh(0.5) if count else None
     if mesh is None or mesh.is_empty():
-        raise ValueError("the kept pixels make no surface; clean less, or use smaller voxels.")
+        raise NoSurface("the kept pixels make no surface; clean less, or use smaller voxels.")
     vertices, faces = _ordered(mesh.vertex.positions.numpy(), mesh.triangle.indices.numpy())
     return Surface(vertices=vertices, faces=faces, voxel=voxel)
 
