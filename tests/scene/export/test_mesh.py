@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import struct
+import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,11 @@ pytest.importorskip("open3d", reason="open3d is missing; pip install 'gen3r[mesh
 
 from gen3r.scene.export import glb_mesh
 from gen3r.scene.export import mesh as mesh_format
+from gen3r.scene.export.optional_mesh import mesh_if_possible
 from gen3r.scene.export.options import ExportOptions
 from gen3r.scene.export.source import ExportSource
-from gen3r.scene.mesh.collision import CollisionConfig
+from gen3r.scene.mesh.collision import CollisionConfig, convex_parts
+from gen3r.scene.mesh.simulation import write_simulation
 from gen3r.scene.mesh.upright import upright_from_scene
 from scene.rooms import room_scene
 
@@ -111,3 +114,42 @@ def test_a_scene_without_surface_is_refused(source, tmp_path):
     empty = dataclasses.replace(scene, mask=torch.zeros_like(scene.mask))
     with pytest.raises(ValueError, match="no pixel is left"):
         mesh_format.write(ExportSource(empty), tmp_path)
+
+
+def test_urdf_is_fixed_to_the_world(folder):
+    robot: Any = ET.parse(folder / "mesh/scene.urdf").getroot()
+    joints = robot.findall("joint")
+    assert [joint.get("type") for joint in joints] == ["fixed"]
+    assert joints[0].find("parent").get("link") == "world"
+    assert joints[0].find("child").get("link") == "scene"
+    links = {link.get("name"): link for link in robot.findall("link")}
+    assert set(links) == {"world", "scene"}
+    assert len(links["world"]) == 0
+    assert float(links["scene"].find("inertial/mass").get("value")) > 0
+
+
+@pytest.mark.parametrize(("scale", "fits"), [(1e-2, True), (1e-5, False)])
+def test_a_scene_too_small_for_physics_is_refused(source, tmp_path, scale, fits):
+    mujoco = pytest.importorskip("mujoco")
+    parts = [
+        dataclasses.replace(part, vertices=part.vertices * scale)
+        for part in convex_parts(source.mesh, CollisionConfig(max_parts=16))
+    ]
+    mesh = dataclasses.replace(source.mesh, vertices=source.mesh.vertices * scale)
+    arguments = (tmp_path / "mesh", mesh, parts, np.eye(3), source.scene.cameras)
+    if fits:
+        write_simulation(*arguments)
+        assert mujoco.MjModel.from_xml_path(str(tmp_path / "mesh/scene.xml")).ngeom == len(parts) + 1
+    else:
+        with pytest.raises(ValueError, match="too small for physics"):
+            write_simulation(*arguments)
+        assert not any(tmp_path.iterdir())
+
+
+def test_the_optional_mesh_is_none_only_without_a_surface(source):
+    scene = source.scene
+    assert mesh_if_possible(ExportSource(dataclasses.replace(scene, mask=torch.zeros_like(scene.mask)))) is None
+    wrong = ExportOptions(clean="none")
+    object.__setattr__(wrong, "max_faces", 0)  # any other error of making the mesh
+    with pytest.raises(ValueError, match="max_faces"):
+        mesh_if_possible(ExportSource(scene, options=wrong))

@@ -13,12 +13,14 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float64, Int64
 from PIL import Image
+from scipy.spatial import ConvexHull
 
 from gen3r.cameras.cameras import Cameras
 from gen3r.scene.mesh.collision import ConvexPart
 from gen3r.scene.mesh.mesh import Mesh
 
 _VISUAL, _TEXTURE, _MATERIAL = "scene.obj", "texture.png", "scene.mtl"
+_SMALLEST = 1e-14  # volume of a part; MuJoCo refuses 1e-15
 _FRAME = "x forward, y left, z up; scene units"
 
 
@@ -33,7 +35,14 @@ def write_simulation(
 
     Args:
         upright: rotation from the scene's world to the upright one.
+
+    Raises `ValueError` if a part is too small for physics engines.
     """
+    if (smallest := min(float(ConvexHull(part.vertices).volume) for part in parts)) < _SMALLEST:
+        raise ValueError(
+            f"the scene is too small for physics engines: a collision part has a volume of {smallest:.1e} cubic units, "
+            f"{_SMALLEST:.0e} is the least; multiply its depth and camera positions first."
+        )
     (folder / "collision").mkdir(parents=True)
     _write_visual(folder, mesh, upright)
     names = [f"collision/part{index:03d}.obj" for index in range(len(parts))]
@@ -85,7 +94,15 @@ def _urdf(parts: Sequence[str]) -> ET.Element:
     robot = ET.Element("robot", name="gen3r_scene")
     # MuJoCo's own element; others pass over it. Without it MuJoCo drops the folder of the mesh files.
     ET.SubElement(ET.SubElement(robot, "mujoco"), "compiler", strippath="false", discardvisual="true")
+    # A link of this name stands still; without the joint the scene would fall.
+    ET.SubElement(robot, "link", name="world")
+    joint = ET.SubElement(robot, "joint", name="fixed", type="fixed")
+    ET.SubElement(joint, "parent", link="world")
+    ET.SubElement(joint, "child", link="scene")
     link = ET.SubElement(robot, "link", name="scene")
+    inertial = ET.SubElement(link, "inertial")  # without effect, but some engines ask for it
+    ET.SubElement(inertial, "mass", value="1")
+    ET.SubElement(inertial, "inertia", ixx="1", ixy="0", ixz="0", iyy="1", iyz="0", izz="1")
     for kind, name in [("visual", _VISUAL), *(("collision", part) for part in parts)]:
         geometry = ET.SubElement(ET.SubElement(link, kind), "geometry")
         ET.SubElement(geometry, "mesh", filename=name)
