@@ -4,7 +4,6 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
-import httpx
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
@@ -32,7 +31,7 @@ class AskedPage:
             if any(name == event and (target is None or self.named[target] == of) for of, name in item["targets"])
         )
 
-    def use(self, target: str | None, event: str, data: list[Any], event_data: Any = None) -> httpx.Response:
+    def use(self, target: str | None, event: str, data: list[Any], event_data: Any = None) -> Any:
         """Start it with these inputs; what comes of it."""
         dependency = self.dependency(target, event)
         asked = {"fn_index": dependency["id"], "data": data, "event_data": event_data, "session_hash": SESSION}
