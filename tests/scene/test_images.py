@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from gen3r.scene.export.video import write_h264
-from gen3r.scene.images import read_image, read_images
+from gen3r.scene.images import image_size, read_image, read_images
 from gen3r.scene.limits import evenly_spread
 
 
@@ -69,6 +69,7 @@ class TestReading:
         exif[0x0112] = orientation
         stored.save(tmp_path / "phone.png", exif=exif)
         assert (bytes_of(read_image(tmp_path / "phone.png")) == picture).all()
+        assert image_size(tmp_path / "phone.png") == picture.shape[:2]
 
     def test_alpha_is_composed_over_white(self, tmp_path, picture):
         alpha = np.zeros((24, 36, 1), dtype=np.uint8)

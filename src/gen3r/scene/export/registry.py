@@ -185,7 +185,8 @@ EXPORT_FORMATS = (
         summary="the same splats, quantised to about a fifth of the size",
         module="spz",
         opens_in="Scaniverse, SuperSplat, Spark, CesiumJS and other web viewers",
-        conventions="x right, y up, z backward (half a turn about x from OpenCV); version 3; scene units",
+        conventions="x right, y up, z backward (half a turn about x from OpenCV); version 3; scene units, splats of "
+        "4.5e-5 at least",
         extra=Extra(name="exports", modules=("gsply",)),
     ),
     ExportFormat(
