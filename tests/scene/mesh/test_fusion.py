@@ -11,7 +11,7 @@ pytest.importorskip("open3d", reason="open3d is missing; pip install 'gen3r[mesh
 from gen3r.cameras.projection import project
 from gen3r.scene.mesh import Mesh, MeshConfig, NoSurface, fuse
 from gen3r.scene.mesh.mesh import face_areas
-from gen3r.scene.mesh.repair import directed_edges, pieces, sound, without_small_pieces
+from gen3r.scene.mesh.repair import area_vectors, directed_edges, pieces, simplified, sound, without_small_pieces
 from gen3r.scene.mesh.tsdf import disagreement, refined_depth, zero_surface
 from gen3r.scene.scene import Scene
 from scene.rooms import BALL, RADIUS, room_scene
@@ -219,3 +219,20 @@ def test_no_triangles_are_no_surface():
     scene = room_scene(1, HEIGHT, WIDTH)
     with pytest.raises(NoSurface):
         fuse(scene, torch.zeros_like(scene.mask))
+
+
+def test_simplifying_a_rough_sheet_full_of_holes_keeps_it():
+    size, generator = 50, np.random.default_rng(0)
+    z, x = np.mgrid[:size, :size].astype(float)
+    points = np.stack([x, 0.3 * generator.standard_normal(x.shape), z], axis=-1).reshape(-1, 3)
+    corner = np.arange(size * size).reshape(size, size)
+    a, b, c, d = corner[:-1, :-1], corner[:-1, 1:], corner[1:, :-1], corner[1:, 1:]
+    faces = np.concatenate([np.stack([a, b, c], -1).reshape(-1, 3), np.stack([b, d, c], -1).reshape(-1, 3)])
+    points, faces = without_small_pieces(points, faces[generator.random(len(faces)) > 0.3], 0.02)
+    coarse, triangles = without_small_pieces(*simplified(points, faces, 500), 0.02)
+
+    def seen_from_above(points: np.ndarray, faces: np.ndarray) -> float:
+        return float(np.abs(area_vectors(points, faces)[:, 1]).sum())
+
+    assert 250 < len(triangles) <= 500
+    assert 0.9 < seen_from_above(coarse, triangles) / seen_from_above(points, faces) < 1.15
