@@ -242,6 +242,15 @@ def test_everything_works_with_the_keyboard(page: Page) -> None:
     assert page.locator(".run-words span").first.inner_text() == "drawn path, seed 0"
 
 
+def test_a_run_comes_into_sight_on_a_phone(page: Page) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.get_by_label("What to see").fill("a room")
+    page.get_by_role("button", name="Make the scene").click()
+    page.wait_for_selector(".run-card")
+    page.wait_for_function("() => Math.abs(document.querySelector('#outcome').getBoundingClientRect().top) < 4")
+    page.wait_for_selector(".run-card.done")
+
+
 def test_what_cannot_be_done_is_said_kindly(page: Page, tmp_path: Path) -> None:
     page.get_by_role("button", name="Make the scene").click()
     card = page.get_by_role("alert")
