@@ -36,7 +36,7 @@ class Extra:
             ValueError: naming the missing modules and the command that brings them.
         """
         if self.missing:
-            raise ValueError(f"{task} needs {_listed(self.missing)}, which is not installed; run: {self.remedy}")
+            raise ValueError(f"{task} needs {_listed(self.missing)}, not installed here; run: {self.remedy}")
 
 
 MESH = Extra(name="mesh", modules=("open3d", "fast_simplification"))

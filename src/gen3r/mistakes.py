@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dis
+from collections.abc import Iterable
+from difflib import get_close_matches
 
 RAISE = dis.opmap["RAISE_VARARGS"]
 
@@ -20,3 +22,9 @@ def raised_by_this_package(error: BaseException) -> bool:
     if last is None or last.tb_frame.f_globals.get("__name__", "").split(".")[0] != "gen3r":
         return False
     return last.tb_frame.f_code.co_code[last.tb_lasti] == RAISE
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """ " did you mean NAME?" for the known name that looks most like a word; empty if none does."""
+    close = get_close_matches(word, list(known), n=1)
+    return f" did you mean {close[0]}?" if close else ""

@@ -136,3 +136,8 @@ def test_a_scene_without_surface_has_no_mesh_and_everything_else(
 def test_a_scene_that_tells_nothing_of_its_making_is_exported(tmp_path: Path, gen3r: Runner) -> None:
     dataclasses.replace(room_scene(1, 20, 26), provenance={"settings": None}).save(tmp_path / "scene")
     assert gen3r("export", tmp_path / "scene", "--format", "ply", "--out", tmp_path / "out").code == 0
+
+
+def test_a_name_that_is_almost_right_is_recognised(tmp_path: Path, gen3r: Runner, scene: Path) -> None:
+    outcome = gen3r("export", scene, "--format", "nerf-studio", "--out", tmp_path / "out")
+    assert outcome.stderr.startswith("gen3r: error: unknown export format 'nerf-studio'; did you mean nerfstudio? the ")

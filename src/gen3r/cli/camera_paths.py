@@ -7,6 +7,7 @@ import torch
 from gen3r.cameras.cameras import Cameras
 from gen3r.cameras.trajectories import TRAJECTORIES
 from gen3r.cli.terminal import say
+from gen3r.mistakes import did_you_mean
 from gen3r.scene.importing.cameras import find_cameras, read_any_cameras
 from gen3r.scene.importing.track import DEFAULT_FOV_DEGREES, ReadOptions
 from gen3r.scene.limits import evenly_spread
@@ -25,7 +26,7 @@ def check_cameras(word: str) -> None:
     if not Path(word).exists():
         raise ValueError(
             f"--cameras expects a file or folder of cameras, free, or a trajectory, but {word!r} is neither a file nor "
-            f"a trajectory; the trajectories are {', '.join(sorted(TRAJECTORIES))}."
+            f"a trajectory;{did_you_mean(word, TRAJECTORIES)} the trajectories are {', '.join(sorted(TRAJECTORIES))}."
         )
     find_cameras(word)
 

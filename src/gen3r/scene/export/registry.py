@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast, runtime_checkable
 
 from gen3r.extras import MESH, PYCOLMAP, Extra
+from gen3r.mistakes import did_you_mean
 
 if TYPE_CHECKING:
     from gen3r.scene.export.source import ExportSource
@@ -246,7 +247,10 @@ def find_formats(names: Sequence[str]) -> tuple[ExportFormat, ...]:
     unknown = [name for name in names if name not in known]
     if unknown or not names:
         problem = f"unknown export format {', '.join(map(repr, unknown))}" if unknown else "no export format given"
-        raise ValueError(f"{problem}; the formats are {', '.join(item.name for item in EXPORT_FORMATS)} and {ALL}.")
+        meant = did_you_mean(unknown[0], known) if unknown else ""
+        raise ValueError(
+            f"{problem};{meant} the formats are {', '.join(item.name for item in EXPORT_FORMATS)} and {ALL}."
+        )
     found = tuple(dict.fromkeys(item for name in names for item in known[name]))
     for item in found:
         item.check_installed()
