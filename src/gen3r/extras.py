@@ -39,7 +39,7 @@ class Extra:
             raise ValueError(f"{task} needs {_listed(self.missing)}, not installed here; run: {self.remedy}")
 
 
-MESH = Extra(name="mesh", modules=("open3d", "fast_simplification"))
+MESH = Extra(name="mesh", modules=("open3d",))
 PYCOLMAP = Extra(name="exports", modules=("pycolmap",))
 
 

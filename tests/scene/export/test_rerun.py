@@ -12,7 +12,7 @@ pytest.importorskip("rerun", reason="rerun is missing; pip install 'gen3r[export
 
 from rerun.chunk import RrdReader
 
-from gen3r.extras import Extra
+from gen3r.extras import MESH, Extra
 from gen3r.scene.export import optional_mesh, rerun
 from gen3r.scene.export.options import ExportOptions
 from gen3r.scene.export.source import ExportSource
@@ -154,7 +154,7 @@ def test_points_of_all_frames_together_keep_to_the_limit(source, tmp_path):
 
 def test_with_the_extra_the_mesh_is_there(source, tmp_path, monkeypatch):
     pytest.importorskip("open3d")
-    monkeypatch.setattr(optional_mesh, "_EXTRA", Extra(name="mesh", modules=("open3d", "fast_simplification")))
+    monkeypatch.setattr(optional_mesh, "_EXTRA", MESH)
     rerun.write(source, tmp_path)
     (row,) = rows(tmp_path / "scene.rrd")[rerun.MESH]
     np.testing.assert_array_equal(array(row, "vertex_positions"), source.mesh.vertices)

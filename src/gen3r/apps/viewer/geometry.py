@@ -13,7 +13,7 @@ import viser
 from viser.transforms import SO3
 
 from gen3r.apps.viewer.data import Filters, ShownScene
-from gen3r.extras import Extra
+from gen3r.extras import MESH, Extra
 
 SPLATS = 300_000
 """Most splats shown: browsers sort them for every view."""
@@ -135,9 +135,7 @@ GEOMETRIES: Mapping[str, Geometry] = MappingProxyType(
     {
         "Points": Geometry(draw=draw_points),
         "Splats": Geometry(draw=draw_splats),
-        "Mesh": Geometry(
-            draw=draw_mesh, by_frame=False, extra=Extra(name="mesh", modules=("open3d", "fast_simplification"))
-        ),
+        "Mesh": Geometry(draw=draw_mesh, by_frame=False, extra=MESH),
     }
 )
 """By the name the panel shows."""

@@ -13,6 +13,7 @@ from trimesh.visual.texture import TextureVisuals
 
 from gen3r.scene.export.glb import FLIP, ROOT, finish, linear
 from gen3r.scene.export.source import ExportSource
+from gen3r.scene.frusta import clipping_range
 from gen3r.scene.mesh.mesh import Mesh
 from gen3r.scene.mesh.texture import split_vertices
 
@@ -25,8 +26,9 @@ def write(source: ExportSource, folder: Path) -> None:
     document = trimesh.Scene()
     document.graph.update(frame_to=ROOT, matrix=FLIP)
     document.add_geometry(_geometry(source.mesh), node_name="mesh", geom_name="mesh", parent_node_name=ROOT)
+    near, _ = clipping_range(source.scene)
     data = export_glb(
-        document, include_normals=True, tree_postprocessor=lambda tree: finish(tree, source.scene.cameras)
+        document, include_normals=True, tree_postprocessor=lambda tree: finish(tree, source.scene.cameras, near)
     )
     (folder / "mesh.glb").write_bytes(cast(bytes, data))
 

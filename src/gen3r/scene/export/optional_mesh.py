@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gen3r.extras import Extra
+from gen3r.extras import MESH
 from gen3r.scene.export.source import ExportSource
 
 if TYPE_CHECKING:
     from gen3r.scene.mesh import Mesh
 
-_EXTRA = Extra(name="mesh", modules=("open3d", "fast_simplification"))
+_EXTRA = MESH
 
 
 def mesh_if_possible(source: ExportSource) -> Mesh | None:
