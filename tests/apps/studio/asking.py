@@ -1,10 +1,11 @@
 """Requests to an application inside the test's process."""
 
-import asyncio
 from typing import Any
 
 import httpx
 from starlette.types import ASGIApp
+
+from apps.anywhere import run_anywhere
 
 
 def ask(app: ASGIApp, method: str, path: str, **options: Any) -> httpx.Response:
@@ -15,4 +16,4 @@ def ask(app: ASGIApp, method: str, path: str, **options: Any) -> httpx.Response:
         async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
             return await client.request(method, path, **options)
 
-    return asyncio.run(send())
+    return run_anywhere(send())

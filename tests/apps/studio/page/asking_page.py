@@ -1,12 +1,12 @@
 """The studio's page inside the test's process, asked as a browser asks it."""
 
-import asyncio
 from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
+from apps.anywhere import run_anywhere
 from gen3r.apps.studio.api import create_api
 from gen3r.apps.studio.service import Studio
 from gen3r.apps.studio.ui import mount_ui
@@ -18,7 +18,7 @@ class AskedPage:
     """A mounted page; nothing of it is shown."""
 
     def __init__(self, studio: Studio) -> None:
-        self.client = TestClient(asyncio.run(_mounted(studio)), raise_server_exceptions=False)
+        self.client = TestClient(run_anywhere(_mounted(studio)), raise_server_exceptions=False)
         self.config = self.client.get("/config").json()
         self.components = {item["id"]: item for item in self.config["components"]}
         self.named = {item["props"].get("elem_id"): item["id"] for item in self.config["components"]}
