@@ -28,32 +28,19 @@ def main(arguments: Sequence[str]) -> int:
 
     from gen3r.scene.export.folder import export_scene
 
+    refused: list[str] = []
+
+    def note(name: str, reason: ValueError) -> None:
+        refused.append(f"{name}: {str(reason).replace(str(options.scene), 'the scene')}\n")
+
     try:
-        export_scene(options.scene, options.formats, options.out)
+        export_scene(options.scene, options.formats, options.out, refused=note if options.lenient else None)
     except ValueError as error:
-        if not options.lenient:
-            sys.stdout.write(str(error))
-            return REFUSED
-        _export_one_by_one(options.scene, options.out, options.formats)
+        sys.stdout.write(str(error))
+        return REFUSED
+    if refused:
+        (options.out / NOT_MADE).write_text("".join(refused), encoding="utf-8")
     return 0
-
-
-def _export_one_by_one(scene: Path, out: Path, formats: Sequence[str]) -> None:
-    from gen3r.scene.export.folder import export_scene
-
-    out.mkdir()
-    refused = []
-    for name in formats:
-        part = out.with_name(f"{out.name}-{name}")
-        try:
-            export_scene(scene, [name], part)
-        except ValueError as error:
-            refused.append(f"{name}: {str(error).replace(str(scene), 'the scene')}\n")
-            continue
-        for made in part.iterdir():
-            made.rename(out / made.name)
-        part.rmdir()
-    (out / NOT_MADE).write_text("".join(refused), encoding="utf-8")
 
 
 def _end_with_parent() -> None:

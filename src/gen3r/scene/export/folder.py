@@ -20,6 +20,9 @@ from gen3r.scene.scene import Scene
 
 logger = logging.getLogger(__name__)
 
+Refused = Callable[[str, ValueError], None]
+"""Called with the name of a format and the reason why it cannot hold the scene."""
+
 
 def write_scene_folder(
     scene: Scene,
@@ -60,6 +63,7 @@ def export_scene(
     *,
     options: ExportOptions | None = None,
     advance: Callable[[int, int], None] | None = None,
+    refused: Refused | None = None,
 ) -> tuple[Path, ...]:
     """Write a saved scene in other formats, or its own files again, and return their paths.
 
@@ -69,20 +73,23 @@ def export_scene(
         out: a new or empty folder; None puts the files into `scene_dir`, each one whole, replacing what is there.
         options: what several formats share: cleaning and limits.
         advance: called with (formats written, formats in all).
+        refused: told of formats that cannot hold the scene, which are then left out. Without it such a format is an
+            error, or a warning in the log if `all` were asked for.
 
     Raises `ValueError` for unknown formats (listing the known ones), libraries that are missing, a folder that is not
-    a scene, an `out` that is not empty or not writable, and a scene that a named format cannot hold; nothing is written
-    then. `all` leaves such a format out, with a warning in the log.
+    a scene, an `out` that is not empty or not writable, and a scene that a format cannot hold. Nothing is written then.
     """
     items = find_formats(formats)
+    if refused is None and ALL in formats:
+        refused = _warn
     scene_dir, made = Path(scene_dir), []
     source = ExportSource(Scene.load(scene_dir), InputViews.load(scene_dir), options or ExportOptions())
     if out is not None:
         with whole_folder(out) as folder:
-            _write(items, source, folder, advance, lenient=ALL in formats)
+            _write(items, source, folder, advance, refused)
         return tuple(Path(out) / name for item in items for name in item.files if (Path(out) / name).exists())
     with tempfile.TemporaryDirectory(prefix=".partial-", dir=scene_dir) as staging:
-        _write(items, source, Path(staging), advance, lenient=ALL in formats)
+        _write(items, source, Path(staging), advance, refused)
         for new in sorted(Path(staging).iterdir()):
             replace_item(new, scene_dir / new.name)
             made.append(scene_dir / new.name)
@@ -94,10 +101,8 @@ def _write(
     source: ExportSource,
     folder: Path,
     advance: Callable[[int, int], None] | None = None,
-    *,
-    lenient: bool = False,
+    refused: Refused | None = None,
 ) -> None:
-    """Fill `folder`. `lenient` leaves out formats that cannot hold the scene, with a warning in the log."""
     writers = [item.writer() for item in items]
     for done, (item, writer) in enumerate(zip(items, writers, strict=True)):
         if advance is not None:
@@ -106,11 +111,15 @@ def _write(
             try:
                 writer(source, Path(name))
             except ValueError as error:
-                if not (lenient and raised_by_this_package(error)):
+                if refused is None or not raised_by_this_package(error):
                     raise
-                logger.warning("%s is left out: %s", item.name, error)
+                refused(item.name, error)
                 continue
             for made in sorted(Path(name).iterdir()):
                 made.rename(folder / made.name)
     if advance is not None:
         advance(len(items), len(items))
+
+
+def _warn(name: str, reason: ValueError) -> None:
+    logger.warning("%s is left out: %s", name, reason)
