@@ -27,10 +27,16 @@ class LoopConfig:
     """Steps of linear warm-up."""
     betas: tuple[float, float] = (0.9, 0.99)
     """AdamW's moment decays."""
+    eps: float = 1e-8
+    """AdamW's addend to the root of the second moment."""
     weight_decay: float = 0.01
     """AdamW's decay, for matrices and kernels only (not for biases, norms, tokens)."""
     grad_clip: float = 1.0
-    """Limit of the global gradient norm."""
+    """Limit of the global gradient norm, from ``grad_clip_warmup`` of the steps on."""
+    first_grad_clip: float | None = None
+    """Limit at the first step, from where it moves linearly to ``grad_clip``; None: it is the same throughout."""
+    grad_clip_warmup: float = 0.1
+    """Share of the steps after which the limit has reached ``grad_clip``."""
     ema_decay: float = 0.999
     """Decay of the exponential moving average of the weights (shorter in the first steps)."""
     precision: Literal["fp32", "bf16"] = "fp32"
@@ -58,3 +64,10 @@ class LoopConfig:
                 raise ValueError(f"expected {name} >= 1, got {getattr(self, name)}.")
         if not 0 <= self.ema_decay < 1:
             raise ValueError(f"expected ema_decay in [0, 1), got {self.ema_decay}.")
+
+    def clip_at(self, step: int) -> float:
+        """Limit of the gradient norm at a step."""
+        if self.first_grad_clip is None:
+            return self.grad_clip
+        progress = min(1.0, step / max(1.0, self.grad_clip_warmup * self.steps))
+        return self.first_grad_clip + progress * (self.grad_clip - self.first_grad_clip)
