@@ -1,0 +1,117 @@
+"""Lenses by OpenCV's two models, and the pinhole views their pictures are warped to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float32
+
+from gen3r.data.converting.raw import PinholeView, RawCamera, UnusableScene
+from gen3r.extras import Extra
+
+UNDISTORTING = Extra(name="data", modules=("cv2",))
+_HALF = np.array([[0.0, 0.0, 0.5], [0.0, 0.0, 0.5], [0.0, 0.0, 0.0]])
+"""From OpenCV's pixels, whose centres are whole numbers, to ours."""
+
+
+@dataclass(frozen=True)
+class OpenCVLens:
+    """Polynomial and tangential distortion: ``cv2.undistort``'s model, COLMAP's OPENCV and FULL_OPENCV.
+
+    All coefficients 0 make a pinhole, whose pictures are kept untouched.
+    """
+
+    coefficients: tuple[float, ...]
+    """k1 k2 p1 p2 [k3 [k4 k5 k6]], in this order."""
+
+    def __post_init__(self) -> None:
+        _check(self.coefficients, (4, 5, 8))
+
+    def view(self, camera: RawCamera) -> PinholeView:
+        """The largest pinhole view of the same size that has no black border."""
+        if not any(self.coefficients):
+            return _same(camera)
+        size = (camera.width, camera.height)
+        intrinsics, _ = _cv2().getOptimalNewCameraMatrix(
+            camera.intrinsics - _HALF, np.array(self.coefficients), size, alpha=0
+        )
+        return _view(camera, intrinsics)
+
+    def pixels(self, camera: RawCamera, view: PinholeView) -> Float32[np.ndarray, "two H W"]:
+        """Where the pixels of ``view`` are in the distorted picture."""
+        return _maps(_cv2().initUndistortRectifyMap, self.coefficients, camera, view)
+
+
+@dataclass(frozen=True)
+class FisheyeLens:
+    """The equidistant lens of ``cv2.fisheye``, COLMAP's OPENCV_FISHEYE: the angle grows with the radius.
+
+    All coefficients 0 still make a fisheye: there is always something to straighten.
+    """
+
+    coefficients: tuple[float, ...]
+    """k1 k2 k3 k4."""
+
+    def __post_init__(self) -> None:
+        _check(self.coefficients, (4,))
+
+    def view(self, camera: RawCamera) -> PinholeView:
+        """The largest pinhole view of the same size that has no black border."""
+        intrinsics = _cv2().fisheye.estimateNewCameraMatrixForUndistortRectify(
+            camera.intrinsics - _HALF,
+            np.array(self.coefficients),
+            (camera.width, camera.height),
+            np.eye(3),
+            balance=0.0,
+        )
+        return _view(camera, intrinsics)
+
+    def pixels(self, camera: RawCamera, view: PinholeView) -> Float32[np.ndarray, "two H W"]:
+        """Where the pixels of ``view`` are in the distorted picture."""
+        return _maps(_cv2().fisheye.initUndistortRectifyMap, self.coefficients, camera, view)
+
+
+def _cv2() -> Any:
+    UNDISTORTING.require("undistorting pictures")
+    import cv2
+
+    return cv2
+
+
+def _check(coefficients: tuple[float, ...], counts: tuple[int, ...]) -> None:
+    if len(coefficients) not in counts or not np.isfinite(coefficients).all():
+        allowed = " or ".join(map(str, counts))
+        raise ValueError(f"expected {allowed} finite distortion coefficients, got {coefficients}.")
+
+
+def _same(camera: RawCamera) -> PinholeView:
+    return PinholeView(
+        intrinsics=camera.intrinsics, height=camera.height, width=camera.width, view_from_camera=np.eye(3)
+    )
+
+
+def _view(camera: RawCamera, intrinsics: Any) -> PinholeView:
+    """The view with OpenCV's matrix, which is only believed if a picture could have been taken with it."""
+    matrix = np.asarray(intrinsics, dtype=np.float64) + _HALF
+    focal = np.diagonal(matrix)[:2] / np.diagonal(camera.intrinsics)[:2]
+    if not np.isfinite(matrix).all() or not ((focal > 0.1) & (focal < 10)).all():
+        raise UnusableScene(
+            "its distortion coefficients bend the picture onto itself; no pinhole view without black borders exists."
+        )
+    return PinholeView(intrinsics=matrix, height=camera.height, width=camera.width, view_from_camera=np.eye(3))
+
+
+def _maps(
+    function: Any, coefficients: tuple[float, ...], camera: RawCamera, view: PinholeView
+) -> Float32[np.ndarray, "two H W"]:
+    x, y = function(
+        camera.intrinsics - _HALF,
+        np.array(coefficients),
+        view.view_from_camera,
+        view.intrinsics - _HALF,
+        (view.width, view.height),
+        _cv2().CV_32FC1,
+    )
+    return np.stack([x, y]) + np.float32(0.5)
