@@ -1,0 +1,53 @@
+"""Units of work that tests run: they write a file per item, and do what the item asks of them before that."""
+
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+from gen3r.whole_file import whole_file
+
+
+class Write:
+    """Writes ``<out>/<key>.txt``, and notes in ``<out>/begun`` and ``<out>/written`` how often it did so."""
+
+    def __init__(self, settings: dict[str, Any]) -> None:
+        self.out = Path(settings["out"])
+        self.seconds = settings.get("seconds", 0.0)
+        if settings.get("refuse"):
+            raise ValueError("expected settings that can be used, got none.")
+        _note(self.out / "opened", str(os.getpid()))
+
+    def __call__(self, item: dict[str, Any]) -> dict[str, Any]:
+        key = item["key"]
+        path = self.out / f"{key}.txt"
+        if path.exists():
+            return {"written": False}
+        _note(self.out / "begun", key)
+        if "error" in item:
+            raise RuntimeError(item["error"])
+        if "mistake" in item:
+            from gen3r.jobs import RunOptions
+
+            RunOptions(workers=-1)
+        if item.get("dies") == "always" or (item.get("dies") == "once" and _first_time(self.out / f".{key}.died")):
+            os.kill(os.getpid(), signal.SIGKILL)
+        with whole_file(path) as file:
+            file.write_text("half")
+            time.sleep(self.seconds)
+            file.write_text(f"whole {key}")
+        _note(self.out / "written", key)
+        return {"written": True, "square": item.get("number", 0) ** 2}
+
+
+def _first_time(path: Path) -> bool:
+    if path.exists():
+        return False
+    path.touch()
+    return True
+
+
+def _note(path: Path, line: str) -> None:
+    with path.open("a") as file:  # short appends are whole
+        file.write(line + "\n")
