@@ -69,6 +69,9 @@ class RandomBatches(Batches):
     def make(self, items: Sequence[int], rng: torch.Generator) -> Batch:
         return self.batch
 
+    def at(self, step: int, first: int = 0, size: int | None = None, total: int | None = None) -> Batch:
+        return self.batch
+
 
 class CachedFeatures(DiffusionObjective):
     """The diffusion objective on cached text and image features: no encoder is trained, as in the official code."""

@@ -9,7 +9,7 @@ from gen3r.hub.load import load_vae
 from gen3r.train.checkpoint import list_checkpoints, load_checkpoint
 from gen3r.train.hooks import read_log
 from gen3r.train.loop import NonFiniteError
-from gen3r.train.rng import generator
+from gen3r.train.rng import generator, sample_generators
 from train.tiny_run import loop_config, trainer, write_pack
 
 
@@ -87,7 +87,9 @@ def test_two_micro_steps_make_the_mean_gradient(pack: Path, tmp_path: Path) -> N
     together.optimizer_step()
     alone = trainer(pack, tmp_path / "alone", config)
     for index in range(2):
-        terms = alone.objective(alone.batches.at(index), generator(config.seed, "loss", index, 0))
+        slot = (0, 2 * index, 2, 4)
+        rng = sample_generators(config.seed, "loss", positions=alone.batches.positions(*slot))
+        terms = alone.objective(alone.batches.at(*slot), rng)
         (terms.total / 2).backward()
     for one, other in zip(together.objective.parameters(), alone.objective.parameters(), strict=True):
         torch.testing.assert_close(one.grad, other.grad)

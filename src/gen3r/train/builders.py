@@ -78,8 +78,7 @@ def build_vae(inputs: StageInputs) -> StageParts:
 def build_vggt(inputs: StageInputs) -> StageParts:
     """Stage 0a."""
     stage, loop, frames = inputs.preset.vggt, inputs.loop, inputs.preset.frames
-    steps = loop.steps * loop.accumulate
-    batches = ViewBatches(inputs.clips, images=loop.batch_size, steps=steps, frames=frames, seed=loop.seed)
+    batches = ViewBatches(inputs.clips, images=loop.batch_size, steps=loop.steps, frames=frames, seed=loop.seed)
     validation = None
     if inputs.validation is not None:
         validation = ViewBatches(inputs.validation, images=4 * frames, steps=1, frames=frames, seed=1, augmented=False)

@@ -22,7 +22,7 @@ from gen3r.train.ema import EMA
 from gen3r.train.hooks import ProgressLine, RunLog
 from gen3r.train.objectives.base import Batch, Objective, Terms
 from gen3r.train.optim import build_optimizer, learning_rate
-from gen3r.train.rng import derive_seed, generator
+from gen3r.train.rng import derive_seed, generator, sample_generators
 
 
 class NonFiniteError(RuntimeError):
@@ -119,10 +119,12 @@ class Trainer:
         self.optimizer.zero_grad(set_to_none=True)
         sums: dict[str, float] = {}
         for micro in range(config.accumulate):
-            index = self.step * config.accumulate + micro
-            torch.manual_seed(derive_seed(config.seed, "global", index, rank))
-            batch = to_device(self.batches.at(index, rank, world), self.device)
-            rng = generator(config.seed, "loss", index, rank, device=self.device)
+            size = self.batches.batch_size
+            slot = (self.step, (rank * config.accumulate + micro) * size, size, size * config.accumulate * world)
+            positions = self.batches.positions(*slot)
+            torch.manual_seed(derive_seed(config.seed, "global", positions[0]))
+            batch = to_device(self.batches.at(*slot), self.device)
+            rng = sample_generators(config.seed, "loss", positions=positions, device=self.device)
             with torch.autocast(self.device.type, torch.bfloat16, enabled=config.precision == "bf16"):
                 terms = self.model(batch, rng)
             self._check_loss(terms)

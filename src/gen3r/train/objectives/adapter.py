@@ -25,6 +25,7 @@ from gen3r.train.losses.geometry import aligned_errors
 from gen3r.train.objectives.base import Batch, Objective, Terms
 from gen3r.train.objectives.vggt import rotation_degrees, targets, view_batch
 from gen3r.train.pictures import depth_rows
+from gen3r.train.rng import Rng, first_generator
 from gen3r.train.sources import ClipSource
 
 FAR = 20.0
@@ -58,12 +59,12 @@ class AdapterObjective(Objective):
         """The network in training."""
         return cast(GeometryAdapter, self.networks[ADAPTER])
 
-    def loss(self, batch: Batch, rng: torch.Generator) -> Terms:
+    def loss(self, batch: Batch, rng: Rng) -> Terms:
         """Encode tokens, decode a sample, compare tokens and what heads read in them, align with the video."""
         adapter, images = self.adapter, batch["images"]
         with torch.no_grad():
             tokens = GeometryCodec(self.vggt, adapter).tokens(images)
-            frames = self._dense_frames(images.shape[1], rng)
+            frames = self._dense_frames(images.shape[1], first_generator(rng))
             target_heads = self._heads(tokens, images, frames)
             reference = self.appearance.encode(images)
         posterior = adapter.encode(tokens)
@@ -112,7 +113,7 @@ class AdapterObjective(Objective):
             points_confidence=points_confidence,
         )
 
-    def metrics(self, batch: Batch, rng: torch.Generator) -> dict[str, float]:
+    def metrics(self, batch: Batch, rng: Rng) -> dict[str, float]:
         """Depth and rotation errors of VGGT and of the round trip through the latent (mean, and a sample)."""
         codec, images = GeometryCodec(self.vggt, self.adapter), batch["images"]
         posterior = codec.encode(images)
@@ -136,7 +137,7 @@ class AdapterObjective(Objective):
         }
         return values | spread
 
-    def pictures(self, batch: Batch, rng: torch.Generator) -> dict[str, UInt8[Tensor, "height width 3"]]:
+    def pictures(self, batch: Batch, rng: Rng) -> dict[str, UInt8[Tensor, "height width 3"]]:
         """First and last frame of some clips: image, true depth, VGGT's and the round trip's."""
         codec = GeometryCodec(self.vggt, self.adapter)
         images = batch["images"][:4]

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from gen3r.hub.folder import save_network
+from gen3r.train.rng import Rng
 
 Batch = dict[str, Any]
 
@@ -44,18 +44,18 @@ class Objective(nn.Module, ABC):
         self.running = nn.Module()
 
     @abstractmethod
-    def loss(self, batch: Batch, rng: torch.Generator) -> Terms:
-        """Loss of one batch; every random decision is drawn from ``rng``."""
+    def loss(self, batch: Batch, rng: Rng) -> Terms:
+        """Loss of one batch; every random decision is drawn from ``rng``, a stream of each sample or one for all."""
 
-    def forward(self, batch: Batch, rng: torch.Generator) -> Terms:
+    def forward(self, batch: Batch, rng: Rng) -> Terms:
         """The same, under the name that wrappers for several processes call."""
         return self.loss(batch, rng)
 
-    def metrics(self, batch: Batch, rng: torch.Generator) -> dict[str, float]:
+    def metrics(self, batch: Batch, rng: Rng) -> dict[str, float]:
         """Validation numbers of one batch; by default the loss terms."""
         return self.loss(batch, rng).floats()
 
-    def pictures(self, batch: Batch, rng: torch.Generator) -> dict[str, UInt8[Tensor, "height width 3"]]:
+    def pictures(self, batch: Batch, rng: Rng) -> dict[str, UInt8[Tensor, "height width 3"]]:
         """Pictures of what the networks do on a batch; none by default."""
         return {}
 

@@ -28,6 +28,7 @@ from gen3r.train.batches import Batches
 from gen3r.train.latents import LatentCache, choose_view
 from gen3r.train.objectives.base import Batch, Objective, Terms
 from gen3r.train.pictures import depth_rows
+from gen3r.train.rng import Rng, normal, uniforms
 
 TIMESTEPS = 1000
 
@@ -64,11 +65,11 @@ class DiffusionObjective(Objective):
         self.tokenizer, self.stage = text.tokenizer, stage
         self.codecs = torch.nn.ModuleList(codecs or ()).eval().requires_grad_(False)
 
-    def loss(self, batch: Batch, rng: torch.Generator) -> Terms:
+    def loss(self, batch: Batch, rng: Rng) -> Terms:
         """Velocity error of both halves."""
         clean = batch["clean"]
-        uniform = torch.rand(len(clean), generator=rng, device=clean.device)
-        noise = torch.randn(clean.shape, generator=rng, device=clean.device)
+        uniform = uniforms((len(clean),), rng, clean.device)
+        noise = normal(clean.shape, rng, clean.device)
         appearance, geometry = self._errors(batch, shifted(uniform, self.stage.shift), noise)
         weight = self.stage.geometry_weight
         total = (appearance.mean() + weight * geometry.mean()) / (1 + weight)
@@ -85,19 +86,19 @@ class DiffusionObjective(Objective):
         text = encode_ids(self.networks[TEXT_ENCODER], batch["ids"], batch["ids_mask"])
         return self.networks[TRANSFORMER](noisy, sigma * TIMESTEPS, batch["control"], text=text, camera=batch["camera"])
 
-    def metrics(self, batch: Batch, rng: torch.Generator) -> dict[str, float]:
+    def metrics(self, batch: Batch, rng: Rng) -> dict[str, float]:
         """Velocity errors at three fixed noise levels."""
         values = {}
         for level in (0.2, 0.5, 0.9):
-            noise = torch.randn(batch["clean"].shape, generator=rng, device=batch["clean"].device)
+            noise = normal(batch["clean"].shape, rng, batch["clean"].device)
             sigma = torch.full((len(noise),), level, device=noise.device)
             appearance, geometry = self._errors(batch, sigma, noise)
             values |= {f"appearance_{level}": float(appearance.mean()), f"geometry_{level}": float(geometry.mean())}
         return values | {"total": sum(values.values()) / len(values)}
 
-    def sample(self, batch: Batch, rng: torch.Generator, steps: int = 12) -> Float[Tensor, "b c f h w2"]:
+    def sample(self, batch: Batch, rng: Rng, steps: int = 12) -> Float[Tensor, "b c f h w2"]:
         """From noise with the training conditions, by the pipeline's steps without guidance, for pictures."""
-        latents = torch.randn(batch["clean"].shape, generator=rng, device=batch["clean"].device)
+        latents = normal(batch["clean"].shape, rng, batch["clean"].device)
         scheduler = FlowMatchEulerDiscreteScheduler(shift=self.stage.shift)
         scheduler.set_timesteps(steps, device=latents.device)
         for timestep in cast(Tensor, scheduler.timesteps):
@@ -105,7 +106,7 @@ class DiffusionObjective(Objective):
             latents = cast(Tensor, scheduler.step(velocity, timestep, latents, return_dict=False)[0])  # pyright: ignore[reportArgumentType]
         return latents
 
-    def pictures(self, batch: Batch, rng: torch.Generator) -> dict[str, UInt8[Tensor, "height width 3"]]:
+    def pictures(self, batch: Batch, rng: Rng) -> dict[str, UInt8[Tensor, "height width 3"]]:
         """First and last frame of clean and generated clips: image above inverse depth."""
         if not len(self.codecs):
             return {}

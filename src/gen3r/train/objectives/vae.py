@@ -19,7 +19,7 @@ from gen3r.train import augment
 from gen3r.train.batches import Batches
 from gen3r.train.losses.video import gradient_error, multiscale_error, psnr, rms_error
 from gen3r.train.objectives.base import Batch, Objective, Terms
-from gen3r.train.rng import generator, integer
+from gen3r.train.rng import Rng, generator, integer
 from gen3r.train.sources import ClipSource
 
 
@@ -35,7 +35,7 @@ class VAEObjective(Objective):
         """The network in training."""
         return cast(LinearShortcutVAE, self.networks["vae"])
 
-    def loss(self, batch: Batch, rng: torch.Generator) -> Terms:
+    def loss(self, batch: Batch, rng: Rng) -> Terms:
         """Reconstruct from a posterior sample, unclamped."""
         vae, video, weights = self.vae, batch["video"], self.weights
         posterior = vae.encode(video)
@@ -53,7 +53,7 @@ class VAEObjective(Objective):
             {name: value.detach() for name, value in parts.items()} | {"psnr": psnr(output.detach(), video).mean()},
         )
 
-    def metrics(self, batch: Batch, rng: torch.Generator) -> dict[str, float]:
+    def metrics(self, batch: Batch, rng: Rng) -> dict[str, float]:
         """PSNR of full clips from the posterior's mean, beside that of 8x8 averages, and the latents' spread."""
         vae, video = self.vae, batch["video"]
         posterior = vae.encode(video)
@@ -65,7 +65,7 @@ class VAEObjective(Objective):
             "posterior_std": float((0.5 * posterior.logvar).exp().mean()),
         }
 
-    def pictures(self, batch: Batch, rng: torch.Generator) -> dict[str, UInt8[Tensor, "height width 3"]]:
+    def pictures(self, batch: Batch, rng: Rng) -> dict[str, UInt8[Tensor, "height width 3"]]:
         """First, middle and last frame of some clips, original above reconstruction."""
         video = batch["video"][:4]
         output = self.vae(video).float().clamp(-1, 1)

@@ -19,7 +19,7 @@ from gen3r.train.batches import Batches
 from gen3r.train.losses.geometry import aligned_errors, camera_error, depth_error, point_error, sky_confidence
 from gen3r.train.objectives.base import Batch, Objective, Terms
 from gen3r.train.pictures import depth_rows
-from gen3r.train.rng import integer, uniform
+from gen3r.train.rng import Rng, generator, integer, uniform
 from gen3r.train.sources import Clips, ClipSource
 
 
@@ -30,7 +30,7 @@ class VGGTObjective(Objective):
         super().__init__({"vggt": vggt})
         self.weights = weights
 
-    def loss(self, batch: Batch, rng: torch.Generator) -> Terms:
+    def loss(self, batch: Batch, rng: Rng) -> Terms:
         """Camera, depth and point losses in units of the first view's mean depth."""
         weights = self.weights
         output = self.networks["vggt"](batch["images"], frames_chunk=None)
@@ -49,7 +49,7 @@ class VGGTObjective(Objective):
         parts = camera | depth | {"points": points, "sky": sky}
         return Terms(total, {name: value.detach() for name, value in parts.items()})
 
-    def metrics(self, batch: Batch, rng: torch.Generator) -> dict[str, float]:
+    def metrics(self, batch: Batch, rng: Rng) -> dict[str, float]:
         """Scale-aligned depth errors, and median rotation errors beside those of the identity pose."""
         output = self.networks["vggt"](batch["images"])
         target = targets(batch, self.weights.far)
@@ -68,7 +68,7 @@ class VGGTObjective(Objective):
             "total": float(self.loss(batch, rng).total),
         }
 
-    def pictures(self, batch: Batch, rng: torch.Generator) -> dict[str, UInt8[Tensor, "height width 3"]]:
+    def pictures(self, batch: Batch, rng: Rng) -> dict[str, UInt8[Tensor, "height width 3"]]:
         """Image, true and predicted inverse depth of the first and last frame of some clips."""
         images = batch["images"][:4]
         depth = self.networks["vggt"](images).depth.float()
@@ -102,7 +102,7 @@ class ViewBatches(Batches):
     """Some frames of every clip: two or three far apart at first, more later, whole clips at the end.
 
     A batch holds about ``images`` images: many clips of few frames or few clips of many. The share of long clips grows
-    from none to all over ``steps`` micro-batches.
+    from none to all over ``steps`` optimizer steps. Here the micro-batch decides together, so its size matters.
     """
 
     def __init__(
@@ -111,18 +111,15 @@ class ViewBatches(Batches):
         super().__init__(len(source), max(1, images // 2), seed)
         self.source, self.images, self.steps, self.frames, self.augmented = source, images, steps, frames, augmented
 
-    def at(self, index: int, rank: int = 0, world: int = 1) -> Batch:
-        """Micro-batch ``index``: the number of frames follows the curriculum."""
-        self._progress = index / max(1, self.steps)
-        return super().at(index, rank, world)
+    def at(self, step: int, first: int = 0, size: int | None = None, total: int | None = None) -> Batch:
+        """The number of frames, one for the whole micro-batch, follows the curriculum over the steps."""
+        positions = self.positions(step, first, size, total)
+        rng = generator(self.seed, "augment", positions[0])
+        return self.make(self.order.items(positions[0], len(positions)), rng, step / max(1, self.steps))
 
-    def make(self, items: Sequence[int], rng: torch.Generator) -> Batch:
-        """{"images", "depth", "extrinsics", "intrinsics"} of the chosen frames."""
-        count = (
-            self.frames
-            if not self.augmented or uniform(rng) < self._progress**1.5
-            else (2, 2, 3, 5)[integer(rng, 0, 4)]
-        )
+    def make(self, items: Sequence[int], rng: torch.Generator, progress: float = 0.0) -> Batch:
+        """{"images", "depth", "extrinsics", "intrinsics"} of the chosen frames; ``progress`` 0..1 through the run."""
+        count = self.frames if not self.augmented or uniform(rng) < progress**1.5 else (2, 2, 3, 5)[integer(rng, 0, 4)]
         count = min(count, self.frames)
         clips = self.source.get(items[: max(1, self.images // count)])
         clips = augment.select_frames(clips, spread_frames(clips.rgb.shape[1], count, rng))
