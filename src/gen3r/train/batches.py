@@ -4,43 +4,27 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from gen3r.train.objectives.base import Batch
+from gen3r.train.order import DataOrder, Order
 from gen3r.train.rng import generator
 
 
-class DataOrder:
-    """Every epoch is a permutation of ``count`` items drawn from (seed, epoch); positions run on over the epochs."""
-
-    def __init__(self, count: int, seed: int) -> None:
-        if count < 1:
-            raise ValueError("expected at least one training item, got none; check the data files.")
-        self.count, self.seed = count, seed
-        self._epoch = lru_cache(maxsize=2)(self._permutation)
-
-    def _permutation(self, epoch: int) -> list[int]:
-        return torch.randperm(self.count, generator=generator(self.seed, "order", epoch)).tolist()
-
-    def items(self, start: int, size: int) -> list[int]:
-        """The items at positions start .. start + size - 1."""
-        return [self._epoch(position // self.count)[position % self.count] for position in range(start, start + size)]
-
-
 class Batches(ABC):
-    """An endless sequence of samples over ``count`` items, read in batches.
+    """An endless sequence of samples, read in batches.
 
     A sample is a function of its position alone, random decisions included: neither the number of processes nor the
     size of micro-batches changes what an optimizer step sees.
     """
 
-    def __init__(self, count: int, batch_size: int, seed: int) -> None:
+    def __init__(self, items: int | Order, batch_size: int, seed: int) -> None:
+        """``items``: which of them stands where, or how many there are, to be taken in shuffled epochs."""
         self.batch_size, self.seed = batch_size, seed
-        self.order = DataOrder(count, seed)
+        self.order = DataOrder(items, seed) if isinstance(items, int) else items
 
     @abstractmethod
     def make(self, items: Sequence[int], rng: torch.Generator) -> Batch:
