@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -30,6 +31,30 @@ def read_video_frames(path: Path, *, max_frames: int | None = None) -> Iterator[
     for index, frame in enumerate(_decode(path)):
         if wanted is None or index in wanted:
             yield index, _upright(frame)
+
+
+def read_timed_frames(path: Path, *, rate: float | None = None) -> Iterator[tuple[float | None, np.ndarray]]:
+    """Yield (seconds since the first frame, uint8 RGB [H, W, 3]) upright, in the order they are shown.
+
+    Args:
+        path: the video.
+        rate: frames per second to take: the first one at or after every 1/rate seconds. Left out, all frames, and
+            the seconds are None where the file does not know them.
+
+    One decoded frame is held at a time. Raises `ValueError` as `read_video_frames`, and for a rate that is not
+    positive or of a video without times.
+    """
+    if rate is not None and not 0 < rate < 1e6:
+        raise ValueError(f"expected a positive number of frames per second, got {rate}.")
+    first, taken = None, 0
+    for frame in _decode(path):
+        if frame.time is None and rate is not None:
+            raise ValueError(f"{path} does not say when its frames are shown; leave the rate out to take all of them.")
+        first = frame.time if first is None else first
+        elapsed = None if frame.time is None or first is None else frame.time - first
+        if rate is None or (elapsed is not None and elapsed * rate > taken - 1e-6):
+            yield elapsed, _upright(frame)
+            taken = taken + 1 if rate is None or elapsed is None else math.floor(elapsed * rate + 1e-6) + 1
 
 
 def _decode(path: Path) -> Iterator[av.VideoFrame]:

@@ -139,8 +139,8 @@ class Findings:
 class PoseEstimator(Protocol):
     """Where cameras come from for pictures that have none."""
 
-    def __call__(self, pictures: tuple[Path, ...]) -> tuple[RawCamera, ...]:
-        """One camera per picture, in any world and unit.
+    def __call__(self, pictures: tuple[Path, ...]) -> tuple[RawCamera | None, ...]:
+        """One camera per picture, of the picture turned upright, in any world and unit; None if it finds no place.
 
         Raises:
             UnusableScene: where no cameras can be found.

@@ -29,20 +29,10 @@ def read(path: Path, options: ReadOptions) -> CameraTrack:
     Raises:
         ValueError: for damaged files, no registered image, and cameras that are not pinholes without distortion.
     """
-    check_binary_model(path)
-    reconstruction = pycolmap.Reconstruction()
-    try:
-        reconstruction.read(path)
-        posed = [image for image in reconstruction.images.values() if image.has_pose]
-        images = natsorted(posed, key=lambda image: image.name)
-    except _REFUSALS as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise ValueError(f"{path} is not a readable COLMAP model: {reason}.") from error
-    if not images:
-        raise ValueError(f"{path} holds no image with a pose; expected at least one.")
+    reconstruction, images = read_model(path)
     cameras = [reconstruction.cameras[image.camera_id] for image in images]
     extrinsics = torch.from_numpy(np.stack([image.cam_from_world().matrix() for image in images]))
-    folder = _picture_folder(path)
+    folder = picture_folder(path)
     return CameraTrack(
         cameras=joined(
             path,
@@ -55,6 +45,26 @@ def read(path: Path, options: ReadOptions) -> CameraTrack:
     )
 
 
+def read_model(path: Path) -> tuple[pycolmap.Reconstruction, list[pycolmap.Image]]:
+    """A model, and its registered images in the natural order of their names.
+
+    Raises:
+        ValueError: for damaged files, and no registered image.
+    """
+    check_binary_model(path)
+    reconstruction = pycolmap.Reconstruction()
+    try:
+        reconstruction.read(path)
+        posed = [image for image in reconstruction.images.values() if image.has_pose]
+        images = natsorted(posed, key=lambda image: image.name)
+    except _REFUSALS as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise ValueError(f"{path} is not a readable COLMAP model: {reason}.") from error
+    if not images:
+        raise ValueError(f"{path} holds no image with a pose; expected at least one.")
+    return reconstruction, images
+
+
 def _pinhole(path: Path, name: str, camera: pycolmap.Camera) -> Float64[Tensor, "3 3"]:
     if not (camera.is_perspective_pinhole() and camera.is_undistorted()):
         raise ValueError(
@@ -64,7 +74,7 @@ def _pinhole(path: Path, name: str, camera: pycolmap.Camera) -> Float64[Tensor, 
     return torch.from_numpy(camera.calibration_matrix())
 
 
-def _picture_folder(model: Path) -> Path:
+def picture_folder(model: Path) -> Path:
     """Where the pictures are: beside the folder sparse/0 or sparse, or in the model's own."""
     places = [folder / IMAGES_FOLDER for folder in (model.parent.parent, model.parent, model)]
     return next((place for place in places if place.is_dir()), places[0])

@@ -52,21 +52,14 @@ def read(path: Path, options: ReadOptions) -> CameraTrack:
         ValueError: for broken JSON, missing or unusable numbers, distortion, and fisheye or panoramic cameras.
     """
     record = read_json_object(path)
-    frames = record.get("frames")
-    if not isinstance(frames, list) or not frames or not all(isinstance(frame, dict) for frame in frames):
-        raise ValueError(f"{path}: frames must be a list of objects, at least one.")
-    axes = record.get("camera_convention", options.axes)
-    if not isinstance(axes, str) or axes not in EXTRINSICS:
-        raise ValueError(f"{path}: camera_convention must be opengl or opencv, got {axes!r}.")
-    named = all(isinstance(frame.get("file_path"), str) for frame in frames)
-    if named:
-        frames = natsorted(frames, key=lambda frame: frame["file_path"])
-    views = [_Frame(path, index, {**record, **frame}) for index, frame in enumerate(cast(list[dict], frames))]
+    views = read_frames(path, record)
+    axes = camera_axes(path, record, options.axes)
     for view in views:
         view.check_lens()
     poses = torch.stack([view.pose() for view in views])
-    unit = _positive(path, record, UNITS_KEY, 1.0)  # 1 in the files of others
-    depths = [frame.get("depth_file_path") for frame in frames]
+    unit = positive_number(path, record, UNITS_KEY, 1.0)  # 1 in the files of others
+    names = [view.values.get("file_path") for view in views]
+    depths = [view.values.get("depth_file_path") for view in views]
     cloud = record.get("ply_file_path")
     return CameraTrack(
         cameras=joined(
@@ -75,12 +68,34 @@ def read(path: Path, options: ReadOptions) -> CameraTrack:
             torch.stack([view.intrinsics() for view in views]),
             [view.size for view in views],
         ).scaled(1 / unit),
-        pictures=tuple(picture_path(path, frame["file_path"]) for frame in frames) if named else (),
-        depths=tuple(path.parent / name for name in depths) if all(isinstance(name, str) for name in depths) else (),
-        depth_scale=_positive(path, record, DEPTH_UNIT_KEY, DEPTH_UNIT) / unit,
+        pictures=tuple(picture_path(path, name) for name in names if isinstance(name, str)) if _texts(names) else (),
+        depths=tuple(path.parent / name for name in depths if isinstance(name, str)) if _texts(depths) else (),
+        depth_scale=positive_number(path, record, DEPTH_UNIT_KEY, DEPTH_UNIT) / unit,
         cloud=path.parent / cloud if isinstance(cloud, str) else None,
         cloud_scale=1 / unit,
     )
+
+
+def read_frames(path: Path, record: dict[str, Any], key: str = "frames") -> list[FrameEntry]:
+    """The frames that a file lists under ``key``, in the natural order of their pictures' names where all have one.
+
+    Raises:
+        ValueError: naming the path, if there is no such list, or nothing in it.
+    """
+    frames = record.get(key)
+    if not isinstance(frames, list) or not frames or not all(isinstance(frame, dict) for frame in frames):
+        raise ValueError(f"{path}: {key} must be a list of objects, at least one.")
+    if _texts([frame.get("file_path") for frame in frames]):
+        frames = natsorted(frames, key=lambda frame: frame["file_path"])
+    return [FrameEntry(path, index, {**record, **frame}) for index, frame in enumerate(cast(list[dict], frames))]
+
+
+def camera_axes(path: Path, record: dict[str, Any], default: str) -> str:
+    """The key of `EXTRINSICS` that the file names; `ValueError` for another name."""
+    axes = record.get("camera_convention", default)
+    if not isinstance(axes, str) or axes not in EXTRINSICS:
+        raise ValueError(f"{path}: camera_convention must be opengl or opencv, got {axes!r}.")
+    return axes
 
 
 def picture_path(path: Path, name: str) -> Path:
@@ -92,21 +107,27 @@ def picture_path(path: Path, name: str) -> Path:
     return next((file for file in candidates if file.is_file()), picture)
 
 
-def _positive(path: Path, record: dict[str, Any], key: str, default: float) -> float:
+def _texts(values: list[Any]) -> bool:
+    return all(isinstance(value, str) for value in values)
+
+
+def positive_number(path: Path, record: dict[str, Any], key: str, default: float) -> float:
+    """A length that the file says, or the default; `ValueError` naming the path for what is no positive number."""
     value = record.get(key, default)
     if isinstance(value, bool) or not isinstance(value, int | float) or not 1e-12 < value < 1e12:
         raise ValueError(f"{path}: {key} must be a positive number, got {value!r:.60}.")
     return float(value)
 
 
-class _Frame:
-    """One frame; what it does not say itself, the file says for all."""
+class FrameEntry:
+    """One frame; what it does not say itself, the file says for all. Errors are ValueErrors naming file and frame."""
 
     def __init__(self, path: Path, index: int, values: dict[str, Any]) -> None:
         self.path, self.values = path, values
         self.where = f"{path}: frame {index} ({values.get('file_path', 'without file_path')})"
 
     def number(self, key: str) -> float:
+        """A finite number that must be there."""
         value = self.values.get(key)
         if isinstance(value, bool) or not isinstance(value, int | float):
             got = "it is missing" if value is None else f"got {value!r:.60}"
@@ -117,6 +138,7 @@ class _Frame:
 
     @cached_property
     def size(self) -> tuple[int, int]:
+        """(height, width) that the intrinsics are for; the picture's own where the file does not say."""
         name = self.values.get("file_path")
         if "w" not in self.values and "h" not in self.values and isinstance(name, str):
             try:
@@ -129,6 +151,7 @@ class _Frame:
         return int(height), int(width)
 
     def check_lens(self) -> None:
+        """Refuse whatever is not a pinhole without distortion."""
         model = self.values.get("camera_model", "PINHOLE")
         distorted = [key for key in DISTORTION if key in self.values and self.number(key) != 0]
         if model in PINHOLE_MODELS and not distorted and not self.values.get("is_fisheye"):
@@ -140,6 +163,7 @@ class _Frame:
         )
 
     def intrinsics(self) -> Float64[Tensor, "3 3"]:
+        """Pixels of a picture of `size`, corner origin."""
         height, width = self.size
         focal_x = self._focal("fl_x", "camera_angle_x", width)
         focal_y = self._focal("fl_y", "camera_angle_y", height, otherwise=focal_x)
@@ -157,6 +181,7 @@ class _Frame:
         return otherwise if key not in self.values and otherwise is not None else self.number(key)
 
     def pose(self) -> Float64[Tensor, "4 4"]:
+        """Camera-to-world, the axes of the file."""
         expected = f"{self.where} needs transform_matrix, 4x4 or 3x4 numbers"
         try:
             pose = torch.tensor(self.values["transform_matrix"], dtype=torch.float64)
