@@ -16,6 +16,11 @@ class LoopConfig:
     """Items per process and micro-step."""
     accumulate: int = 1
     """Micro-steps per optimizer step."""
+    global_batch: int | None = None
+    """Samples per optimizer step over all processes, from which ``accumulate`` follows; None: ``batch_size`` times
+    ``accumulate`` times the processes. A resumed run keeps the number it began with, on however many processes."""
+    prefetch: int = 0
+    """Micro-batches prepared ahead by threads; 0 prepares each when it is needed."""
     lr: float = 4e-4
     """Peak learning rate of AdamW."""
     lr_factors: tuple[tuple[str, float], ...] = ()
@@ -41,6 +46,11 @@ class LoopConfig:
     """Decay of the exponential moving average of the weights (shorter in the first steps)."""
     precision: Literal["fp32", "bf16"] = "fp32"
     """bf16 runs the forward pass under autocast; weights, losses and optimizer stay float32."""
+    sharding: Literal["none", "fsdp2"] = "none"
+    """What each of several processes holds: the whole model (none), or its share of weights, gradients, optimizer and
+    average (fsdp2)."""
+    recompute: bool = False
+    """Recompute the activations of blocks in the backward pass: far less memory, about a third more time."""
     seed: int = 0
     """Seed of initialisation, data order, augmentation and noise."""
     threads: int | None = None
@@ -51,6 +61,16 @@ class LoopConfig:
     """Steps between checkpoints."""
     keep_checkpoints: int = 2
     """How many of the latest checkpoints stay on disk."""
+    background_saves: bool = True
+    """Write checkpoints while training goes on: they cost a copy in host memory and no time."""
+    skip_nonfinite: int = 0
+    """Steps with a NaN or infinite loss or gradient that a run may leave out; one more stops it."""
+    patience: float = 1800.0
+    """Seconds that a process waits for the others before the run is given up."""
+    straggler_every: int = 100
+    """Steps between looks at how long each process worked; 0 for none."""
+    straggler_factor: float = 1.5
+    """A process that worked this many times longer than the median is named in the log."""
     sample_every: int = 500
     """Steps between sample pictures; 0 for none."""
     validate_every: int = 500
@@ -62,6 +82,11 @@ class LoopConfig:
         for name in ("steps", "batch_size", "accumulate", "log_every", "checkpoint_every", "keep_checkpoints"):
             if getattr(self, name) < 1:
                 raise ValueError(f"expected {name} >= 1, got {getattr(self, name)}.")
+        for name in ("prefetch", "skip_nonfinite", "straggler_every"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"expected {name} >= 0, got {getattr(self, name)}.")
+        if self.global_batch is not None and self.global_batch < 1:
+            raise ValueError(f"expected global_batch >= 1 or none, got {self.global_batch}.")
         if not 0 <= self.ema_decay < 1:
             raise ValueError(f"expected ema_decay in [0, 1), got {self.ema_decay}.")
 
