@@ -96,13 +96,13 @@ def shrink(picture: Path) -> None:
     [
         (lambda folder: (folder / "scene.json").unlink(), "no scene.json"),
         (lambda folder: (folder / "scene.json").write_text("{"), "not valid JSON"),
-        (lambda folder: edit_record(folder, version=2), "version 2"),
+        (lambda folder: edit_record(folder, version=3), "version 3"),
         (lambda folder: edit_record(folder, format="other"), "describes no clip"),
         (lambda folder: edit_record(folder, split=None), "lacks split"),
         (lambda folder: edit_record(folder, split="test"), "split must be"),
         (lambda folder: edit_record(folder, depth_scale=0), "depth_scale must be"),
         (lambda folder: edit_record(folder, frames=4), "scene.json says"),
-        (lambda folder: (folder / "caption.txt").unlink(), "caption.txt"),
+        (lambda folder: (folder / "captions.txt").unlink(), "captions.txt"),
         (lambda folder: (folder / "cameras.json").unlink(), "camera"),
         (lambda folder: (folder / "frames" / "frame00001.png").unlink(), "holds 2 pictures"),
         (lambda folder: shrink(folder / "frames" / "frame00001.png"), "is 8x8"),
@@ -122,6 +122,7 @@ def test_damage_is_named(tmp_path: Path, damage: Callable[[Path], Any], message:
 def test_clip_folders_are_found_by_name_without_unfinished_ones(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no clip folders"):
         clip_folders(tmp_path)
-    for name in ("b", "a", ".c"):
+    for name in ("b", "a", "c"):
         written(tmp_path / name)
+    (tmp_path / "c").rename(tmp_path / ".c")
     assert [path.name for path in clip_folders(tmp_path)] == ["a", "b"]

@@ -46,7 +46,11 @@ def read_cameras(path: str | Path, *, size: tuple[int, int] | None = None) -> Ca
     above 100 million pixels.
     """
     path = Path(path)
-    record = read_json_object(path)
+    return parse_cameras(read_json_object(path), path, size=size)
+
+
+def parse_cameras(record: dict[str, Any], path: str | Path, *, size: tuple[int, int] | None = None) -> Cameras:
+    """`read_cameras` of an object that was read already; ``path`` is what errors name."""
     convention = record.get("convention", CONVENTION)
     if convention != CONVENTION:
         raise ValueError(f"{path}: unknown convention {convention!r}; convert the cameras to {CONVENTION!r}.")
@@ -66,7 +70,7 @@ def read_cameras(path: str | Path, *, size: tuple[int, int] | None = None) -> Ca
     return cameras
 
 
-def check_fov(path: Path, cameras: Cameras) -> None:
+def check_fov(path: str | Path, cameras: Cameras) -> None:
     """Raise `ValueError`, naming `path`, for a field of view outside `FOV_RANGE`."""
     for frame, angles in enumerate(cameras.fov.tolist()):
         for axis, angle in zip(("vertical", "horizontal"), angles, strict=True):
@@ -79,7 +83,7 @@ def check_fov(path: Path, cameras: Cameras) -> None:
                 )
 
 
-def _matrices(path: Path, record: dict[str, Any], key: str, side: int) -> Float64[Tensor, "F side side"]:
+def _matrices(path: str | Path, record: dict[str, Any], key: str, side: int) -> Float64[Tensor, "F side side"]:
     expected = f"{key} must be a list of {side}x{side} matrices of finite numbers, at least one"
     try:
         values = torch.tensor(record[key], dtype=torch.float64)
@@ -95,7 +99,7 @@ def _matrices(path: Path, record: dict[str, Any], key: str, side: int) -> Float6
     return values
 
 
-def _size(path: Path, record: dict[str, Any], size: tuple[int, int] | None) -> tuple[int, int]:
+def _size(path: str | Path, record: dict[str, Any], size: tuple[int, int] | None) -> tuple[int, int]:
     if "height" not in record and "width" not in record:
         if size is None:
             raise ValueError(
@@ -108,7 +112,7 @@ def _size(path: Path, record: dict[str, Any], size: tuple[int, int] | None) -> t
     return height, width
 
 
-def _pixels(path: Path, record: dict[str, Any], key: str) -> int:
+def _pixels(path: str | Path, record: dict[str, Any], key: str) -> int:
     value = record.get(key)
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         raise ValueError(f"{path}: {key} must be a whole number of pixels, at least 1, got {value!r}.")

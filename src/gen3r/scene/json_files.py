@@ -12,8 +12,13 @@ from gen3r.scene.files import check_file, reading
 def read_json_object(path: Path) -> dict[str, Any]:
     """The object in a JSON file; `ValueError` with the path for anything else, or for no file."""
     check_file(path)
+    return parse_json_object(path.read_bytes(), path)
+
+
+def parse_json_object(content: bytes, path: str | Path) -> dict[str, Any]:
+    """`read_json_object` of bytes that were read already; ``path`` is what errors name."""
     try:
-        record = json.loads(path.read_text(encoding="utf-8-sig"))
+        record = json.loads(content.decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} is not valid JSON: {error}.") from error
     if not isinstance(record, dict):

@@ -19,6 +19,8 @@ DEPTH_STEPS = 65535
 RECORD_FILE = "scene.json"
 CAMERAS_FILE = "cameras.json"
 CAPTIONS_FILE = "captions.txt"
+CAPTION_FILE_OF_1 = "caption.txt"
+"""The one caption of a clip of version 1."""
 VIDEO_FILE = "frames.mp4"
 FRAMES, DEPTH, MASKS = "frames", "depth", "masks"
 """Folders of pictures."""
@@ -77,10 +79,7 @@ class ClipRecord:
     """Of this layout."""
 
     def __post_init__(self) -> None:
-        for name, check in _CHECKS.items():
-            problem = check(getattr(self, name))
-            if problem:
-                raise ValueError(f"{name} must be {problem}, got {getattr(self, name)!r:.80}.")
+        _check_fields({name: getattr(self, name) for name in _CHECKS})
         if self.times is not None and len(self.times) != self.frames:
             raise ValueError(f"times must be one per frame, got {len(self.times)} for {self.frames} frames.")
 
@@ -90,8 +89,13 @@ class ClipRecord:
         return json.dumps(values | {"labels": dict(self.labels)}, indent=2) + "\n"
 
     @classmethod
-    def from_json(cls, text: str | bytes, where: str) -> ClipRecord:
-        """Read the text of a scene.json of version 1 or 2; ``where`` is named in errors.
+    def from_json(cls, text: str | bytes, where: str, *, name_in_1: str = "") -> ClipRecord:
+        """Read the text of a scene.json of version 1 or 2.
+
+        Args:
+            text: what the file holds.
+            where: what errors name.
+            name_in_1: name of a clip of version 1, whose file does not say it; its seed if this cannot be a name.
 
         Raises:
             ValueError: for no JSON, another format or version, and missing, unknown or impossible fields.
@@ -111,16 +115,28 @@ class ClipRecord:
         if missing:
             raise ValueError(f"{where} lacks {', '.join(missing)}.")
         if version == 1:
-            content = {"name": f"{content['seed']:09d}" if type(content["seed"]) is int else ""} | content
-            content["caption_kind"] = "given"
-        values = {item.name: content[item.name] for item in fields(cls) if item.name in content}
+            named = name_in_1 if _NAME.fullmatch(name_in_1) else f"seed-{content['seed']}"
+            content = {"name": named} | content | {"caption_kind": "given"}
+        known = {item.name for item in fields(cls)} - {"version"}
+        unknown = sorted(content.keys() - known)
+        if unknown and version == VERSION:
+            raise ValueError(f"{where} has unknown fields {', '.join(unknown)}; notes and labels hold free text.")
+        values = {name: content[name] for name in known & content.keys()}
         for name in ("times", "notes"):
             if isinstance(values.get(name), list):
                 values[name] = tuple(values[name])
         try:
+            _check_fields(values)
             return cls(**values)
         except ValueError as error:
             raise ValueError(f"{where}: {error}") from error
+
+
+def _check_fields(values: Mapping[str, Any]) -> None:
+    for name, value in values.items():
+        problem = _CHECKS[name](value)
+        if problem:
+            raise ValueError(f"{name} must be {problem}, got {value!r:.80}.")
 
 
 def _one_of(*allowed: Any) -> Any:
