@@ -97,13 +97,53 @@ class TextConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class LoRAConfig:
+    """Low-rank updates of a frozen transformer (Hu et al. 2021), the only weights that are trained.
+
+    Raises:
+        ValueError: on construction, for a rank below 1, or nothing to update.
+    """
+
+    rank: int = 32
+    """Rank of every update."""
+    alpha: float = 32.0
+    """Updates count alpha / rank times."""
+    attention: bool = True
+    """Update the projections of self- and cross-attention."""
+    ffn: bool = False
+    """Update the feed-forward layers too: more than twice as many weights."""
+    dropout: float = 0.0
+    """Dropout in front of the updates."""
+    half: bool = True
+    """Keep the frozen weights in bfloat16. Updates stay float32."""
+
+    def __post_init__(self) -> None:
+        if self.rank < 1:
+            raise ValueError(f"expected a rank of at least 1, got {self.rank}.")
+        if not (self.attention or self.ffn):
+            raise ValueError("expected attention or ffn layers to update, got neither.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoiseConfig:
+    """Which noise levels diffusion trains on. The official training switches all of these on."""
+
+    table: bool = False
+    """Draw one of the schedule's 1000 levels instead of any level in between."""
+    stratified: bool = False
+    """Every process draws in its own interval of the levels, so that together they cover all of them."""
+    bfloat16: bool = False
+    """Round the level to bfloat16 before mixing; the transformer is told the exact one."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class DiffusionStage:
     """Stage 2, joint flow matching."""
 
     network: TransformerConfig
     """Sizes."""
-    text: TextConfig
-    """Text encoder."""
+    text: TextConfig | None
+    """Text encoder, trained with the transformer; None: a pretrained one, whose features are read with the latents."""
     loop: LoopConfig
     """Schedule."""
     conditioning: ConditioningConfig = field(default_factory=lambda: ConditioningConfig(rays_at_latent_size=True))
@@ -120,10 +160,14 @@ class DiffusionStage:
     """Encode every clip mirrored as well: twice the clips for twice the time."""
     shift: float = 2.0
     """Shift of the time schedule: larger trains more on strong noise."""
+    noise: NoiseConfig = NoiseConfig()
+    """How noise levels are drawn."""
     outlier: float | None = None
     """Velocity errors above this count as 0, but still in the mean (official: 50); None: every error counts."""
     geometry_weight: float = 1.0
     """Weight of the geometry half's error; the official loss weighs both halves alike."""
+    lora: LoRAConfig | None = None
+    """Train low-rank updates of a pretrained transformer instead of all its weights."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,6 +182,15 @@ class AdapterStage:
     """Decay of the moving average of the official KL weight, which jumps by powers of ten; None: each step's own."""
     dense_frames: int | None = None
     """Frames of each clip whose cameras, depth and points are compared per step, at random; None: all."""
+    curriculum: tuple[tuple[float, int], ...] = ()
+    """Frames per clip in the course of the run: (from which share of the steps, how many); empty: the preset's."""
+    augmented: bool = True
+    """Mirror and reverse clips at random."""
+
+    def __post_init__(self) -> None:
+        starts = [start for start, _ in self.curriculum]
+        if self.curriculum and (starts[0] != 0 or starts != sorted(set(starts)) or starts[-1] >= 1):
+            raise ValueError(f"expected a curriculum with growing shares from 0 on, below 1, got {self.curriculum}.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,7 +214,13 @@ class Preset:
     diffusion: DiffusionStage
     """Stage 2."""
     clips: int
-    """Clips generated for a run when no packs are given."""
+    """Clips generated for a run when no data is given."""
+    strides: tuple[int, int] = (1, 2)
+    """Smallest and largest distance of a clip's frames in a stored scene, see ``ClipSampler``."""
+    official_strides: bool = False
+    """Draw strides of stage 2 as the official training does, which never reaches the largest."""
+    pretrained: tuple[str, ...] = ()
+    """Stages that are not trained: their networks are taken as they were published."""
     steps: int = 20
     """Default denoising steps of the shipped pipeline."""
     guidance: float = 1.0
