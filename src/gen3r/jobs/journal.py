@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -17,7 +17,6 @@ from gen3r.jobs.work import Outcome
 
 JOURNAL = "journal.jsonl"
 LOCK = ".lock"
-_FIELDS = {item.name for item in fields(Outcome)}
 
 
 class Journal:
@@ -83,5 +82,4 @@ def _outcome(line: bytes, where: str) -> Outcome:
         raise ValueError(f"{where} is not valid JSON ({error}); delete the line.") from error
     if not isinstance(content, dict) or not isinstance(content.get("key"), str) or "status" not in content:
         raise ValueError(f"{where} is no outcome of an item; delete the line.")
-    values = {name: value for name, value in content.items() if name in _FIELDS}
-    return Outcome(**values | {"reasons": tuple(values.get("reasons", ()))})
+    return Outcome.from_record(content)

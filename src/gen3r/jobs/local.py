@@ -8,14 +8,15 @@ import os
 import signal
 import threading
 from collections import deque
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import asdict, dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
+from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-from gen3r.jobs.work import JobItem, Outcome, WorkSpec, attempt, is_mistake, reason_of
+from gen3r.jobs.work import JobItem, Outcome, Task, WorkSpec, attempt, is_mistake, reason_of
 
 if TYPE_CHECKING:
     from gen3r.jobs.runner import RunOptions
@@ -26,23 +27,7 @@ START_DEATHS = 3
 """So many workers in a row may die before they are ready."""
 
 
-@dataclass
-class Task:
-    """An item and what became of it so far."""
-
-    item: JobItem
-    reasons: tuple[str, ...] = ()
-
-    def ends(self, outcome: Outcome, retries: int) -> Outcome | None:
-        """The last outcome with all reasons; None if another attempt is due."""
-        self.reasons += outcome.reasons
-        failed = outcome.status == "failed"
-        if failed and not outcome.hopeless and len(self.reasons) <= retries:
-            return None
-        return replace(outcome, reasons=self.reasons, attempts=len(self.reasons) + (not failed))
-
-
-def run_locally(items: Sequence[JobItem], work: WorkSpec, options: RunOptions) -> Iterator[Outcome]:
+def run_locally(items: Sequence[JobItem], work: WorkSpec, options: RunOptions, folder: Path) -> Generator[Outcome]:
     """Do all items here; with two workers or more, in as many processes."""
     workers = min(options.workers, len(items))
     if options.workers <= 1:
@@ -56,7 +41,7 @@ def run_locally(items: Sequence[JobItem], work: WorkSpec, options: RunOptions) -
         pool.stop()
 
 
-def _run_here(items: Sequence[JobItem], work: WorkSpec, retries: int) -> Iterator[Outcome]:
+def _run_here(items: Sequence[JobItem], work: WorkSpec, retries: int) -> Generator[Outcome]:
     unit, worker = work.open(), f"process {os.getpid()}"
     for item in items:
         task, ended = Task(item), None
@@ -103,7 +88,7 @@ class Pool:
                 if told is None:
                     outcome = self._bury(worker)
                 elif worker.ready:
-                    outcome = Outcome(**told | {"reasons": tuple(told["reasons"])})
+                    outcome = Outcome.from_record(told)
                 else:
                     outcome = self._welcome(worker, told)
                 task = worker.task
@@ -174,9 +159,7 @@ class Pool:
         self._start_deaths += not worker.ready
         if self._start_deaths >= START_DEATHS:
             self.workers.remove(worker)
-            raise RuntimeError(
-                f"{START_DEATHS} workers in a row died before they were ready, the last with code {code}."
-            )
+            raise RuntimeError(f"{START_DEATHS} workers in a row died while they began, the last with code {code}.")
         self.workers[self.workers.index(worker)] = self._start(worker.number)
         if worker.task is None:
             return None

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
 
+from gen3r.extras import Extra
 from gen3r.jobs.journal import open_journal, read_journal
 from gen3r.jobs.report import RunReport, Tally
 from gen3r.jobs.work import JobItem, Outcome, WorkSpec
 
-Backend = Callable[[Sequence[JobItem], WorkSpec, "RunOptions"], Iterator[Outcome]]
-"""Does all items, in any order, and yields the last outcome of each as it comes."""
+Backend = Callable[[Sequence[JobItem], WorkSpec, "RunOptions", Path], Generator[Outcome]]
+"""Does all items, in any order, and yields the last outcome of each as it comes. The folder is for its notes."""
 BackendName = Literal["local", "ray"]
 
 BACKENDS: Mapping[str, str] = MappingProxyType(
     {"local": "gen3r.jobs.local:run_locally", "ray": "gen3r.jobs.cluster:run_on_ray"}
 )
 """The function behind each name, imported when it is used."""
+EXTRAS: Mapping[str, Extra] = MappingProxyType({"ray": Extra(name="ray", modules=("ray", "pyarrow", "pandas"))})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,20 +90,24 @@ def run_jobs(
         skipped, tally = len(items) - len(left), Tally()
         if progress is not None:
             progress(skipped, len(items))
-        outcomes = _backend(options.backend)(left, work, options) if left else iter(())
-        for number, outcome in enumerate(outcomes, start=1):
-            journal.add(outcome)
-            tally.add(outcome)
-            if ended is not None:
-                ended(outcome)
-            if progress is not None:
-                progress(skipped + number, len(items))
+        if left:
+            backend = _backend(options.backend)
+            with closing(backend(left, work, options, folder)) as outcomes:
+                for number, outcome in enumerate(outcomes, start=1):
+                    journal.add(outcome)
+                    tally.add(outcome)
+                    if ended is not None:
+                        ended(outcome)
+                    if progress is not None:
+                        progress(skipped + number, len(items))
         report = tally.report(items=len(items), skipped=skipped)
         report.write(folder)
     return report
 
 
 def _backend(name: str) -> Backend:
+    if name in EXTRAS:
+        EXTRAS[name].require(f"the backend {name}")
     module, _, function = BACKENDS[name].partition(":")
     return getattr(importlib.import_module(module), function)
 

@@ -9,7 +9,7 @@ import logging
 import time
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal
 
 from gen3r.mistakes import raised_by_this_package
@@ -90,6 +90,29 @@ class Outcome:
     """The end of the traceback of the last failure."""
     hopeless: bool = False
     """Another attempt would end the same way: the item itself is at fault."""
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> Outcome:
+        """Back from JSON; other fields are left out."""
+        values: dict[str, Any] = {item.name: record[item.name] for item in fields(cls) if item.name in record}
+        values["reasons"] = tuple(values.get("reasons", ()))
+        return cls(**values)
+
+
+@dataclass
+class Task:
+    """An item and what became of it so far."""
+
+    item: JobItem
+    reasons: tuple[str, ...] = ()
+
+    def ends(self, outcome: Outcome, retries: int) -> Outcome | None:
+        """The last outcome with all reasons; None if another attempt is due."""
+        self.reasons += outcome.reasons
+        failed = outcome.status == "failed"
+        if failed and not outcome.hopeless and len(self.reasons) <= retries:
+            return None
+        return replace(outcome, reasons=self.reasons, attempts=len(self.reasons) + (not failed))
 
 
 def attempt(unit: Unit, key: str, payload: dict[str, Any], worker: str) -> Outcome:
