@@ -1,0 +1,298 @@
+"""The first format of Waymo Open: TFRecord files of ``Frame`` messages, read without TensorFlow and protobuf.
+
+A TFRecord file is a row of ``u64 length, u32 checksum, bytes, u32 checksum``, little-endian. A message is a row of
+fields, each a key (number and kind) and a value. Only the few fields that are needed are looked at; pictures are left
+on disk and remembered by their place. Sources: TensorFlow's TFRecord documentation, protobuf's encoding guide, and the
+field numbers in dataset.proto of the Waymo Open Dataset.
+"""
+
+from __future__ import annotations
+
+import mmap
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float64
+
+from gen3r.data.converters.waymo_segment import Calibration, Picture, Stats
+from gen3r.data.converting.raw import UnusableScene
+
+_HEAD, _TAIL = 12, 4
+_POLYNOMIAL = 0x82F63B78
+_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
+_LONGEST_VARINT = 10
+
+Buffer = mmap.mmap | bytes
+
+
+class _Damaged(ValueError):
+    """Bytes that are no message."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Field:
+    """One field of a message."""
+
+    number: int
+    value: int
+    """Of a varint."""
+    start: int
+    """First byte of the value in the file."""
+    stop: int
+    """Behind its last byte."""
+    kind: int
+    """How it is stored."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recording:
+    """What one TFRecord file says, without its pictures."""
+
+    context: str
+    """Name of the segment."""
+    stats: Stats
+    """What is known of the drive."""
+    calibrations: dict[int, Calibration]
+    """By camera."""
+    pictures: tuple[Picture, ...]
+    """Of all cameras."""
+    damage: tuple[str, ...]
+    """Records that were left out."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outline:
+    """What can be told of a file from its first good record."""
+
+    context: str
+    """Name of the segment."""
+    cameras: dict[int, int]
+    """Bytes of a picture by camera."""
+    records: int
+    """How many there are."""
+
+
+def read_outline(path: Path) -> Outline:
+    """Look at the first record that can be read.
+
+    Raises:
+        UnusableScene: if there is none.
+    """
+    with _mapped(path) as buffer:
+        spans, damage = _spans(buffer)
+        for start, stop in spans:
+            try:
+                frame = _read_frame(buffer, start, stop)
+            except _Damaged as error:
+                damage.append(str(error))
+                continue
+            sizes = {picture.camera: picture.stop - picture.start for picture in frame.pictures}
+            return Outline(context=frame.context, cameras=sizes, records=len(spans))
+    raise UnusableScene(f"no record can be read: {'; '.join(damage[:3]) or 'the file is empty'}.")
+
+
+def read_recording(path: Path) -> Recording:
+    """Read everything but the pictures.
+
+    Raises:
+        UnusableScene: if no record can be read.
+    """
+    with _mapped(path) as buffer:
+        spans, damage = _spans(buffer)
+        frames = []
+        for number, (start, stop) in enumerate(spans):
+            try:
+                frames.append(_read_frame(buffer, start, stop))
+            except _Damaged as error:
+                damage.append(f"record {number} ({error})")
+    if not frames:
+        raise UnusableScene(f"no record can be read: {'; '.join(damage[:3]) or 'the file is empty'}.")
+    first = frames[0]
+    return Recording(
+        context=first.context,
+        stats=first.stats,
+        calibrations={camera: item for frame in reversed(frames) for camera, item in frame.calibrations.items()},
+        pictures=tuple(picture for frame in frames for picture in frame.pictures),
+        damage=tuple(damage),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Frame:
+    context: str
+    stats: Stats
+    calibrations: dict[int, Calibration]
+    pictures: tuple[Picture, ...]
+
+
+@contextmanager
+def _mapped(path: Path) -> Iterator[Buffer]:
+    """A file as bytes of which only what is looked at is read."""
+    try:
+        with path.open("rb") as file:
+            if path.stat().st_size == 0:
+                yield b""
+                return
+            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as buffer:
+                yield buffer
+    except OSError as error:
+        raise UnusableScene(f"{path.name} cannot be read: {error}.") from error
+
+
+def _spans(buffer: Buffer) -> tuple[list[tuple[int, int]], list[str]]:
+    """Where the records are, up to the first whose length cannot be right."""
+    spans, place, size = [], 0, len(buffer)
+    while place < size:
+        if place + _HEAD > size:
+            return spans, [f"the file ends inside the head of record {len(spans)}"]
+        length, checksum = struct.unpack_from("<QI", buffer, place)
+        if checksum not in (0, _masked_crc32c(buffer[place : place + 8])):
+            return spans, [f"the length of record {len(spans)} is damaged; the rest of the file is not read"]
+        start = place + _HEAD
+        if start + length + _TAIL > size:
+            return spans, [f"the file ends inside record {len(spans)}"]
+        spans.append((start, start + length))
+        place = start + length + _TAIL
+    return spans, []
+
+
+def _masked_crc32c(data: bytes) -> int:
+    """TFRecord's checksum."""
+    crc = 0xFFFFFFFF
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = (crc >> 1) ^ (_POLYNOMIAL if crc & 1 else 0)
+    crc ^= 0xFFFFFFFF
+    return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
+
+
+def _read_frame(buffer: Buffer, start: int, stop: int) -> _Frame:
+    """``Frame``: 1 context, 2 timestamp_micros, 3 pose, 4 images."""
+    context, stats, calibrations = "", Stats(), {}
+    micros, vehicle, images = 0, None, []
+    for field in _fields(buffer, start, stop):
+        if field.number == 1 and field.kind == _BYTES:
+            context, stats, calibrations = _read_context(buffer, field)
+        elif field.number == 2 and field.kind == _VARINT:
+            micros = field.value
+        elif field.number == 3 and field.kind == _BYTES:
+            vehicle = _transform(buffer, field)
+        elif field.number == 4 and field.kind == _BYTES:
+            images.append(field)
+    if not context:
+        raise _Damaged("it has no context")
+    pictures = tuple(_read_image(buffer, field, micros, vehicle) for field in images)
+    return _Frame(context=context, stats=stats, calibrations=calibrations, pictures=pictures)
+
+
+def _read_context(buffer: Buffer, field: _Field) -> tuple[str, Stats, dict[int, Calibration]]:
+    """``Context``: 1 name, 2 camera_calibrations, 4 stats."""
+    name, stats, calibrations = "", Stats(), {}
+    for item in _fields(buffer, field.start, field.stop):
+        if item.number == 1:
+            name = _text(buffer, item)
+        elif item.number == 2 and item.kind == _BYTES:
+            calibration = _read_calibration(buffer, item)
+            calibrations[calibration.camera] = calibration
+        elif item.number == 4 and item.kind == _BYTES:
+            texts = {part.number: part for part in _fields(buffer, item.start, item.stop)}
+            words = [_text(buffer, texts[number]) if number in texts else "" for number in (2, 3, 4)]
+            stats = Stats(time_of_day=words[0], location=words[1], weather=words[2])
+    return name, stats, calibrations
+
+
+def _read_calibration(buffer: Buffer, field: _Field) -> Calibration:
+    """``CameraCalibration``: 1 name, 2 intrinsic, 3 extrinsic, 4 width, 5 height."""
+    items = list(_fields(buffer, field.start, field.stop))
+    numbers = {item.number: item.value for item in items if item.kind == _VARINT}
+    intrinsic = _doubles(buffer, items, 2)
+    extrinsic = next((_transform(buffer, item) for item in items if item.number == 3 and item.kind == _BYTES), None)
+    if len(intrinsic) != 9 or extrinsic is None:
+        raise _Damaged("a camera's calibration is incomplete")
+    return Calibration(
+        camera=numbers.get(1, 0),
+        intrinsic=intrinsic,
+        vehicle_from_camera=extrinsic,
+        height=numbers.get(5, 0),
+        width=numbers.get(4, 0),
+    )
+
+
+def _read_image(buffer: Buffer, field: _Field, micros: int, vehicle: Float64[np.ndarray, "4 4"] | None) -> Picture:
+    """``CameraImage``: 1 name, 2 image, 3 pose, 5 pose_timestamp."""
+    items = {item.number: item for item in _fields(buffer, field.start, field.stop)}
+    if 2 not in items or items[2].kind != _BYTES:
+        raise _Damaged("an image has no picture")
+    pose = _transform(buffer, items[3]) if 3 in items and items[3].kind == _BYTES else vehicle
+    time = struct.unpack_from("<d", buffer, items[5].start)[0] if 5 in items and items[5].kind == _FIXED64 else 0.0
+    return Picture(
+        camera=items[1].value if 1 in items else 0,
+        micros=micros,
+        time=time,
+        world_from_vehicle=pose,
+        start=items[2].start,
+        stop=items[2].stop,
+    )
+
+
+def _transform(buffer: Buffer, field: _Field) -> Float64[np.ndarray, "4 4"]:
+    """``Transform``: 1 the matrix, row by row."""
+    numbers = _doubles(buffer, list(_fields(buffer, field.start, field.stop)), 1)
+    if len(numbers) != 16:
+        raise _Damaged(f"a transform has {len(numbers)} numbers instead of 16")
+    return numbers.reshape(4, 4)
+
+
+def _doubles(buffer: Buffer, items: list[_Field], number: int) -> Float64[np.ndarray, " N"]:
+    """Repeated doubles, stored one by one or all in one field."""
+    parts = [item for item in items if item.number == number and item.kind in (_FIXED64, _BYTES)]
+    if any((item.stop - item.start) % 8 for item in parts):
+        raise _Damaged("a row of numbers is cut off")
+    return np.frombuffer(b"".join(buffer[item.start : item.stop] for item in parts), dtype="<f8").astype(np.float64)
+
+
+def _text(buffer: Buffer, field: _Field) -> str:
+    if field.kind != _BYTES:
+        raise _Damaged("a text is none")
+    try:
+        return bytes(buffer[field.start : field.stop]).decode()
+    except UnicodeDecodeError as error:
+        raise _Damaged("a text is none") from error
+
+
+def _fields(buffer: Buffer, start: int, stop: int) -> Iterator[_Field]:
+    """The fields of the message between two places."""
+    place = start
+    while place < stop:
+        key, place = _varint(buffer, place, stop)
+        kind, value, begin = key & 7, 0, place
+        if kind == _VARINT:
+            value, place = _varint(buffer, place, stop)
+        elif kind == _BYTES:
+            length, begin = _varint(buffer, place, stop)
+            place = begin + length
+        elif kind in (_FIXED64, _FIXED32):
+            place += 8 if kind == _FIXED64 else 4
+        else:
+            raise _Damaged(f"a field of unknown kind {kind}")
+        if place > stop or key >> 3 == 0:
+            raise _Damaged("a field reaches beyond its message")
+        yield _Field(number=key >> 3, value=value, start=begin, stop=place, kind=kind)
+
+
+def _varint(buffer: Buffer, place: int, stop: int) -> tuple[int, int]:
+    """A number of 7 bits per byte, lowest first, and the place behind it."""
+    value = 0
+    for index in range(_LONGEST_VARINT):
+        if place + index >= stop:
+            break
+        byte = buffer[place + index]
+        value |= (byte & 0x7F) << (7 * index)
+        if byte < 0x80:
+            return value, place + index + 1
+    raise _Damaged("a number is cut off")

@@ -1,0 +1,174 @@
+"""WildRGB-D: objects filmed by a phone with depth sensor; metric poses by RGB-D SLAM.
+
+::
+
+    <category>/scenes/<scene>/{rgb,depth,masks}/00000.png  metadata  cam_poses.txt
+    <category>/{nvs_list.json, camera_eval_list.json}
+
+``metadata`` is JSON whose ``K`` lists the intrinsics column by column; ``cam_poses.txt`` has the frame and a
+camera-to-world matrix (OpenCV axes, metres, row by row) per line; depth is 16-bit in millimetres, 0 = none. What one
+of the two lists does not train on is held out. Scenes are found by their files, whatever the folders are called.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float32, Float64
+
+from gen3r.data.clip import Split
+from gen3r.data.converters.side_files import (
+    as_pose,
+    brief,
+    estimated_bytes,
+    is_rigid,
+    numbered_pictures,
+    plain_name,
+    read_grey,
+    read_grey16,
+    read_json,
+    read_numbers,
+)
+from gen3r.data.converting.raw import (
+    ConvertOptions,
+    Findings,
+    Found,
+    Problem,
+    RawCamera,
+    RawFrame,
+    RawScene,
+    UnusableScene,
+)
+
+_LISTS = ("nvs_list.json", "camera_eval_list.json")
+_MILLIMETRE = 0.001
+
+
+class WildRgbd:
+    """Reads WildRGB-D."""
+
+    name = "wildrgbd"
+    licence = "MIT"
+
+    def find(self, source: Path, options: ConvertOptions) -> Findings:
+        """One scene per folder with poses and pictures.
+
+        Raises:
+            ValueError: if there is none.
+        """
+        folders, problems = list(_scene_folders(source)), []
+        splits: dict[Path, dict[str, Split]] = {}
+        scenes: list[Found] = []
+        for folder in folders:
+            missing = [name for name in ("metadata", "cam_poses.txt") if not (folder / name).is_file()]
+            place = folder.relative_to(source).as_posix()
+            if missing:
+                problems.append(Problem(place=place, reason=f"it has no {' and no '.join(missing)}; unpack it again"))
+                continue
+            category = _category(folder)
+            if category not in splits:
+                splits[category] = {}
+                for name in _LISTS:
+                    problems += _read_list(category / name, splits[category])
+            pictures = numbered_pictures(folder / "rgb")
+            scenes.append(
+                Found(
+                    name=plain_name(category.resolve().name, folder.name),
+                    place=place,
+                    split=splits[category].get(folder.name, "train"),
+                    frames=len(pictures),
+                    size=estimated_bytes(pictures.values()),
+                )
+            )
+        if not folders:
+            raise ValueError(
+                f"{source} holds no WildRGB-D scenes: expected <category>/scenes/<scene>/ with rgb/, metadata and "
+                "cam_poses.txt. Join and unpack the downloaded archives (zip -F, then unzip) first."
+            )
+        return Findings(scenes=tuple(scenes), problems=tuple(problems))
+
+    def read(self, source: Path, found: Found, options: ConvertOptions) -> RawScene:
+        """Describe one scene.
+
+        Raises:
+            UnusableScene: for damaged metadata, or if no frame has both picture and pose.
+        """
+        folder = source / found.place
+        intrinsics, height, width = _read_metadata(folder / "metadata")
+        poses = read_numbers(folder / "cam_poses.txt", 16)
+        pictures, depths, masks = (numbered_pictures(folder / name) for name in ("rgb", "depth", "masks"))
+        usable = {frame: as_pose(row) for frame, row in poses.rows.items() if frame in pictures}
+        ids = sorted(frame for frame, pose in usable.items() if is_rigid(pose))
+        if not ids:
+            raise UnusableScene("no frame has both a picture in rgb/ and a pose in cam_poses.txt.")
+        left_out = sorted((pictures.keys() | poses.rows.keys()) - set(ids))
+        return RawScene(
+            name=found.name,
+            split=found.split,
+            scale_kind="metric",
+            frames=tuple(
+                RawFrame(
+                    picture=pictures[frame],
+                    camera=RawCamera(
+                        intrinsics=intrinsics, world_from_camera=usable[frame], height=height, width=width
+                    ),
+                    depth=partial(_read_depth, depths[frame]) if frame in depths else None,
+                    mask=partial(read_grey, masks[frame]) if frame in masks else None,
+                )
+                for frame in ids
+            ),
+            masks="foreground" if all(frame in masks for frame in ids) else None,
+            labels={"category": _category(folder).resolve().name.replace("_", " ")},
+            notes=poses.notes + ((f"frames without picture or pose: {brief(left_out)}",) if left_out else ()),
+        )
+
+
+def _scene_folders(source: Path) -> Iterator[Path]:
+    """Folders with pictures and a sign of this dataset; nothing below them is looked at."""
+    for place, folders, files in os.walk(source):
+        if "rgb" in folders and ("depth" in folders or "cam_poses.txt" in files):
+            folders.clear()
+            yield Path(place)
+        folders.sort()
+
+
+def _category(folder: Path) -> Path:
+    return folder.parent.parent if folder.parent.name == "scenes" else folder.parent
+
+
+def _read_list(path: Path, splits: dict[str, Split]) -> list[Problem]:
+    """Add the scenes of one list: a scene stays for training only if no list says otherwise."""
+    if not path.is_file():
+        return []
+    try:
+        content = read_json(path)
+        lists: dict[Split, Any] = {"train": content["train"], "held-out": content["val"]}
+        for split, entries in lists.items():
+            for entry in entries:
+                name = Path(entry).name
+                if splits.get(name) != "held-out":
+                    splits[name] = split
+    except (UnusableScene, KeyError, TypeError) as error:
+        return [Problem(place=str(path), reason=f"no lists of scenes under 'train' and 'val' ({error}); not used")]
+    return []
+
+
+def _read_metadata(path: Path) -> tuple[Float64[np.ndarray, "3 3"], int, int]:
+    content = read_json(path)
+    try:
+        intrinsics = np.array(content["K"], dtype=np.float64).reshape(3, 3).T
+        return intrinsics, int(content["h"]), int(content["w"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise UnusableScene(f"metadata must hold w, h and 9 numbers K ({error}).") from error
+
+
+def _read_depth(path: Path) -> Float32[np.ndarray, "H W"]:
+    return (read_grey16(path) * _MILLIMETRE).astype(np.float32)
+
+
+CONVERTER = WildRgbd()
