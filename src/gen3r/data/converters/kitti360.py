@@ -142,7 +142,7 @@ class Kitti360:
                 )
                 for frame in ids
             ),
-            labels={"category": "street", "view": "to the side" if camera in FISHEYES else "ahead"},
+            labels={"category": "street", "place": "Karlsruhe"},
         )
 
 

@@ -29,7 +29,45 @@ class ConverterEntry:
     """Optional libraries it needs."""
 
 
-_ENTRIES: tuple[ConverterEntry, ...] = ()
+_ENTRIES: tuple[ConverterEntry, ...] = (
+    ConverterEntry(
+        name="kitti360",
+        module="gen3r.data.converters.kitti360",
+        summary="KITTI-360: long drives through suburbs, cameras ahead and fisheyes to the sides; metric",
+        download="https://www.cvlibs.net/datasets/kitti-360/download.php (free account)",
+        terms="CC BY-NC-SA 3.0: https://www.cvlibs.net/datasets/kitti-360/",
+        extra=Extra(name="data", modules=("cv2", "yaml")),
+    ),
+    ConverterEntry(
+        name="waymo",
+        module="gen3r.data.converters.waymo",
+        summary="Waymo Open, Perception: 20-second drives, five cameras; metric; TFRecord (v1) or Parquet (v2)",
+        download="https://waymo.com/open/download (accept the terms, then gsutil)",
+        terms="Waymo Dataset License Agreement for Non-Commercial Use: https://waymo.com/open/terms",
+        extra=Extra(name="data", modules=("cv2", "pyarrow")),
+    ),
+    ConverterEntry(
+        name="co3dv2",
+        module="gen3r.data.converters.co3d",
+        summary="CO3Dv2: objects of 51 categories filmed in a circle, with masks and depth; clips have the source co3d",
+        download="https://github.com/facebookresearch/co3d (download_dataset.py)",
+        terms="CC BY-NC 4.0: https://github.com/facebookresearch/co3d/blob/main/LICENSE",
+    ),
+    ConverterEntry(
+        name="vkitti2",
+        module="gen3r.data.converters.vkitti",
+        summary="Virtual KITTI 2: rendered drives in ten variations, with depth; metric; clips have the source vkitti",
+        download="https://europe.naverlabs.com/proxy-virtual-worlds-vkitti-2/ (rgb, depth and textgt archives)",
+        terms="CC BY-NC-SA 3.0: https://europe.naverlabs.com/proxy-virtual-worlds-vkitti-2/",
+    ),
+    ConverterEntry(
+        name="wildrgbd",
+        module="gen3r.data.converters.wildrgbd",
+        summary="WildRGB-D: objects of 46 categories filmed by a phone with depth sensor, with masks; metric",
+        download="https://github.com/wildrgbd/wildrgbd (download.py)",
+        terms="MIT: https://github.com/wildrgbd/wildrgbd",
+    ),
+)
 
 CONVERTERS: Mapping[str, ConverterEntry] = {entry.name: entry for entry in _ENTRIES}
 """By name, in the order they are listed to users."""

@@ -47,8 +47,8 @@ HELD_OUT = ("Scene20",)
 _CENTIMETRE = 0.01
 _SKY = 65535
 _LABELS = {
-    "fog": {"weather": "fog"},
-    "rain": {"weather": "rain"},
+    "fog": {"weather": "foggy"},
+    "rain": {"weather": "rainy"},
     "overcast": {"weather": "overcast"},
     "morning": {"time of day": "morning"},
     "sunset": {"time of day": "sunset"},
@@ -122,7 +122,7 @@ class VirtualKitti:
             notes += bad
         folders = {kind: _at(roots, drive, variation, "frames", kind, camera) for kind in ("rgb", "depth")}
         pictures, depths = (numbered_pictures(path) if path else {} for path in folders.values())
-        poses = {frame: np.linalg.inv(as_pose(row)) for frame, row in rows["extrinsic.txt"].items()}
+        poses = {frame: as_pose(row) for frame, row in rows["extrinsic.txt"].items()}
         ids = [frame for frame in pictures if frame in rows["intrinsic.txt"] and frame in poses]
         ids = [frame for frame in ids if is_rigid(poses[frame])]
         if not ids:
@@ -140,7 +140,7 @@ class VirtualKitti:
                     picture=pictures[frame],
                     camera=RawCamera(
                         intrinsics=_intrinsics(rows["intrinsic.txt"][frame]),
-                        world_from_camera=poses[frame],
+                        world_from_camera=np.linalg.inv(poses[frame]),
                         height=height,
                         width=width,
                     ),

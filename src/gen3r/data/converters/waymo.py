@@ -18,7 +18,7 @@ from pathlib import Path
 from gen3r.data.clip import Split
 from gen3r.data.converters import waymo_parquet as version_2
 from gen3r.data.converters import waymo_records as version_1
-from gen3r.data.converters.side_files import brief, is_rigid, plain_name
+from gen3r.data.converters.side_files import brief, plain_name
 from gen3r.data.converters.waymo_segment import CAMERAS, Calibration, Picture, Stats
 from gen3r.data.converting.raw import (
     ConvertOptions,
@@ -88,7 +88,7 @@ class Waymo:
         frames = {
             picture.micros: picture
             for picture in sorted(pictures, key=lambda picture: picture.micros)
-            if picture.world_from_vehicle is not None and is_rigid(picture.world_from_vehicle)
+            if picture.world_from_vehicle is not None
         }
         if len(frames) < len(pictures):
             notes.append(f"{len(pictures) - len(frames)} frames without a pose, or twice at the same time")

@@ -40,9 +40,10 @@ class Stats:
     def labels(self) -> dict[str, str]:
         """In plain words."""
         place = self.location.removeprefix("location_").lower()
+        weather, time = self.weather.lower(), self.time_of_day.lower()
         words = {
-            "weather": self.weather.lower(),
-            "time of day": self.time_of_day.lower().replace("/", " or "),
+            "weather": {"rain": "rainy"}.get(weather, weather),
+            "time of day": {"day": "daytime"}.get(time, time.replace("/", " or ")),
             "place": "" if place == "other" else _PLACES.get(place, place),
         }
         return {"category": "street", **{name: word for name, word in words.items() if word}}

@@ -26,7 +26,6 @@ from gen3r.data.converters.side_files import (
     as_pose,
     brief,
     estimated_bytes,
-    is_rigid,
     numbered_pictures,
     plain_name,
     read_grey,
@@ -102,8 +101,7 @@ class WildRgbd:
         intrinsics, height, width = _read_metadata(folder / "metadata")
         poses = read_numbers(folder / "cam_poses.txt", 16)
         pictures, depths, masks = (numbered_pictures(folder / name) for name in ("rgb", "depth", "masks"))
-        usable = {frame: as_pose(row) for frame, row in poses.rows.items() if frame in pictures}
-        ids = sorted(frame for frame, pose in usable.items() if is_rigid(pose))
+        ids = sorted(pictures.keys() & poses.rows.keys())
         if not ids:
             raise UnusableScene("no frame has both a picture in rgb/ and a pose in cam_poses.txt.")
         left_out = sorted((pictures.keys() | poses.rows.keys()) - set(ids))
@@ -115,7 +113,10 @@ class WildRgbd:
                 RawFrame(
                     picture=pictures[frame],
                     camera=RawCamera(
-                        intrinsics=intrinsics, world_from_camera=usable[frame], height=height, width=width
+                        intrinsics=intrinsics,
+                        world_from_camera=as_pose(poses.rows[frame]),
+                        height=height,
+                        width=width,
                     ),
                     depth=partial(_read_depth, depths[frame]) if frame in depths else None,
                     mask=partial(read_grey, masks[frame]) if frame in masks else None,
