@@ -34,14 +34,14 @@ class OpenCVLens:
         if not any(self.coefficients):
             return _same(camera)
         size = (camera.width, camera.height)
-        intrinsics, _ = _cv2().getOptimalNewCameraMatrix(
+        intrinsics, _ = opencv().getOptimalNewCameraMatrix(
             camera.intrinsics - _HALF, np.array(self.coefficients), size, alpha=0
         )
         return _view(camera, intrinsics)
 
     def pixels(self, camera: RawCamera, view: PinholeView) -> Float32[np.ndarray, "two H W"]:
         """Where the pixels of ``view`` are in the distorted picture."""
-        return _maps(_cv2().initUndistortRectifyMap, self.coefficients, camera, view)
+        return _maps(opencv().initUndistortRectifyMap, self.coefficients, camera, view)
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class FisheyeLens:
 
     def view(self, camera: RawCamera) -> PinholeView:
         """The largest pinhole view of the same size that has no black border."""
-        intrinsics = _cv2().fisheye.estimateNewCameraMatrixForUndistortRectify(
+        intrinsics = opencv().fisheye.estimateNewCameraMatrixForUndistortRectify(
             camera.intrinsics - _HALF,
             np.array(self.coefficients),
             (camera.width, camera.height),
@@ -70,11 +70,16 @@ class FisheyeLens:
 
     def pixels(self, camera: RawCamera, view: PinholeView) -> Float32[np.ndarray, "two H W"]:
         """Where the pixels of ``view`` are in the distorted picture."""
-        return _maps(_cv2().fisheye.initUndistortRectifyMap, self.coefficients, camera, view)
+        return _maps(opencv().fisheye.initUndistortRectifyMap, self.coefficients, camera, view)
 
 
-def _cv2() -> Any:
-    UNDISTORTING.require("undistorting pictures")
+def opencv() -> Any:
+    """OpenCV, imported when it is first needed.
+
+    Raises:
+        ValueError: if it is not installed.
+    """
+    UNDISTORTING.require("undistorting or resizing pictures")
     import cv2
 
     return cv2
@@ -112,6 +117,6 @@ def _maps(
         view.view_from_camera,
         view.intrinsics - _HALF,
         (view.width, view.height),
-        _cv2().CV_32FC1,
+        opencv().CV_32FC1,
     )
     return np.stack([x, y]) + np.float32(0.5)

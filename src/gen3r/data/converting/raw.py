@@ -33,7 +33,7 @@ class PinholeView:
 
 
 class Lens(Protocol):
-    """A camera that is no pinhole."""
+    """How a camera differs from a pinhole. Hashable, and equal where it does the same: frames share what it costs."""
 
     def view(self, camera: RawCamera) -> PinholeView:
         """The pinhole camera its pictures are warped to, without black borders."""
@@ -74,6 +74,8 @@ class RawFrame:
     """0..255, see ``RawScene.masks``."""
     time: float | None = None
     """Seconds, from any origin."""
+    upright: bool = False
+    """The camera is that of the picture turned as its EXIF orientation says, not of the pixels as they are stored."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,125 @@
+"""One frame: its files read, checked, and made into what the clip holds."""
+
+from __future__ import annotations
+
+import io
+import struct
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float32, Float64, UInt8
+from PIL import ExifTags, Image, ImageOps
+
+from gen3r.data.converting.raw import RawFrame
+from gen3r.data.converting.warping import Warp
+from gen3r.data.schema.pictures import Header, decode_rgb, encode_picture, read_header
+
+DAMAGED = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    EOFError,
+    KeyError,
+    TypeError,
+    IndexError,
+    struct.error,
+    zlib.error,
+    zipfile.BadZipFile,
+    tarfile.TarError,
+)
+"""What readers of damaged files raise."""
+_SIDEWAYS = (5, 6, 7, 8)
+
+
+class UnreadableFrame(Exception):
+    """A frame whose files are missing or damaged; the text says which and why."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClipFrame:
+    """What a clip holds of a frame."""
+
+    picture: Path | bytes
+    """Encoded; the file on disk if its content is kept."""
+    intrinsics: Float64[np.ndarray, "3 3"]
+    """Pixels, corner origin."""
+    world_from_camera: Float64[np.ndarray, "4 4"]
+    """In the dataset's world."""
+    height: int
+    """Rows in pixels."""
+    width: int
+    """Columns in pixels."""
+    depth: Float32[np.ndarray, "H W"] | None
+    """z-depth, 0 = none."""
+    mask: UInt8[np.ndarray, "H W"] | None
+    """0..255."""
+
+
+def make_frame(frame: RawFrame, warp: Warp) -> ClipFrame:
+    """Read everything of a frame, decode the picture to see that it is whole, and warp what the warp changes.
+
+    Raises:
+        UnreadableFrame: if something cannot be read, or the picture is not of the size of its camera.
+    """
+    where = frame.picture.name if isinstance(frame.picture, Path) else "the picture"
+    content = _attempt("the picture", frame.picture.read_bytes if isinstance(frame.picture, Path) else frame.picture)
+    header = _attempt("the picture", lambda: read_header(content, where))
+    turned = _is_turned(frame, header, _attempt("the picture", lambda: _check_whole(content)))
+    picture: Path | bytes = frame.picture if isinstance(frame.picture, Path) else content
+    if turned or not warp.is_idle:
+        rgb = _attempt("the picture", lambda: _upright(content) if turned else decode_rgb(content, where))
+        picture = encode_picture(warp.picture(rgb), "jpeg" if header.suffix == ".jpg" else "png")
+    return ClipFrame(
+        picture=picture,
+        intrinsics=warp.view.intrinsics,
+        world_from_camera=warp.pose(frame.camera.world_from_camera),
+        height=warp.view.height,
+        width=warp.view.width,
+        depth=_made("the depth", frame.depth, lambda values: warp.depth(np.asarray(values, dtype=np.float32))),
+        mask=_made("the mask", frame.mask, warp.mask),
+    )
+
+
+def _made(what: str, read: Callable[[], Any] | None, make: Callable[[Any], np.ndarray]) -> Any:
+    return None if read is None else _attempt(what, lambda: make(read()))
+
+
+def _attempt(what: str, read: Callable[[], Any]) -> Any:
+    try:
+        return read()
+    except DAMAGED as error:
+        words = " ".join(str(error).split()) or type(error).__name__
+        raise UnreadableFrame(f"{what} cannot be read ({words:.160})") from error
+
+
+def _is_turned(frame: RawFrame, header: Header, orientation: int) -> bool:
+    """Whether the pixels must be turned to be what the camera is for."""
+    stored, wanted = (header.height, header.width), (frame.camera.height, frame.camera.width)
+    shown = stored[::-1] if orientation in _SIDEWAYS else stored
+    turned = orientation != 1 and wanted == shown and (frame.upright or wanted != stored)
+    if wanted != (shown if turned else stored):
+        raise UnreadableFrame(f"the picture is {stored[0]}x{stored[1]}, its camera is for {wanted[0]}x{wanted[1]}")
+    return turned
+
+
+def _check_whole(content: bytes) -> int:
+    """Decode a picture as cheaply as its type allows; returns its EXIF orientation, 1 if it has none."""
+    with Image.open(io.BytesIO(content)) as picture:
+        if picture.mode.startswith(("I", "F")):
+            raise ValueError(f"expected 8 bits per channel, got mode {picture.mode}")
+        orientation = picture.getexif().get(ExifTags.Base.Orientation, 1)
+        if picture.format == "JPEG":
+            picture.draft(picture.mode, (picture.width // 8, picture.height // 8))
+        picture.load()
+    return orientation if orientation in range(1, 9) else 1
+
+
+def _upright(content: bytes) -> UInt8[np.ndarray, "H W 3"]:
+    with Image.open(io.BytesIO(content)) as picture:
+        return np.array(ImageOps.exif_transpose(picture).convert("RGB"))
