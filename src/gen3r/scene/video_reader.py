@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import av
@@ -57,22 +58,40 @@ def read_timed_frames(path: Path, *, rate: float | None = None) -> Iterator[tupl
             taken = taken + 1 if rate is None or elapsed is None else math.floor(elapsed * rate + 1e-6) + 1
 
 
+def count_frames(path: Path, *, rate: float | None = None) -> int | None:
+    """About how many frames `read_timed_frames` will give, by the header alone; None if it does not say.
+
+    Raises `ValueError` for a file that holds no video.
+    """
+    with _opened(path) as (container, stream):
+        if rate is None and stream.frames:
+            return stream.frames
+        seconds = None if container.duration is None else container.duration / av.time_base
+        speed = rate or stream.average_rate
+        return None if seconds is None or speed is None else math.ceil(seconds * float(speed) - 1e-6)
+
+
 def _decode(path: Path) -> Iterator[av.VideoFrame]:
+    count = 0
+    with _opened(path) as (container, stream):
+        for frame in container.decode(stream):
+            check_picture_size(str(path), frame.height, frame.width)
+            if frame.is_corrupt:
+                raise ValueError(f"{path} is truncated or damaged at frame {count}; get a fresh copy.")
+            yield frame
+            count += 1
+    if count == 0:
+        raise ValueError(f"{path} holds no video frames.")
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
     try:
         # Through a Python file object FFmpeg sees bytes, not a name it could read as a protocol or pattern.
         with path.open("rb") as file, av.open(file, mode="r", options=_OPEN_OPTIONS) as container:
-            stream = _video_stream(path, container)
-            count = 0
-            for frame in container.decode(stream):
-                check_picture_size(str(path), frame.height, frame.width)
-                if frame.is_corrupt:
-                    raise ValueError(f"{path} is truncated or damaged at frame {count}; get a fresh copy.")
-                yield frame
-                count += 1
+            yield container, _video_stream(path, container)
     except av.FFmpegError as error:
         raise ValueError(f"{path} is not a readable video, or truncated ({error}); get a fresh copy.") from error
-    if count == 0:
-        raise ValueError(f"{path} holds no video frames.")
 
 
 def _video_stream(path: Path, container: InputContainer) -> VideoStream:
