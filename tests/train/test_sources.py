@@ -8,9 +8,9 @@ from safetensors.torch import load_file, save_file
 
 from gen3r.cameras.cameras import Cameras
 from gen3r.cameras.projection import unproject
+from gen3r.data.captions import swap_sides
 from gen3r.data.clip import Split
 from gen3r.train import augment
-from gen3r.train.latents import swap_sides
 from gen3r.train.sources import Clips, GeneratedClips, PackedClips
 from train.tiny_run import write_pack
 

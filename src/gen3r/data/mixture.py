@@ -118,8 +118,8 @@ class Mixture:
         self.shares = tuple(weight / total for weight in weights)
         self._ends = list(accumulate(self.shares))[:-1]
 
-    def draw(self, position: int) -> tuple[int, int]:
-        """Number of a dataset, and of a clip of it."""
-        rng = random.Random(f"mixture {self.seed} {position}")  # a text is hashed, so streams are unrelated
+    def draw(self, position: int, attempt: int = 0) -> tuple[int, int]:
+        """Number of a dataset, and of a clip of it; another one for another ``attempt``, where the first is damaged."""
+        rng = random.Random(f"mixture {self.seed} {position} {attempt}")  # a text is hashed: streams are unrelated
         dataset = bisect(self._ends, rng.random())
         return dataset, int(rng.random() * self.sizes[dataset])

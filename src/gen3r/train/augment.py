@@ -20,7 +20,7 @@ def mirror(clips: Clips) -> Clips:
     return dataclasses.replace(
         clips,
         rgb=clips.rgb.flip(3),
-        depth=clips.depth.flip(3),
+        depth=None if clips.depth is None else clips.depth.flip(3),
         extrinsics=clips.extrinsics * sign[:, None] * sign[None, :],
         intrinsics=intrinsics,
     )
@@ -31,7 +31,7 @@ def select_frames(clips: Clips, frames: Tensor) -> Clips:
     return dataclasses.replace(
         clips,
         rgb=clips.rgb[:, frames],
-        depth=clips.depth[:, frames],
+        depth=None if clips.depth is None else clips.depth[:, frames],
         extrinsics=clips.extrinsics[:, frames],
         intrinsics=clips.intrinsics[:, frames],
     )

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 
 from gen3r.train.rng import generator
 
 
+@runtime_checkable
 class Order(Protocol):
     """Items by position, a pure function."""
 

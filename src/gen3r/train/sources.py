@@ -14,6 +14,7 @@ from safetensors import safe_open
 from torch import Tensor
 
 from gen3r.data.clip import Split, split_of
+from gen3r.train.order import DataOrder, Order
 
 ARRAYS = ("rgb", "depth", "extrinsics", "intrinsics")
 
@@ -24,8 +25,8 @@ class Clips:
 
     rgb: UInt8[Tensor, "n frames height width 3"]
     """Colours."""
-    depth: Float[Tensor, "n frames height width"]
-    """z-depth in scene units, 0 = sky."""
+    depth: Float[Tensor, "n frames height width"] | None
+    """z-depth in scene units, 0 = sky; None: unknown."""
     extrinsics: Float[Tensor, "n frames 4 4"]
     """Camera-from-world."""
     intrinsics: Float[Tensor, "n frames 3 3"]
@@ -35,15 +36,28 @@ class Clips:
 
 
 class ClipSource(ABC):
-    """Random access to clips of one size."""
+    """Random access to clips of one size. Safe to read from several threads."""
 
     @abstractmethod
     def __len__(self) -> int:
         """Number of clips."""
 
     @abstractmethod
-    def get(self, items: Sequence[int]) -> Clips:
-        """The clips with these numbers."""
+    def get(self, items: Sequence[int], frames: int | None = None) -> Clips:
+        """The clips with these numbers, of ``frames`` frames each; None: of as many as they have by themselves."""
+
+    @property
+    def has_depth(self) -> bool:
+        """Whether the clips have depth, all of them."""
+        return True
+
+    def order(self, seed: int) -> Order:
+        """Which item stands where in the endless data of a run: every item once per shuffled epoch."""
+        return DataOrder(len(self), seed)
+
+    def name(self, item: int) -> str:
+        """What to call an item in messages."""
+        return f"clip {item}"
 
 
 class PackedClips(ClipSource):
@@ -90,10 +104,10 @@ class PackedClips(ClipSource):
     def __len__(self) -> int:
         return len(self.captions)
 
-    def get(self, items: Sequence[int]) -> Clips:
-        """Copies of these clips; depth as float32."""
+    def get(self, items: Sequence[int], frames: int | None = None) -> Clips:
+        """Copies of these clips, their first ``frames``; depth as float32."""
         index = torch.as_tensor(items)
-        rgb, depth, extrinsics, intrinsics = (self.arrays[name][index] for name in ARRAYS)
+        rgb, depth, extrinsics, intrinsics = (self.arrays[name][index, :frames] for name in ARRAYS)
         return Clips(
             rgb, depth.float(), extrinsics.float(), intrinsics.float(), tuple(self.captions[item] for item in items)
         )
@@ -111,12 +125,12 @@ class GeneratedClips(ClipSource):
     def __len__(self) -> int:
         return self.count
 
-    def get(self, items: Sequence[int]) -> Clips:
+    def get(self, items: Sequence[int], frames: int | None = None) -> Clips:
         """Generate these clips."""
         from gen3r.data.synthetic import generate_clips
 
         seeds = [self.first_seed + item for item in items]
-        size = (self.frames, self.height, self.width)
+        size = (frames or self.frames, self.height, self.width)
         clips = list(generate_clips(seeds, *size, device=self.device, store=self.device, samples=2))
         return Clips(
             torch.stack([clip.rgb for clip in clips]),

@@ -11,6 +11,8 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
+from gen3r.cameras.cameras import Cameras
+from gen3r.cameras.pose_encoding import encode_pose
 from gen3r.hub.folder import save_network
 from gen3r.hub.load import ADAPTER
 from gen3r.latents.appearance import AppearanceCodec
@@ -25,7 +27,7 @@ from gen3r.train.losses.geometry import aligned_errors
 from gen3r.train.objectives.base import Batch, Objective, Terms
 from gen3r.train.objectives.vggt import rotation_degrees, targets, view_batch
 from gen3r.train.pictures import depth_rows
-from gen3r.train.rng import Rng, first_generator
+from gen3r.train.rng import Rng, first_generator, generator
 from gen3r.train.sources import ClipSource
 
 FAR = 20.0
@@ -114,10 +116,13 @@ class AdapterObjective(Objective):
         )
 
     def metrics(self, batch: Batch, rng: Rng) -> dict[str, float]:
-        """Depth and rotation errors of VGGT and of the round trip through the latent (mean, and a sample)."""
+        """Depth and rotation errors of VGGT and of the round trip through the latent (mean, and a sample).
+
+        Without true depth in the batch there are no depth errors.
+        """
         codec, images = GeometryCodec(self.vggt, self.adapter), batch["images"]
         posterior = codec.encode(images)
-        target = targets(batch, FAR)
+        target = truth(batch)
         outputs = {
             "vggt": self.vggt(images),
             "mode": codec.decode(posterior.mode()),
@@ -125,7 +130,9 @@ class AdapterObjective(Objective):
         }
         values = {}
         for name, output in outputs.items():
-            values[f"{name}_absrel"] = float(aligned_errors(output.depth, target["depth"], target["mask"])[0].mean())
+            if "depth" in target:
+                absrel = aligned_errors(output.depth, target["depth"], target["mask"])[0]
+                values[f"{name}_absrel"] = float(absrel.mean())
             values[f"{name}_degrees"] = float(
                 rotation_degrees(output.pose_encoding.float(), target["pose"])[:, 1:].median()
             )
@@ -138,11 +145,12 @@ class AdapterObjective(Objective):
         return values | spread
 
     def pictures(self, batch: Batch, rng: Rng) -> dict[str, UInt8[Tensor, "height width 3"]]:
-        """First and last frame of some clips: image, true depth, VGGT's and the round trip's."""
+        """First and last frame of some clips: image, true depth where there is one, VGGT's and the round trip's."""
         codec = GeometryCodec(self.vggt, self.adapter)
         images = batch["images"][:4]
-        target = targets({name: value[:4] for name, value in batch.items()}, FAR)["depth"]
-        depths = (target, self.vggt(images).depth, codec.decode(codec.encode(images).mode()).depth)
+        target = truth({name: value[:4] for name, value in batch.items()})
+        true = [target["depth"]] if "depth" in target else []
+        depths = (*true, self.vggt(images).depth, codec.decode(codec.encode(images).mode()).depth)
         return {"depth": depth_rows(images, depths)}
 
     def export(self, folder: Path, batches: list[Batch]) -> None:
@@ -158,16 +166,49 @@ class AdapterObjective(Objective):
         save_network(adapter, config, folder / ADAPTER)
 
 
+def truth(batch: Batch) -> dict[str, Tensor]:
+    """What ``vggt.targets`` gives, or the poses alone, of the batch's own scale, where the batch has no depth."""
+    if "depth" in batch:
+        return targets(batch, FAR)
+    size = (batch["images"].shape[-2], batch["images"].shape[-1])
+    cameras = Cameras(batch["extrinsics"], batch["intrinsics"], *size).rebased(0)
+    return {"pose": encode_pose(cameras.extrinsics, cameras.intrinsics, size)}
+
+
+def frames_at(curriculum: Sequence[tuple[float, int]], progress: float) -> int | None:
+    """Frames per clip of a curriculum, (from which share of the steps, how many), at ``progress``; None before any."""
+    return next((frames for start, frames in reversed(curriculum) if progress >= start), None)
+
+
 class ClipBatches(Batches):
-    """Whole clips, mirrored and reversed at random, with jittered colours."""
+    """Clips, mirrored and reversed at random if ``augmented``, of as many frames as the curriculum says at a step."""
 
-    def __init__(self, source: ClipSource, *, batch_size: int, seed: int, augmented: bool = True) -> None:
-        super().__init__(len(source), batch_size, seed)
-        self.source, self.augmented = source, augmented
+    def __init__(
+        self,
+        source: ClipSource,
+        *,
+        batch_size: int,
+        seed: int,
+        augmented: bool = True,
+        curriculum: Sequence[tuple[float, int]] = (),
+        steps: int = 1,
+    ) -> None:
+        """``curriculum``: (from which share of the ``steps`` optimizer steps, frames per clip); empty: whole clips."""
+        super().__init__(source.order(seed), batch_size, seed)
+        self.source, self.augmented, self.curriculum, self.steps = source, augmented, tuple(curriculum), steps
 
-    def make(self, items: Sequence[int], rng: torch.Generator) -> Batch:
-        """{"images", "depth", "extrinsics", "intrinsics"} of all frames."""
-        clips = self.source.get(items)
+    def sample(self, step: int, position: int) -> Batch:
+        """The sample at a position, of the frames that the curriculum gives at its step."""
+        rng, frames = generator(self.seed, "augment", position), frames_at(self.curriculum, step / self.steps)
+        return self.make(self.order.items(position, 1), rng, frames)
+
+    def make(self, items: Sequence[int], rng: torch.Generator, frames: int | None = None) -> Batch:
+        """{"images", "depth", "extrinsics", "intrinsics"} of all frames; no "depth" where it is unknown."""
+        clips = self.source.get(items, frames)
         if self.augmented:
             clips = augment.flip_and_reverse(clips, rng)
         return view_batch(clips, None)
+
+    def name(self, position: int) -> str:
+        """The clip's name."""
+        return self.source.name(self.order.items(position, 1)[0])

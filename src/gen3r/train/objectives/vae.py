@@ -92,7 +92,7 @@ class VideoCrops(Batches):
     def __init__(
         self, source: ClipSource, *, batch_size: int, crop: int | None, frames: int, seed: int, augmented: bool = True
     ) -> None:
-        super().__init__(len(source), batch_size, seed)
+        super().__init__(source.order(seed), batch_size, seed)
         self.source, self.crop, self.frames, self.augmented = source, crop, frames, augmented
 
     def make(self, items: Sequence[int], rng: torch.Generator) -> Batch:

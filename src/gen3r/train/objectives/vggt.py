@@ -108,7 +108,7 @@ class ViewBatches(Batches):
     def __init__(
         self, source: ClipSource, *, images: int, steps: int, frames: int, seed: int, augmented: bool = True
     ) -> None:
-        super().__init__(len(source), max(1, images // 2), seed)
+        super().__init__(source.order(seed), max(1, images // 2), seed)
         self.source, self.images, self.steps, self.frames, self.augmented = source, images, steps, frames, augmented
 
     def at(self, step: int, first: int = 0, size: int | None = None, total: int | None = None) -> Batch:
@@ -140,4 +140,5 @@ def view_batch(clips: Clips, rng: torch.Generator | None) -> Batch:
     images = augment.video(clips)
     if rng is not None:
         images = augment.jitter_colours(images, rng)
-    return {"images": images, "depth": clips.depth, "extrinsics": clips.extrinsics, "intrinsics": clips.intrinsics}
+    known = {} if clips.depth is None else {"depth": clips.depth}
+    return {"images": images, **known, "extrinsics": clips.extrinsics, "intrinsics": clips.intrinsics}
