@@ -8,6 +8,7 @@ from typing import Annotated
 import tyro
 
 from gen3r.cli.convert import Convert
+from gen3r.cli.data import Data
 from gen3r.cli.doctor import Doctor
 from gen3r.cli.errors import report_user_errors
 from gen3r.cli.evaluate import Eval
@@ -33,6 +34,7 @@ Command = (
     | Annotated[View, tyro.conf.subcommand("view")]
     | Annotated[StudioCommand, tyro.conf.subcommand("studio")]
     | Annotated[Convert, tyro.conf.subcommand("convert")]
+    | Annotated[Data, tyro.conf.subcommand("data")]
     | Annotated[Models, tyro.conf.subcommand("models")]
     | Annotated[Doctor, tyro.conf.subcommand("doctor")]
 )

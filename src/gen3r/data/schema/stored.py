@@ -42,6 +42,7 @@ class StoredClip:
     """Where it lies."""
     record: ClipRecord = field(repr=False)
     """What scene.json says."""
+    _listed: dict[str, tuple[str, ...]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @classmethod
     def open(cls, folder: str | Path) -> StoredClip:
@@ -87,7 +88,7 @@ class StoredClip:
         """These frames, sRGB 0..255."""
         self._check_indices(indices)
         if self.record.frames_kind == "pictures":
-            return torch.from_numpy(self._decode(self._frames, indices, decode_rgb))
+            return torch.from_numpy(self._decode(FRAMES, indices, decode_rgb))
         from gen3r.data.schema.video import read_video_at
 
         where = self._where(VIDEO_FILE)
@@ -100,7 +101,7 @@ class StoredClip:
         self._check_indices(indices)
         if self.record.depth_scale is None:
             return None
-        steps = self._decode(self._depth, indices, decode_depth)
+        steps = self._decode(DEPTH, indices, decode_depth)
         return torch.from_numpy((steps.astype(np.float64) * self.record.depth_scale).astype(np.float32))
 
     def masks(self, indices: Sequence[int]) -> UInt8[Tensor, "n H W"] | None:
@@ -108,19 +109,19 @@ class StoredClip:
         self._check_indices(indices)
         if self.record.masks is None:
             return None
-        return torch.from_numpy(self._decode(self._masks, indices, decode_mask))
+        return torch.from_numpy(self._decode(MASKS, indices, decode_mask))
 
-    @cached_property
-    def _frames(self) -> tuple[str, ...]:
-        return self._pictures(FRAMES)
-
-    @cached_property
-    def _depth(self) -> tuple[str, ...]:
-        return self._pictures(DEPTH)
-
-    @cached_property
-    def _masks(self) -> tuple[str, ...]:
-        return self._pictures(MASKS)
+    def pictures(self, folder: str) -> tuple[str, ...]:
+        """File names of the pictures in "frames", "depth" or "masks", one per frame, in order."""
+        if folder not in self._listed:
+            names = self.files.pictures(folder)
+            if len(names) != self.record.frames:
+                raise ValueError(
+                    f"{self._where(folder)} holds {len(names)} pictures, but {RECORD_FILE} says {self.record.frames} "
+                    "frames."
+                )
+            self._listed[folder] = names
+        return self._listed[folder]
 
     @property
     def _size(self) -> tuple[int, int, int]:
@@ -129,19 +130,8 @@ class StoredClip:
     def _where(self, name: str) -> str:
         return f"{self.files.place}/{name}"
 
-    def _pictures(self, folder: str) -> tuple[str, ...]:
-        names = self.files.pictures(folder)
-        if len(names) != self.record.frames:
-            raise ValueError(
-                f"{self._where(folder)} holds {len(names)} pictures, but {RECORD_FILE} says {self.record.frames}"
-                " frames."
-            )
-        return names
-
-    def _decode(
-        self, names: Sequence[str], indices: Sequence[int], decode: Callable[[bytes, str], np.ndarray]
-    ) -> np.ndarray:
-        decoded: dict[int, np.ndarray] = {}
+    def _decode(self, folder: str, indices: Sequence[int], decode: Callable[[bytes, str], np.ndarray]) -> np.ndarray:
+        names, decoded = self.pictures(folder), dict[int, np.ndarray]()
         for index in indices:
             if index not in decoded:
                 where = self._where(names[index])

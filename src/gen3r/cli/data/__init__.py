@@ -1,0 +1,26 @@
+"""``gen3r data``: datasets of clips, from the raw files to what training reads. One file per task."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import tyro
+
+from gen3r.cli.data.pack import Pack, Unpack
+from gen3r.cli.data.show import Show
+
+Task = (
+    Annotated[Show, tyro.conf.subcommand("show")]
+    | Annotated[Pack, tyro.conf.subcommand("pack")]
+    | Annotated[Unpack, tyro.conf.subcommand("unpack")]
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Data:
+    """Make, look at, check and pack datasets for training."""
+
+    task: Task
+
+    def run(self) -> None:
+        """Run the chosen task."""
+        self.task.run()
