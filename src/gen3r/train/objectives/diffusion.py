@@ -2,40 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
 
 import torch
 from diffusers import FlowMatchEulerDiscreteScheduler
 from jaxtyping import Float, UInt8
-from torch import Tensor
+from torch import Tensor, nn
 
 from gen3r.cameras.cameras import Cameras
-from gen3r.conditioning.cameras import camera_rays_packed
-from gen3r.conditioning.masks import mask_channels
+from gen3r.conditioning.condition import Condition
 from gen3r.conditioning.text import TextEncoder, encode_ids
 from gen3r.hub.folder import save_network
 from gen3r.hub.load import TEXT_ENCODER, TRANSFORMER, save_text
 from gen3r.latents.appearance import AppearanceCodec
 from gen3r.latents.geometry import GeometryCodec
-from gen3r.latents.grid import LatentGrid
-from gen3r.latents.joint import JointLatent, left_only, split
-from gen3r.models.posterior import Posterior
-from gen3r.models.transformer import JointTransformer
+from gen3r.latents.grid import SPATIAL_STRIDE
+from gen3r.latents.joint import JointLatent, split
 from gen3r.presets.stages import DiffusionStage
-from gen3r.train.batches import Batches
-from gen3r.train.latents import LatentCache, choose_view
+from gen3r.train.latent_batches import LatentBatches, packed_rays
+from gen3r.train.latents.encoders import FrozenEncoders
 from gen3r.train.objectives.base import Batch, Objective, Terms
+from gen3r.train.objectives.noise import TIMESTEPS, NoiseLevels, draw_levels, shifted
 from gen3r.train.pictures import depth_rows
-from gen3r.train.rng import Rng, normal, uniforms
+from gen3r.train.rng import Rng, normal
 
-TIMESTEPS = 1000
-
-
-def shifted(uniform: Float[Tensor, "*b"], shift: float) -> Float[Tensor, "*b"]:
-    """Noise level sigma = s u / (1 + (s - 1) u) of the training schedule."""
-    return shift * uniform / (1 + (shift - 1) * uniform)
+__all__ = ["TIMESTEPS", "DiffusionObjective", "LatentBatches", "shifted", "squared_errors"]
 
 
 def squared_errors(
@@ -49,60 +41,109 @@ def squared_errors(
 
 
 class DiffusionObjective(Objective):
-    """Trains ``networks.transformer`` and ``networks.text_encoder`` on batches of ``LatentBatches``.
+    """Trains ``networks.transformer``, and ``networks.text_encoder`` unless text features are stored.
 
     x_sigma = (1 - sigma) x + sigma noise; the target velocity is noise - x; mean squared error in float32.
+
+    Args:
+        transformer: the denoiser.
+        text: a text encoder to train along; None where batches bring the features of a frozen one.
+        stage: losses, noise, conditioning.
+        codecs: decode pictures of what is generated.
+        encoders: encode batches of clips (``ClipVideos``) that are not encoded yet.
     """
 
     def __init__(
         self,
-        transformer: JointTransformer,
-        text: TextEncoder,
+        transformer: nn.Module,
+        text: TextEncoder | None,
         stage: DiffusionStage,
-        codecs: tuple[AppearanceCodec, GeometryCodec] | None,
+        codecs: tuple[AppearanceCodec, GeometryCodec] | None = None,
+        *,
+        encoders: FrozenEncoders | None = None,
     ) -> None:
-        super().__init__({TRANSFORMER: transformer, TEXT_ENCODER: text.encoder})
-        self.tokenizer, self.stage = text.tokenizer, stage
+        super().__init__({TRANSFORMER: transformer} | ({} if text is None else {TEXT_ENCODER: text.encoder}))
+        self.tokenizer = None if text is None else text.tokenizer
+        self.text_length = None if text is None else text.length
+        self.stage = stage
         self.codecs = torch.nn.ModuleList(codecs or ()).eval().requires_grad_(False)
+        self.encoders = encoders
 
     def loss(self, batch: Batch, rng: Rng) -> Terms:
         """Velocity error of both halves."""
+        batch = self.encoded(batch, rng)
         clean = batch["clean"]
-        uniform = uniforms((len(clean),), rng, clean.device)
+        strata = batch.get("stratum")
+        levels = draw_levels(len(clean), self.stage.noise, self.stage.shift, rng, clean.device, strata)
         noise = normal(clean.shape, rng, clean.device)
-        appearance, geometry = self._errors(batch, shifted(uniform, self.stage.shift), noise)
+        appearance, geometry = self.errors(batch, levels, noise)
         weight = self.stage.geometry_weight
         total = (appearance.mean() + weight * geometry.mean()) / (1 + weight)
         return Terms(total, {"appearance": appearance.mean().detach(), "geometry": geometry.mean().detach()})
 
-    def _errors(self, batch: Batch, sigma: Tensor, noise: Tensor) -> tuple[Float[Tensor, " b"], Float[Tensor, " b"]]:
+    def encoded(self, batch: Batch, rng: Rng) -> Batch:
+        """The batch as latents, if it still is video.
+
+        Raises:
+            ValueError: for video without encoders.
+        """
+        if "video" not in batch:
+            return batch
+        if self.encoders is None:
+            raise ValueError("expected encoded clips, got video: give the objective its frozen encoders.")
+        return self.encoders.encode(batch, rng)
+
+    def errors(
+        self, batch: Batch, levels: NoiseLevels, noise: Float[Tensor, "b c f h w2"]
+    ) -> tuple[Float[Tensor, " b"], Float[Tensor, " b"]]:
+        """Mean squared velocity error of the appearance and of the geometry half of every sample."""
         clean = batch["clean"]
-        level = sigma.view(-1, 1, 1, 1, 1)
-        velocity = self._velocity(batch, (1 - level) * clean + level * noise, sigma)
+        level = levels.sigma.view(-1, 1, 1, 1, 1)
+        velocity = self.velocity(self.condition(batch), (1 - level) * clean + level * noise, levels.timestep)
         appearance, geometry = split(squared_errors(velocity, noise - clean, self.stage.outlier))
         return appearance.mean(dim=(1, 2, 3, 4)), geometry.mean(dim=(1, 2, 3, 4))
 
-    def _velocity(self, batch: Batch, noisy: Tensor, sigma: Tensor) -> Tensor:
-        text = encode_ids(self.networks[TEXT_ENCODER], batch["ids"], batch["ids_mask"])
-        return self.networks[TRANSFORMER](noisy, sigma * TIMESTEPS, batch["control"], text=text, camera=batch["camera"])
+    def condition(self, batch: Batch) -> Condition:
+        """What the transformer is told of a batch; text that is trained carries gradients."""
+        stored = "text" in batch
+        text = batch["text"] if stored else encode_ids(self.networks[TEXT_ENCODER], batch["ids"], batch["ids_mask"])
+        camera = batch["camera"] if "camera" in batch else self._rays(batch)
+        return Condition(control=batch["control"], text=text, camera=camera, image=batch.get("image"))
+
+    def velocity(
+        self, condition: Condition, noisy: Float[Tensor, "b c f h w2"], timestep: Float[Tensor, " b"]
+    ) -> Float[Tensor, "b c f h w2"]:
+        """What the transformer predicts."""
+        return self.networks[TRANSFORMER](
+            noisy, timestep, condition.control, text=condition.text, camera=condition.camera, image=condition.image
+        )
+
+    def _rays(self, batch: Batch) -> Tensor:
+        rows, columns = batch["clean"].shape[-2:]
+        cameras = Cameras(
+            batch["extrinsics"], batch["intrinsics"], rows * SPATIAL_STRIDE, columns // 2 * SPATIAL_STRIDE
+        )
+        rays = packed_rays(cameras, self.stage.conditioning)
+        return rays * batch["camera_known"][:, None, None, None, None].to(rays)
 
     def metrics(self, batch: Batch, rng: Rng) -> dict[str, float]:
         """Velocity errors at three fixed noise levels."""
-        values = {}
+        batch, values = self.encoded(batch, rng), {}
         for level in (0.2, 0.5, 0.9):
             noise = normal(batch["clean"].shape, rng, batch["clean"].device)
             sigma = torch.full((len(noise),), level, device=noise.device)
-            appearance, geometry = self._errors(batch, sigma, noise)
+            appearance, geometry = self.errors(batch, NoiseLevels(sigma, sigma * TIMESTEPS), noise)
             values |= {f"appearance_{level}": float(appearance.mean()), f"geometry_{level}": float(geometry.mean())}
         return values | {"total": sum(values.values()) / len(values)}
 
     def sample(self, batch: Batch, rng: Rng, steps: int = 12) -> Float[Tensor, "b c f h w2"]:
         """From noise with the training conditions, by the pipeline's steps without guidance, for pictures."""
+        condition = self.condition(batch)
         latents = normal(batch["clean"].shape, rng, batch["clean"].device)
         scheduler = FlowMatchEulerDiscreteScheduler(shift=self.stage.shift)
         scheduler.set_timesteps(steps, device=latents.device)
         for timestep in cast(Tensor, scheduler.timesteps):
-            velocity = self._velocity(batch, latents, (timestep / TIMESTEPS).expand(len(latents))).float()
+            velocity = self.velocity(condition, latents, timestep.expand(len(latents))).float()
             latents = cast(Tensor, scheduler.step(velocity, timestep, latents, return_dict=False)[0])  # pyright: ignore[reportArgumentType]
         return latents
 
@@ -111,7 +152,7 @@ class DiffusionObjective(Objective):
         if not len(self.codecs):
             return {}
         appearance, geometry = cast(tuple[AppearanceCodec, GeometryCodec], tuple(self.codecs))
-        few = {name: value[:4] for name, value in batch.items()}
+        few = {name: value[:4] for name, value in self.encoded(batch, rng).items()}
         sheets = []
         for latents in (few["clean"], self.sample(few, rng)):
             joint = JointLatent.from_tensor(latents)
@@ -119,61 +160,8 @@ class DiffusionObjective(Objective):
         return {"generated": torch.cat(sheets)}
 
     def export(self, folder: Path, batches: list[Batch]) -> None:
-        """Transformer, text encoder and tokenizer, as a model folder has them."""
+        """Transformer and, if they were trained, text encoder and tokenizer, as a model folder has them."""
         transformer = self.networks[TRANSFORMER]
         save_network(transformer, transformer.settings, folder / TRANSFORMER)
-        save_text(TextEncoder(self.tokenizer, self.networks[TEXT_ENCODER], self.stage.text.length), folder)
-
-
-class LatentBatches(Batches):
-    """Cached latents with freshly drawn posterior samples, views, and drops of text and cameras, each per sample."""
-
-    def __init__(
-        self,
-        cache: LatentCache,
-        text: TextEncoder,
-        stage: DiffusionStage,
-        *,
-        batch_size: int,
-        seed: int,
-        validation: bool = False,
-    ) -> None:
-        super().__init__(len(cache), batch_size, seed)
-        self.cache, self.stage, self.validation = cache, stage, validation
-        captions = ["", *cache.captions]
-        tokens = text.tokenizer(
-            captions, padding="max_length", max_length=text.length, truncation=True, return_tensors="pt"
-        )
-        self.ids, self.ids_mask = tokens["input_ids"], tokens["attention_mask"]
-
-    def make(self, items: Sequence[int], rng: torch.Generator) -> Batch:
-        """{"clean", "control", "camera", "ids", "ids_mask"}, see ``Condition`` for the shapes."""
-        index, stored = torch.as_tensor(items), self.cache.tensors
-        halves = [
-            Posterior(
-                mean=stored[f"{half}_mean"][index].float(), logvar=stored[f"{half}_logvar"][index].float()
-            ).sample(rng)
-            for half in ("appearance", "geometry")
-        ]
-        views = self.stage.views
-        weights = (views.first, views.ends, views.everything, views.nothing, views.anything)
-        choice = choose_view(weights, self.cache.subsets, rng, len(items))
-        drops = self.stage.drops.draw(len(items), rng)
-        given = stored["given"][index, choice]
-        control = left_only(stored["control"][index, choice].float())
-        text = torch.where(drops.text & (not self.validation), 0, index + 1)
-        keep = (~drops.camera | self.validation).float()
-        return {
-            "clean": JointLatent(*halves).tensor,
-            "control": torch.cat([control, mask_channels(given, (control.shape[-2], control.shape[-1] // 2))], dim=1),
-            "camera": self._rays(index) * keep[:, None, None, None, None],
-            "ids": self.ids[text],
-            "ids_mask": self.ids_mask[text],
-        }
-
-    def _rays(self, index: Tensor) -> Tensor:
-        stored, height, width = self.cache.tensors, self.cache.height, self.cache.width
-        cameras = Cameras(stored["extrinsics"][index], stored["intrinsics"][index], height, width)
-        grid = LatentGrid(cameras.shape[1], height, width)
-        size = grid.latent_size if self.stage.conditioning.rays_at_latent_size else grid.size
-        return camera_rays_packed(cameras, size)
+        if self.tokenizer is not None and self.text_length is not None:
+            save_text(TextEncoder(self.tokenizer, self.networks[TEXT_ENCODER], self.text_length), folder)

@@ -1,0 +1,208 @@
+"""Training batches of diffusion: encoded clips with fresh samples, views and drops, or clips that are not encoded."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import accumulate
+from typing import Any, Protocol
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from gen3r.cameras.cameras import Cameras
+from gen3r.conditioning.cameras import camera_rays_packed
+from gen3r.conditioning.condition import ConditioningConfig
+from gen3r.conditioning.masks import mask_channels
+from gen3r.conditioning.text import TextEncoder
+from gen3r.latents.grid import SPATIAL_STRIDE
+from gen3r.latents.joint import JointLatent
+from gen3r.presets.stages import DiffusionStage
+from gen3r.train import augment
+from gen3r.train.batches import Batches
+from gen3r.train.latents.cache import scale_of
+from gen3r.train.latents.shards import LatentShards
+from gen3r.train.latents.store import LatentStore
+from gen3r.train.latents.views import choose_view
+from gen3r.train.objectives.base import Batch
+from gen3r.train.objectives.noise import stratum
+from gen3r.train.order import Order
+from gen3r.train.sources import ClipSource
+
+
+class CaptionText(Protocol):
+    """What a batch says of its captions."""
+
+    def __call__(self, items: Sequence[int], lines: Sequence[int | None]) -> Batch:
+        """Of line ``lines[k]`` of item ``items[k]``, or of the empty prompt for None."""
+        ...
+
+
+class CaptionTokens:
+    """Token ids for a text encoder that is trained along: ``ids`` and ``ids_mask`` [n, L]."""
+
+    def __init__(self, prompts: Sequence[Sequence[str]], text: TextEncoder) -> None:
+        self.first = [0, *accumulate(len(lines) for lines in prompts)]
+        tokens = text.tokenizer(
+            ["", *(line for lines in prompts for line in lines)],
+            padding="max_length",
+            max_length=text.length,
+            truncation=True,
+            return_tensors="pt",
+        )
+        self.ids, self.mask = tokens["input_ids"], tokens["attention_mask"]
+
+    def __call__(self, items: Sequence[int], lines: Sequence[int | None]) -> Batch:
+        """See ``CaptionText``."""
+        index = torch.tensor(
+            [0 if line is None else self.first[item] + line + 1 for item, line in zip(items, lines, strict=True)]
+        )
+        return {"ids": self.ids[index], "ids_mask": self.mask[index]}
+
+
+class CaptionFeatures:
+    """Stored features of a frozen text encoder: ``text`` [n, L, Dt], zeros in the rows after the end."""
+
+    def __init__(self, latents: LatentShards, length: int) -> None:
+        self.latents, self.length = latents, length
+
+    def __call__(self, items: Sequence[int], lines: Sequence[int | None]) -> Batch:
+        """See ``CaptionText``."""
+        rows = [self.latents.text(item, line) for item, line in zip(items, lines, strict=True)]
+        text = rows[0].new_zeros(len(rows), self.length, rows[0].shape[1])
+        for target, features in zip(text, rows, strict=True):
+            target[: len(features)] = features[: self.length]
+        return {"text": text}
+
+
+class LatentBatches(Batches):
+    """Encoded clips with freshly drawn posterior samples, views, captions, and drops of text and cameras.
+
+    Everything is decided per sample. Batches hold ``clean`` [n,16,f,h,2w], ``control`` [n,20,f,h,2w], the rays as
+    ``camera`` or (where there is one for every pixel, which is large) ``extrinsics``, ``intrinsics`` and
+    ``camera_known`` to make them from on the device, the text (see ``CaptionTokens``, ``CaptionFeatures``), ``image``
+    for models that read it, and ``stratum`` [n,2] where noise levels are stratified.
+
+    Args:
+        store: encoded clips.
+        text: a text encoder that is trained along; None takes the stored features of a frozen one.
+        stage: how conditions and noise are drawn.
+        batch_size: samples per batch.
+        seed: of all draws.
+        validation: nothing is dropped, and the first caption is taken.
+        order: which items stand where; by default shuffled epochs of all.
+
+    Raises:
+        ValueError: for latents made with other conditioning, or without the features that are to be read.
+    """
+
+    def __init__(
+        self,
+        store: LatentStore,
+        text: TextEncoder | None,
+        stage: DiffusionStage,
+        *,
+        batch_size: int,
+        seed: int,
+        validation: bool = False,
+        order: Order | None = None,
+    ) -> None:
+        super().__init__(len(store) if order is None else order, batch_size, seed)
+        self.store, self.stage, self.validation = store, stage, validation
+        if isinstance(store, LatentShards):
+            store.settings.check_conditioning(stage.conditioning, "the training set")
+            self._check_image(store)
+        self.prompts = store.prompts
+        self.text: CaptionText = self._features() if text is None else CaptionTokens(self.prompts, text)
+
+    def make(self, items: Sequence[int], rng: torch.Generator) -> Batch:
+        """A batch of these items."""
+        halves = [posterior.sample(rng) for posterior in self.store.posteriors(items)]
+        views = self.stage.views
+        weights = (views.first, views.ends, views.everything, views.nothing, views.anything)
+        choice = choose_view(weights, self.store.subsets, rng, len(items))
+        drops = self.stage.drops.draw(len(items), rng)
+        lines = self._lines(items, drops.text & (not self.validation), rng)
+        stored = self.store.conditions(items, choice, rng)
+        size = (stored.control.shape[-2], stored.control.shape[-1] // 2)
+        batch: dict[str, Any] = {
+            "clean": JointLatent(*halves).tensor,
+            "control": torch.cat([stored.control, mask_channels(stored.given, size)], dim=1),
+            **self.text(items, lines),
+        }
+        if stored.image is not None and self.stage.network.image_dim is not None:
+            batch["image"] = stored.image
+        known = ~drops.camera | self.validation
+        if self.stage.conditioning.rays_at_latent_size:
+            rays = packed_rays(stored.cameras, self.stage.conditioning)
+            return batch | {"camera": rays * known.float()[:, None, None, None, None]}
+        cameras = {"extrinsics": stored.cameras.extrinsics, "intrinsics": stored.cameras.intrinsics}
+        return batch | cameras | {"camera_known": known}
+
+    def at(self, step: int, first: int = 0, size: int | None = None, total: int | None = None) -> Batch:
+        """See ``Batches.at``; with ``stratum``, the noise levels each sample draws from, where that is asked for."""
+        batch = super().at(step, first, size, total)
+        if not self.stage.noise.stratified or self.validation:
+            return batch
+        count = size or self.batch_size
+        return batch | {"stratum": torch.tensor([stratum(first + k, total or count) for k in range(count)])}
+
+    def _lines(self, items: Sequence[int], dropped: Tensor, rng: torch.Generator) -> list[int | None]:
+        """Which caption of each item is read; one is drawn only where there are several."""
+        counts = [len(self.prompts[item]) for item in items]
+        drawn = [0] * len(items)
+        if max(counts) > 1 and not self.validation:
+            uniform = torch.rand(len(items), generator=rng).tolist()
+            drawn = [int(u * count) for u, count in zip(uniform, counts, strict=True)]
+        gone = dropped.tolist()
+        return [None if drop or not count else line for drop, count, line in zip(gone, counts, drawn, strict=True)]
+
+    def _features(self) -> CaptionFeatures:
+        if not isinstance(self.store, LatentShards) or not self.store.has_text:
+            raise ValueError("expected stored text features, got none; encode with a text encoder, or train one along.")
+        return CaptionFeatures(self.store, self.stage.network.text_length)
+
+    def _check_image(self, store: LatentShards) -> None:
+        if self.stage.network.image_dim is not None and store.settings.image_pixels is None:
+            raise ValueError(
+                "the transformer reads image features, the latents were encoded without an image encoder; encode the "
+                "dataset again with a model that has one."
+            )
+
+
+def packed_rays(cameras: Cameras, config: ConditioningConfig) -> Float[Tensor, "b 24 f rows columns"]:
+    """Packed rays of relative cameras ``[b, F]``, at the size that the transformer reads."""
+    cells = (cameras.height // SPATIAL_STRIDE, cameras.width // SPATIAL_STRIDE)
+    return camera_rays_packed(cameras, cells if config.rays_at_latent_size else (cameras.height, cameras.width))
+
+
+class ClipVideos(Batches):
+    """Clips as they are, for an objective that encodes them itself in every step; see ``FrozenEncoders.encode``.
+
+    Args:
+        source: clips with depth, unless translations are not scaled.
+        stage: how views and drops are drawn.
+        frames: frames of a clip that are taken, from the first on.
+        batch_size: samples per batch.
+        seed: of all draws.
+    """
+
+    def __init__(self, source: ClipSource, stage: DiffusionStage, *, frames: int, batch_size: int, seed: int) -> None:
+        super().__init__(len(source), batch_size, seed)
+        self.source, self.stage, self.frames = source, stage, frames
+
+    def make(self, items: Sequence[int], rng: torch.Generator) -> Batch:
+        """A batch of these clips."""
+        clips = self.source.get(items, self.frames)
+        drops = self.stage.drops.draw(len(items), rng)
+        scale = scale_of(clips, self.stage.conditioning)
+        dropped = drops.text.tolist()
+        return {
+            "video": augment.video(clips),
+            "given": self.stage.views.sample(len(items), self.frames, rng),
+            "prompts": ["" if drop else caption for drop, caption in zip(dropped, clips.captions, strict=True)],
+            "extrinsics": clips.extrinsics,
+            "intrinsics": clips.intrinsics,
+            "camera_known": ~drops.camera,
+            "scale": torch.ones(len(items)) if scale is None else scale,
+        }
