@@ -1,6 +1,6 @@
 """A training run of seconds with the real classes, also run as a program by the resume test.
 
-python tiny_run.py PACK OUT STEPS [resume]
+python tiny_run.py PACK OUT STEPS [resume] [FIELD=JSON ...]
 """
 
 from __future__ import annotations
@@ -78,4 +78,6 @@ def trainer(pack: Path, out: Path, config: LoopConfig, *, resume: bool = False) 
 
 
 if __name__ == "__main__":
-    trainer(Path(sys.argv[1]), Path(sys.argv[2]), loop_config(int(sys.argv[3])), resume="resume" in sys.argv).run()
+    pack, out, steps, *options = sys.argv[1:]
+    changes = {name: json.loads(value) for name, _, value in (option.partition("=") for option in options) if value}
+    trainer(Path(pack), Path(out), loop_config(int(steps), **changes), resume="resume" in options).run()

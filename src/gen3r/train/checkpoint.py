@@ -1,4 +1,9 @@
-"""Checkpoints that are either whole or absent: temporary folder, fsync, rename, keep the last few."""
+"""Checkpoints that are either whole or absent: temporary folder, fsync, rename, keep the last few.
+
+Every process writes its share of the tensors to a safetensors file with the offsets that `torch.distributed.checkpoint`
+puts into such files; its reader gives them to any number of processes. (Its writer builds each file in memory, and its
+default format is pickled.) Nothing is unpickled.
+"""
 
 from __future__ import annotations
 
@@ -6,51 +11,145 @@ import json
 import os
 import re
 import shutil
+import warnings
+from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+import torch.distributed as dist
+import torch.distributed.checkpoint as dcp
+from safetensors import safe_open
+from safetensors.torch import save_file
 from torch import Tensor
+from torch.distributed.checkpoint import HuggingFaceStorageReader
+from torch.distributed.tensor import DTensor, Shard
+
+from gen3r.train.processes import Processes
+from gen3r.train.state import RunState
 
 FOLDER = "checkpoints"
+FACTS = "facts.json"
 _NAME = re.compile(r"step-(\d{9})")
 
 
-def save_checkpoint(
-    run: Path,
-    step: int,
-    *,
-    weights: dict[str, Tensor],
-    average: dict[str, Tensor],
-    optimizer: dict[str, Any],
-    facts: dict[str, Any],
-    keep: int,
-) -> Path:
-    """Write ``run/checkpoints/step-N`` atomically and delete all but the latest ``keep``.
+@dataclass(frozen=True)
+class Piece:
+    """Rows of a tensor that this process writes, copied to host memory."""
 
-    ``facts`` is JSON (step, settings). A crash at any moment leaves the earlier checkpoints usable.
-    """
-    parent = run / FOLDER
-    parent.mkdir(parents=True, exist_ok=True)
-    for leftover in parent.glob(".partial-*"):
-        shutil.rmtree(leftover)
-    partial, final = parent / f".partial-{step:09d}", parent / f"step-{step:09d}"
-    partial.mkdir()
-    save_file(_storable(weights), partial / "weights.safetensors")
-    save_file(_storable(average), partial / "average.safetensors")
-    torch.save(optimizer, partial / "optimizer.pt")
-    (partial / "facts.json").write_text(json.dumps(facts | {"step": step}, indent=2))
-    for file in partial.iterdir():
-        _fsync(file)
-    _fsync(partial)
-    if final.exists():
-        shutil.rmtree(final)
-    os.replace(partial, final)
-    _fsync(parent)
-    for old in list_checkpoints(run)[:-keep]:
-        shutil.rmtree(old)
-    return final
+    rows: Tensor
+    """The values."""
+    first: int
+    """Their first row in the whole tensor."""
+
+
+class Saver:
+    """Writes the checkpoints of a run. With ``background``, training goes on once the tensors are copied."""
+
+    def __init__(self, run: Path, processes: Processes, *, keep: int, background: bool) -> None:
+        self.run, self.processes, self.keep = run, processes, keep
+        self.pool = ThreadPoolExecutor(1, "save") if background else None
+        self.pending: Future[None] | None = None
+        self.aside = processes.aside
+
+    def save(self, step: int, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
+        """Write ``run/checkpoints/step-N`` and delete all but the latest; waits for an earlier save.
+
+        ``facts`` is JSON. A crash at any moment leaves the earlier checkpoints usable.
+
+        Raises:
+            OSError, RuntimeError: if this save or the one waited for fails on any process.
+        """
+        self.wait()
+        partial = self.run / FOLDER / f".partial-{step:09d}"
+        if self.processes.main:
+            partial.parent.mkdir(parents=True, exist_ok=True)
+            for leftover in partial.parent.glob(".partial-*"):
+                shutil.rmtree(leftover)
+            partial.mkdir()
+        pieces = own_pieces(tensors, self.processes)
+        facts = dict(facts) | {"step": step}
+        self.processes.wait()
+        if self.pool is None:
+            self._write(partial, step, pieces, facts)
+        else:
+            self.pending = self.pool.submit(self._write, partial, step, pieces, facts)
+
+    def wait(self) -> None:
+        """Until the last save is whole."""
+        pending, self.pending = self.pending, None
+        if pending is not None:
+            pending.result()
+
+    def close(self) -> None:
+        """Wait, and end the thread."""
+        try:
+            self.wait()
+        finally:
+            if self.pool is not None:
+                self.pool.shutdown()
+
+    def _write(self, partial: Path, step: int, pieces: Mapping[str, Piece], facts: Mapping[str, Any]) -> None:
+        failure = None
+        try:
+            write_pieces(pieces, partial, self.processes)
+        except OSError as error:
+            failure = error
+        self._agree(failure)
+        try:
+            if self.processes.main:
+                self._commit(partial, step, facts)
+        except OSError as error:
+            failure = error
+        self._agree(failure)
+
+    def _agree(self, failure: OSError | None) -> None:
+        """All go on, or all fail."""
+        failures: list[Any] = [failure and str(failure)]
+        if self.aside is not None:
+            failures *= self.processes.world
+            dist.all_gather_object(failures, failure and str(failure), self.aside)
+        if failure is not None:
+            raise failure
+        if any(failures):
+            rank, text = next((rank, text) for rank, text in enumerate(failures) if text)
+            raise RuntimeError(f"rank {rank} could not write its part of the checkpoint: {text}")
+
+    def _commit(self, partial: Path, step: int, facts: Mapping[str, Any]) -> None:
+        final = partial.parent / f"step-{step:09d}"
+        (partial / FACTS).write_text(json.dumps(facts, indent=2))
+        _fsync(partial / FACTS)
+        _fsync(partial)
+        if final.exists():
+            shutil.rmtree(final)
+        os.replace(partial, final)
+        _fsync(final.parent)
+        for old in list_checkpoints(self.run)[: -self.keep]:
+            shutil.rmtree(old)
+
+
+def own_pieces(tensors: Mapping[str, Tensor], processes: Processes) -> dict[str, Piece]:
+    """Copies of what this process is to write: its rows of shared tensors, and every so many of the others."""
+    pieces = {}
+    for index, (name, value) in enumerate(tensors.items()):
+        if isinstance(value, DTensor):
+            rows = value.to_local()
+            if len(rows):
+                pieces[name] = Piece(_copy(rows), _first_row(value))
+        elif index % processes.world == processes.rank:
+            pieces[name] = Piece(_copy(value), 0)
+    return pieces
+
+
+def write_pieces(pieces: Mapping[str, Piece], folder: Path, processes: Processes) -> None:
+    """One file, on the disk when this returns."""
+    offsets = {name: {"saved_offsets": [piece.first, *[0] * (piece.rows.ndim - 1)]} for name, piece in pieces.items()}
+    metadata = {"DCP_SHARDING_INFO": json.dumps(offsets), "DCP_VERSION": "1.0", "format": "pt"}
+    path = folder / f"shard-{processes.rank:05d}-of-{processes.world:05d}.safetensors"
+    save_file({name: piece.rows for name, piece in pieces.items()}, path, metadata)
+    _fsync(path)
 
 
 def list_checkpoints(run: Path) -> list[Path]:
@@ -59,20 +158,62 @@ def list_checkpoints(run: Path) -> list[Path]:
     return sorted(path for path in parent.iterdir() if _NAME.fullmatch(path.name)) if parent.is_dir() else []
 
 
-def load_checkpoint(
-    folder: Path, device: torch.device
-) -> tuple[dict[str, Tensor], dict[str, Tensor], dict[str, Any], dict[str, Any]]:
-    """Weights, averaged weights, optimizer state (no code is unpickled) and facts of one checkpoint."""
-    weights = load_file(folder / "weights.safetensors", device=str(device))
-    average = load_file(folder / "average.safetensors", device=str(device))
-    optimizer = torch.load(folder / "optimizer.pt", map_location=device, weights_only=True)
-    return weights, average, optimizer, json.loads((folder / "facts.json").read_text())
+def read_facts(folder: Path) -> dict[str, Any]:
+    """What a checkpoint says of its run: step, settings, and what must be the same to go on."""
+    return json.loads((folder / FACTS).read_text())
 
 
-def _storable(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+def load_checkpoint(folder: Path, state: RunState, processes: Processes) -> None:
+    """Fill a run with the tensors of a checkpoint, whatever number of processes wrote it.
+
+    Raises:
+        ValueError: if the checkpoint has other tensors than the run, or other shapes.
+    """
+    from gen3r.train.first_format import is_first_format, load_first_format
+
+    if is_first_format(folder):
+        return load_first_format(folder, state)
+    reader = HuggingFaceStorageReader(str(folder))
+    shapes = {name: tuple(entry.size) for name, entry in reader.read_metadata().state_dict_metadata.items()}  # pyright: ignore[reportAttributeAccessIssue]
+    tensors = state.prepare(shapes)
+    other = [name for name, value in tensors.items() if tuple(value.shape) != shapes[name]]
+    if other:
+        name = other[0]
+        raise ValueError(
+            f"{folder} has {name} of shape {shapes[name]} where the run has {tuple(tensors[name].shape)}; "
+            "was the preset changed?"
+        )
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="torch.distributed is disabled")
+        dcp.load(dict(tensors), storage_reader=reader, no_dist=not processes.several)
+
+
+def read_tensors(folder: Path, prefix: str) -> dict[str, Tensor]:
+    """Whole tensors of a checkpoint whose names begin with ``prefix``, without it, in host memory."""
+    parts: dict[str, list[tuple[int, Tensor]]] = {}
+    for path in sorted(folder.glob("*.safetensors")):
+        with safe_open(str(path), "pt") as file:
+            offsets = json.loads(file.metadata()["DCP_SHARDING_INFO"])
+            for name in file.keys():  # noqa: SIM118 (not a dictionary)
+                if name.startswith(prefix):
+                    first = offsets[name]["saved_offsets"][0]
+                    parts.setdefault(name.removeprefix(prefix), []).append((first, file.get_tensor(name)))
     return {
-        name: value.detach().cpu().clone().contiguous() for name, value in tensors.items()
-    }  # tied tensors part ways
+        name: torch.cat([rows for _, rows in sorted(pieces, key=lambda piece: piece[0])])
+        for name, pieces in parts.items()
+    }
+
+
+def _first_row(value: DTensor) -> int:
+    """Where the rows of this process begin: FSDP2 shares the first axis in equal parts, the last ones shorter."""
+    if tuple(value.placements) != (Shard(0),):
+        raise ValueError(f"expected tensors shared by rows among all processes, got {value.placements}.")
+    mesh, count = value.device_mesh, value.shape[0]
+    return min(count, mesh.get_local_rank() * -(-count // mesh.size()))
+
+
+def _copy(value: Tensor) -> Tensor:
+    return value.to("cpu", copy=True).contiguous()
 
 
 def _fsync(path: Path) -> None:

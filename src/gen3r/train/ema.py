@@ -12,39 +12,43 @@ from torch import Tensor, nn
 class EMA:
     """average <- d * average + (1 - d) * weight, with d = min(decay, (1 + step) / (10 + step)).
 
-    The ramp lets the average forget the random start. Buffers are copied, not averaged.
+    The ramp lets the average forget the random start. Trained parameters are averaged in their own type and place:
+    where a process holds its share of a weight, it holds the same share of the average. Buffers are copied; frozen
+    parameters are their own average and take no room.
     """
 
     def __init__(self, networks: nn.Module, decay: float) -> None:
         self.networks, self.decay = networks, decay
-        self.average = {name: value.detach().clone() for name, value in networks.state_dict().items()}
+        self.average = {name: value.detach().clone() for name, value in self._own().items()}
+
+    def _own(self) -> dict[str, Tensor]:
+        frozen = {name for name, value in self.networks.named_parameters() if not value.requires_grad}
+        return {name: value for name, value in self.networks.state_dict().items() if name not in frozen}
 
     @torch.no_grad()
     def update(self, step: int) -> None:
         """Take the weights after optimizer step number ``step`` (from 0) into the average."""
         decay = min(self.decay, (1 + step) / (10 + step))
-        for name, value in self.networks.state_dict().items():
+        for name, value in self._own().items():
             average = self.average[name]
             if average.is_floating_point():
                 average.lerp_(value, 1 - decay)
             else:
                 average.copy_(value)
 
-    def load(self, average: dict[str, Tensor]) -> None:
-        """Restore the average of a checkpoint; the names must be the same."""
-        if set(average) != set(self.average):
-            raise ValueError(
-                f"the averaged weights differ from the networks in {sorted(set(average) ^ set(self.average))[:8]}."
-            )
-        for name, value in average.items():
-            self.average[name].copy_(value)
-
     @contextmanager
     def applied(self) -> Iterator[None]:
         """Within the block the networks hold the averaged weights; afterwards their own again."""
-        own = {name: value.detach().clone() for name, value in self.networks.state_dict().items()}
-        self.networks.load_state_dict(self.average)
+        weights = self._own()
+        own = {name: value.detach().clone() for name, value in weights.items()}
+        _copy(weights, self.average)
         try:
             yield
         finally:
-            self.networks.load_state_dict(own)
+            _copy(self._own(), own)
+
+
+@torch.no_grad()
+def _copy(into: dict[str, Tensor], values: dict[str, Tensor]) -> None:
+    for name, value in values.items():
+        into[name].copy_(value)

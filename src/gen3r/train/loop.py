@@ -1,37 +1,53 @@
 """The only training loop. It knows batches, one objective and its networks, and nothing of what they mean.
 
-Every random stream and the data order are pure functions of (seed, step, process), and the schedule is a function of
-the step: a checkpoint of weights, average, optimizer and step therefore restores a run exactly.
+Samples and their random numbers are pure functions of (seed, position in the run), and the schedule is a function of
+the step: a checkpoint of weights, average, optimizer and step therefore restores a run exactly, and neither the number
+of processes nor the size of micro-batches changes what a step sees.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import logging
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
-from accelerate import Accelerator
 from rich.console import Console
 from torch import Tensor
+from torch.distributed.tensor import DTensor
 
 from gen3r.presets.loop import LoopConfig
 from gen3r.train.batches import Batches
-from gen3r.train.checkpoint import list_checkpoints, load_checkpoint, save_checkpoint
+from gen3r.train.checkpoint import Saver, list_checkpoints, load_checkpoint, read_facts
 from gen3r.train.ema import EMA
+from gen3r.train.guards import (
+    MicroBatch,
+    NonFiniteError,
+    Stragglers,
+    answering,
+    bad_gradients,
+    describe_gradients,
+    describe_losses,
+)
 from gen3r.train.hooks import ProgressLine, RunLog
-from gen3r.train.objectives.base import Batch, Objective, Terms
+from gen3r.train.loading import Loader, Slot
+from gen3r.train.objectives.base import Batch, Objective
 from gen3r.train.optim import build_optimizer, learning_rate
+from gen3r.train.processes import Processes
 from gen3r.train.rng import derive_seed, generator, sample_generators
+from gen3r.train.sharding import recompute_activations, share
+from gen3r.train.state import RunState
 
-
-class NonFiniteError(RuntimeError):
-    """A loss or gradient became NaN or infinite; the weights are those before the step."""
+logger = logging.getLogger(__name__)
 
 
 def to_device(batch: Batch, device: torch.device) -> Batch:
     """Move the tensors of a batch."""
-    return {name: value.to(device) if isinstance(value, Tensor) else value for name, value in batch.items()}
+    return {
+        name: value.to(device, non_blocking=True) if isinstance(value, Tensor) else value
+        for name, value in batch.items()
+    }
 
 
 class Trainer:
@@ -53,160 +69,259 @@ class Trainer:
         """``facts`` (JSON) is kept in the checkpoints and compared on resume: stage, preset, network sizes."""
         if config.threads is not None:
             torch.set_num_threads(config.threads)
-        self.accelerator = Accelerator(cpu=not torch.cuda.is_available())
-        self.device = self.accelerator.device
-        self.objective, self.batches, self.validation = objective.to(self.device), batches, validation
+        self.processes = Processes(config.patience)
+        self.device = self.processes.device
+        self.batches, self.validation = batches, validation
         self.config, self.out, self.title, self.console = config, Path(out), title, console
         self.facts = {"loop": dataclasses.asdict(config)} | (facts or {})
+        newest = self._newest(resume)
+        known = read_facts(newest) if newest is not None else {}
+        self.accumulate = self._micro_steps(known.get("global_batch"))
+        self.objective = objective.to(self.device)
+        if config.recompute:
+            recompute_activations(objective.networks)
+        self.sharing = share(self.objective, self.processes, config)
         self.ema = EMA(objective.networks, config.ema_decay)
-        optimizer = build_optimizer(objective.networks, config)
-        self.step = self._restore(optimizer, resume)
-        self.model, self.optimizer = self.accelerator.prepare(self.objective, optimizer)
+        self.optimizer = build_optimizer(objective.networks, config)
+        self.state = RunState(self.objective, self.ema, self.optimizer)
+        self.step, self.skipped = int(known.get("step", 0)), int(known.get("skipped", 0))
+        if newest is not None:
+            load_checkpoint(newest, self.state, self.processes)
+        self.loader = Loader(batches, config.prefetch, self._following)
+        self.stragglers = Stragglers(self.processes, config.straggler_every, config.straggler_factor)
+        keep, background = config.keep_checkpoints, config.background_saves
+        self.saver = Saver(self.out, self.processes, keep=keep, background=background)
 
-    def _restore(self, optimizer: torch.optim.Optimizer, resume: bool) -> int:
+    def _newest(self, resume: bool) -> Path | None:
         present = list_checkpoints(self.out)
         if present and not resume:
             raise ValueError(
                 f"{self.out} already holds checkpoints up to {present[-1].name}; resume it or choose another folder."
             )
         if not present:
-            return 0
-        weights, average, state, facts = load_checkpoint(present[-1], self.device)
+            return None
+        facts = read_facts(present[-1])
         changed = [key for key in self.facts if key != "loop" and facts.get(key) != _plain(self.facts[key])]
         if changed:
             raise ValueError(
                 f"{present[-1]} was trained with other {', '.join(changed)}; "
                 "resume with the same, or use another folder."
             )
-        self.objective.load_saved_state(weights)
-        self.ema.load(average)
-        optimizer.load_state_dict(state)
-        return int(facts["step"])
+        return present[-1]
+
+    def _micro_steps(self, begun_with: int | None) -> int:
+        """Micro-batches of this process per step, so that a step has as many samples as the run began with."""
+        at_once = self.batches.batch_size * self.processes.world
+        wanted = begun_with or self.config.global_batch or at_once * self.config.accumulate
+        if wanted % at_once:
+            raise ValueError(
+                f"a step of {wanted} samples cannot be shared by {self.processes.world} processes in micro-batches of "
+                f"{self.batches.batch_size}; choose --batch-size and the number of processes so that their product "
+                f"divides {wanted}."
+            )
+        if begun_with and wanted != (self.config.global_batch or at_once * self.config.accumulate):
+            logger.warning(
+                "the run goes on with the %d samples per step that it began with: %d micro-steps on %d process(es).",
+                wanted,
+                wanted // at_once,
+                self.processes.world,
+            )
+        return wanted // at_once
+
+    # running ----------------------------------------------------------------------------------------------------------
 
     def run(self) -> None:
         """Train until ``config.steps``, then export the averaged weights to ``out/export``."""
-        config, main = self.config, self.accelerator.is_main_process
+        config, main = self.config, self.processes.main
         self.log = RunLog(self.out, self.step) if main else None
         progress = ProgressLine(self.title, config.steps, self.step, self.console if main else None)
         try:
-            while self.step < config.steps:
-                values = self.optimizer_step()
-                self.step += 1
-                if self.log and (self.step % config.log_every == 0 or self.step == config.steps):
-                    self.log.numbers(self.step, values)
-                    progress.update(self.step, f"loss {values['total']:.4f}")
-                if _due(self.step, config.validate_every, config.steps) and self.validation and main:
-                    self.validate(progress)
-                if _due(self.step, config.sample_every, config.steps) and main:
-                    self.sample()
-                if _due(self.step, config.checkpoint_every, config.steps):
-                    self.save()
-            if main:
+            with answering(self.processes, self.step):
+                while self.step < config.steps:
+                    values = self.optimizer_step()
+                    self.step += 1
+                    if self.log and (self.step % config.log_every == 0 or self.step == config.steps):
+                        self.log.numbers(self.step, values)
+                        progress.update(self.step, f"loss {values['total']:.4f}")
+                    for sentence in self.stragglers.slow():
+                        if main:
+                            logger.warning("step %d: %s", self.step, sentence)
+                    if _due(self.step, config.validate_every, config.steps) and self.validation:
+                        self.validate(progress)
+                    if _due(self.step, config.sample_every, config.steps):
+                        self.sample()
+                    if _due(self.step, config.checkpoint_every, config.steps):
+                        self.save()
+                self.saver.wait()
                 self.export(self.out / "export")
-            self.accelerator.wait_for_everyone()
+                self.processes.wait()
         finally:
             progress.stop()
+            self.loader.close()
+            self.saver.close()
             if self.log:
                 self.log.close()
 
     def optimizer_step(self) -> dict[str, float]:
-        """Forward, backward, refuse what is not finite, clip, move the weights, average them. Returns the terms."""
-        config, rank, world = self.config, self.accelerator.process_index, self.accelerator.num_processes
+        """Forward, backward, refuse what is not finite, clip, move weights and average; the mean terms."""
+        config = self.config
         self.objective.train()
         rate = learning_rate(self.step, config)
         for group in self.optimizer.param_groups:
             group["lr"] = rate * group.get("lr_factor", 1.0)
         self.optimizer.zero_grad(set_to_none=True)
-        sums: dict[str, float] = {}
-        for micro in range(config.accumulate):
-            size = self.batches.batch_size
-            slot = (self.step, (rank * config.accumulate + micro) * size, size, size * config.accumulate * world)
-            positions = self.batches.positions(*slot)
-            torch.manual_seed(derive_seed(config.seed, "global", positions[0]))
-            batch = to_device(self.batches.at(*slot), self.device)
-            rng = sample_generators(config.seed, "loss", positions=positions, device=self.device)
-            with torch.autocast(self.device.type, torch.bfloat16, enabled=config.precision == "bf16"):
-                terms = self.model(batch, rng)
-            self._check_loss(terms)
-            self.accelerator.backward(terms.total / config.accumulate)
-            for name, value in terms.floats().items():
-                sums[name] = sums.get(name, 0.0) + value / config.accumulate
-        norm = torch.as_tensor(self.accelerator.clip_grad_norm_(self.objective.networks.parameters(), config.grad_clip))
-        if not torch.isfinite(norm):
-            names = [
-                name
-                for name, value in self.objective.networks.named_parameters()
-                if value.grad is not None and not value.grad.isfinite().all()
-            ]
-            raise NonFiniteError(
-                f"gradient of step {self.step} is not finite in {names[:5]}; terms {sums}. The weights did not move."
-            )
-        self.optimizer.step()
-        self.ema.update(self.step)
-        return sums | {"grad_norm": float(norm), "lr": rate}
+        running = {name: value.clone() for name, value in self.objective.running.named_buffers()}
+        moved = {name: torch.zeros_like(value) for name, value in running.items()}
+        reports = []
+        for micro in range(self.accumulate):
+            slot = self._slot(self.step, micro)
+            terms = self._micro_step(slot, last=micro == self.accumulate - 1)
+            reports.append((slot, terms))
+            for name, value in self.objective.running.named_buffers():
+                moved[name] += value / self.accumulate
+                value.copy_(running[name])
+        means = self._means([terms for _, terms in reports])
+        norm = self._clip(config.clip_at(self.step))
+        failure = self._failure(means, norm, reports)
+        if failure is None:
+            self.optimizer.step()
+            self.ema.update(self.step)
+            for name, value in self.objective.running.named_buffers():
+                value.copy_(self.processes.mean(moved[name]))
+        elif self.skipped < config.skip_nonfinite:
+            self.skipped += 1
+            logger.warning("left out (%d of %d): %s", self.skipped, config.skip_nonfinite, failure)
+        else:
+            raise NonFiniteError(failure)
+        extra = {"skipped": float(self.skipped)} if config.skip_nonfinite else {}
+        return means | {"grad_norm": float(norm), "lr": rate} | extra
 
-    def _check_loss(self, terms: Terms) -> None:
-        bad = ~torch.isfinite(terms.total.detach())
-        if int(cast(Tensor, self.accelerator.reduce(bad.to(torch.int64), "sum"))):
-            values = terms.floats()
-            names = [name for name, value in values.items() if not torch.isfinite(torch.tensor(value))]
-            raise NonFiniteError(
-                f"loss of step {self.step} is not finite: {', '.join(names) or 'on another process'}; "
-                f"terms {values}. The weights did not move."
-            )
+    def _micro_step(self, slot: Slot, last: bool) -> dict[str, Tensor]:
+        config, positions = self.config, slot.positions(self.batches)
+        with self.stragglers.working("loading"):
+            batch = to_device(self.loader.get(slot), self.device)
+        torch.manual_seed(derive_seed(config.seed, "global", positions[0]))
+        rng = sample_generators(config.seed, "loss", positions=positions, device=self.device)
+
+        def lose(objective: Objective) -> dict[str, Tensor]:
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=config.precision == "bf16"):
+                terms = objective.loss(batch, rng)
+            return {"total": terms.total} | {name: value.detach() for name, value in terms.parts.items()}
+
+        with self.sharing.syncing(last):
+            with self.stragglers.working("computing"):
+                terms = self.sharing.train(lose)
+            (terms["total"] / self.accumulate).backward()
+        return {name: value.detach() for name, value in terms.items()}
+
+    def _means(self, terms: list[dict[str, Tensor]]) -> dict[str, float]:
+        names = list(terms[0])
+        values = torch.stack([torch.stack([each[name].float() for name in names]) for each in terms]).mean(0)
+        return dict(zip(names, self.processes.mean(values.to(self.device)).tolist(), strict=True))
+
+    def _clip(self, limit: float) -> Tensor:
+        norm = torch.nn.utils.clip_grad_norm_(self.objective.networks.parameters(), limit)
+        return norm.full_tensor() if isinstance(norm, DTensor) else norm
+
+    # what is not finite -----------------------------------------------------------------------------------------------
+
+    def _failure(
+        self, means: dict[str, float], norm: Tensor, reports: list[tuple[Slot, dict[str, Tensor]]]
+    ) -> str | None:
+        """Why the step must not be taken: the same on all processes, since all have the same means and norm."""
+        if not torch.isfinite(torch.tensor(means["total"])):
+            own = [self._report(slot, terms) for slot, terms in reports]
+            return describe_losses(self.step, [each for several in self.processes.gather(own) for each in several])
+        if not bool(torch.isfinite(norm)):
+            names = bad_gradients(self.objective.networks, self.processes)
+            return describe_gradients(self.step, names, self._culprits())
+        return None
+
+    def _report(self, slot: Slot, terms: dict[str, Tensor]) -> MicroBatch:
+        samples = tuple(self.batches.name(position) for position in slot.positions(self.batches))
+        return MicroBatch(
+            rank=self.processes.rank, samples=samples, terms={name: float(value) for name, value in terms.items()}
+        )
+
+    def _culprits(self) -> list[str]:
+        """Compute every micro-batch of the step again, all processes the same one, to see whose gradient is bad."""
+        found = []
+        running = {name: value.clone() for name, value in self.objective.running.named_buffers()}
+        for rank in range(self.processes.world):
+            for micro in range(self.accumulate):
+                self.optimizer.zero_grad(set_to_none=True)
+                slot = self._slot(self.step, micro, rank)
+                terms = self._micro_step(slot, last=True)
+                if not bool(torch.isfinite(self._clip(1.0))):
+                    found.append(str(dataclasses.replace(self._report(slot, terms), rank=rank)))
+                for name, value in self.objective.running.named_buffers():
+                    value.copy_(running[name])
+        self.optimizer.zero_grad(set_to_none=True)
+        return found
+
+    # places in the data -----------------------------------------------------------------------------------------------
+
+    @property
+    def global_batch(self) -> int:
+        """Samples of one optimizer step over all processes."""
+        return self.batches.batch_size * self.accumulate * self.processes.world
+
+    def _slot(self, step: int, micro: int, rank: int | None = None) -> Slot:
+        rank, size = self.processes.rank if rank is None else rank, self.batches.batch_size
+        return Slot(step, (rank * self.accumulate + micro) * size, size, self.global_batch)
+
+    def _following(self, slot: Slot) -> Slot:
+        micro = slot.first // slot.size % self.accumulate + 1
+        return self._slot(slot.step + micro // self.accumulate, micro % self.accumulate)
+
+    # looking, saving --------------------------------------------------------------------------------------------------
 
     @torch.no_grad()
     def validate(self, progress: ProgressLine | None = None) -> dict[str, float]:
-        """Mean metrics of the averaged weights on the first validation batches."""
+        """Mean metrics of the averaged weights on the first validation batches, shared among the processes."""
         assert self.validation is not None
+        count, rank, world = self.config.validation_batches, self.processes.rank, self.processes.world
         sums: dict[str, float] = {}
-        count = self.config.validation_batches
         self.objective.eval()
         with self.ema.applied():
-            for index in range(count):
-                batch = to_device(self.validation.at(index), self.device)
-                metrics = self.objective.metrics(
-                    batch, generator(self.config.seed, "validation", index, device=self.device)
-                )
+            for index in range(rank, -(-count // world) * world, world):  # as many for each: shards are gathered by all
+                batch = to_device(self.validation.at(index % count), self.device)
+                rng = generator(self.config.seed, "validation", index % count, device=self.device)
+                metrics = self.sharing.look(lambda objective, batch=batch, rng=rng: objective.metrics(batch, rng))
                 for name, value in metrics.items():
-                    sums[f"val/{name}"] = sums.get(f"val/{name}", 0.0) + value / count
+                    sums[name] = sums.get(name, 0.0) + (value / count if index < count else 0.0)
+        values = self.processes.mean(torch.tensor(list(sums.values()), dtype=torch.float64, device=self.device))
+        means = {f"val/{name}": value * world for name, value in zip(sums, values.tolist(), strict=True)}
         if self.log:
-            self.log.numbers(self.step, sums)
+            self.log.numbers(self.step, means)
         if progress:
-            progress.update(self.step, " ".join(f"{name[4:]} {value:.4g}" for name, value in sums.items()))
-        return sums
+            progress.update(self.step, " ".join(f"{name[4:]} {value:.4g}" for name, value in means.items()))
+        return means
 
     @torch.no_grad()
     def sample(self) -> None:
         """Pictures of the averaged weights on a validation batch (or a training batch where there is none)."""
-        assert self.log is not None
         self.objective.eval()
         with self.ema.applied():
             batch = to_device((self.validation or self.batches).at(0), self.device)
-            self.log.pictures(
-                self.step, self.objective.pictures(batch, generator(self.config.seed, "pictures", device=self.device))
-            )
+            rng = generator(self.config.seed, "pictures", device=self.device)
+            pictures = self.sharing.look(lambda objective: objective.pictures(batch, rng))
+        if self.log:
+            self.log.pictures(self.step, pictures)
 
     def save(self) -> None:
-        """Write a checkpoint (main process), the others wait."""
-        if self.accelerator.is_main_process:
-            save_checkpoint(
-                self.out,
-                self.step,
-                weights=self.objective.saved_state(),
-                average=self.ema.average,
-                optimizer=self.optimizer.state_dict(),
-                facts=self.facts,
-                keep=self.config.keep_checkpoints,
-            )
-        self.accelerator.wait_for_everyone()
+        """Write a checkpoint, in the background unless the config says otherwise."""
+        facts = self.facts | {"global_batch": self.global_batch, "skipped": self.skipped}
+        self.saver.save(self.step, self.state.tensors(), facts)
 
     @torch.no_grad()
     def export(self, folder: Path, batches: int = 16) -> None:
         """Write the averaged weights as network folders."""
         self.objective.eval()
-        with self.ema.applied():
-            self.objective.export(folder, [to_device(self.batches.at(index), self.device) for index in range(batches)])
+        with self.sharing.averaged(self.ema) as objective:
+            if objective is not None:
+                objective.eval()
+                objective.export(folder, [to_device(self.batches.at(index), self.device) for index in range(batches)])
 
 
 def _due(step: int, every: int, last: int) -> bool:

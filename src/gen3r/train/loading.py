@@ -1,0 +1,57 @@
+"""Micro-batches in time: prepared ahead by threads, as every one is a function of its place alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+from gen3r.train.batches import Batches
+from gen3r.train.objectives.base import Batch
+
+MOST_THREADS = 8
+
+
+@dataclass(frozen=True)
+class Slot:
+    """A micro-batch: samples ``first`` .. ``first + size - 1`` of the ``total`` of optimizer step ``step``."""
+
+    step: int
+    first: int
+    size: int
+    total: int
+
+    def positions(self, batches: Batches) -> range:
+        """Positions of the samples in the whole run."""
+        return batches.positions(self.step, self.first, self.size, self.total)
+
+
+class Loader:
+    """Gives the batch of a slot, and has those of the next ones prepared meanwhile."""
+
+    def __init__(self, batches: Batches, ahead: int, following: Callable[[Slot], Slot]) -> None:
+        """``following`` tells which slot this process asks for after another."""
+        self.batches, self.ahead, self.following = batches, ahead, following
+        self.pool = ThreadPoolExecutor(min(ahead, MOST_THREADS), "load") if ahead else None
+        self.waiting: dict[Slot, Future[Batch]] = {}
+
+    def get(self, slot: Slot) -> Batch:
+        """The batch of ``slot``."""
+        if self.pool is None:
+            return self._read(slot)
+        wanted = [slot, *self._next(slot)]
+        self.waiting = {each: self.waiting.get(each) or self.pool.submit(self._read, each) for each in wanted}
+        return self.waiting.pop(slot).result()
+
+    def _next(self, slot: Slot) -> Iterator[Slot]:
+        for _ in range(self.ahead):
+            slot = self.following(slot)
+            yield slot
+
+    def _read(self, slot: Slot) -> Batch:
+        return self.batches.at(slot.step, slot.first, slot.size, slot.total)
+
+    def close(self) -> None:
+        """Forget what was prepared ahead."""
+        if self.pool is not None:
+            self.pool.shutdown(cancel_futures=True)
