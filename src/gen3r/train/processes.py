@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import torch
 import torch.distributed as dist
@@ -20,7 +20,7 @@ class Processes:
     def __init__(self, patience: float = 1800.0) -> None:
         """Join them; a process that is not heard of for ``patience`` seconds fails those that wait for it."""
         state = PartialState(cpu=not torch.cuda.is_available(), timeout=timedelta(seconds=patience))
-        self.device: torch.device = state.device
+        self.device = cast(torch.device, state.device)
         self.rank, self.world = int(state.process_index), int(state.num_processes)
         self.patience = patience
 
@@ -59,4 +59,4 @@ class Processes:
         """A second line for a background thread, over host memory. The first use is one of all processes."""
         if not self.several:
             return None
-        return dist.new_group(backend="gloo", timeout=timedelta(seconds=self.patience))
+        return cast(dist.ProcessGroup, dist.new_group(backend="gloo", timeout=timedelta(seconds=self.patience)))

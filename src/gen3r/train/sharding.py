@@ -126,31 +126,32 @@ class Shards(Sharing):
             for block in blocks_of(network):
                 fully_shard(block, mesh=mesh, mp_policy=blocks)
         trained = set(objective.networks.parameters())
-        self.model = fully_shard(
-            Worker(objective),
+        self.worker = Worker(objective)
+        self.root: FSDPModule = fully_shard(
+            self.worker,
             mesh=mesh,
             mp_policy=MixedPrecisionPolicy(reduce_dtype=torch.float32, cast_forward_inputs=False),
             ignored_params={value for value in objective.parameters() if value not in trained},
         )
 
     def train(self, work: Callable[[Objective], T]) -> T:
-        return self.model(work)
+        return self.worker(work)
 
     def look(self, work: Callable[[Objective], T]) -> T:
         with torch.no_grad():
-            result = self.model(work)
+            result = self.worker(work)
         self.reshard()
         return result
 
     def reshard(self) -> None:
         """Leave only the shards."""
-        for module in self.model.modules():
+        for module in self.worker.modules():
             if isinstance(module, FSDPModule):
                 module.reshard()
 
     @contextmanager
     def syncing(self, last: bool) -> Iterator[None]:
-        self.model.set_requires_gradient_sync(last)
+        self.root.set_requires_gradient_sync(last)
         yield
 
     @contextmanager
