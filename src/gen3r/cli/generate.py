@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 
 import tyro
 
+from gen3r.cli.data.running import Running
+from gen3r.cli.generate_batch import BatchOptions, check_alone, run_batch
 from gen3r.cli.input_paths import check_paths
 from gen3r.cli.model_options import ModelOptions, SpeedOptions
 from gen3r.cli.seeds import check_seed
@@ -55,6 +57,13 @@ class Generate:
     """Which model, where, and how exactly."""
     speed: SpeedOptions = field(default_factory=SpeedOptions)
     """What to trade for speed."""
+    batch: Annotated[Path | None, tyro.conf.arg(metavar="FILE.jsonl")] = None
+    """Make a scene for each line, such as {"prompt": "a red ball", "images": ["ball.png"]}, into folders below --out.
+    The same command again goes on where it ended."""
+    selection: BatchOptions = field(default_factory=BatchOptions)
+    """With --batch: which scenes are kept."""
+    running: Running = field(default_factory=Running)
+    """With --batch: where the work is done."""
 
     def run(self) -> None:
         """Check everything cheap first, then load, generate and write.
@@ -62,6 +71,10 @@ class Generate:
         Raises:
             ValueError: for whatever cannot be used; nothing has been written then.
         """
+        if self.batch is not None:
+            run_batch(self)
+            return
+        check_alone(self)
         started = time.perf_counter()
         check_output_folder(self.out)
         size = parse_size(self.size)
