@@ -16,7 +16,7 @@ class ConverterEntry:
     """What is known of a converter without importing it."""
 
     name: str
-    """On the command line, and the ``source`` of its clips."""
+    """On the command line."""
     module: str
     """Where it is; holds the constant ``CONVERTER``."""
     summary: str
@@ -25,11 +25,42 @@ class ConverterEntry:
     """Where a user gets it, in one line. Nothing here downloads it."""
     terms: str
     """Its licence, and where that is written."""
+    source: str = ""
+    """The ``source`` of its clips, which is another name for it; the same name if left out."""
     extra: Extra | None = None
     """Optional libraries it needs."""
 
 
 _ENTRIES: tuple[ConverterEntry, ...] = (
+    ConverterEntry(
+        name="realestate10k",
+        source="re10k",
+        module="gen3r.data.converters.re10k",
+        summary="RealEstate10K: walks through homes; clips have the source re10k",
+        download="https://google.github.io/realestate10k (cameras; fetch the videos' frames yourself)",
+        terms="cameras CC BY 4.0: https://google.github.io/realestate10k; videos belong to their owners",
+    ),
+    ConverterEntry(
+        name="acid",
+        module="gen3r.data.converters.acid",
+        summary="ACID: flights along coasts, in the form of RealEstate10K",
+        download="https://infinite-nature.github.io (cameras; fetch the videos' frames yourself)",
+        terms="cameras CC BY 4.0: https://infinite-nature.github.io; videos belong to their owners",
+    ),
+    ConverterEntry(
+        name="tartanair",
+        module="gen3r.data.converters.tartanair",
+        summary="TartanAir, version 1: rendered flights through 18 environments, with depth; metric",
+        download="https://github.com/castacks/tartanair_tools (image_left, depth_left of every environment)",
+        terms="CC BY 4.0: https://theairlab.org/tartanair-dataset",
+    ),
+    ConverterEntry(
+        name="synthetic",
+        module="gen3r.data.converters.synthetic",
+        summary="Generated rooms and places from packed files, with depth; metric",
+        download="made by gen3r synth --pack",
+        terms="CC0-1.0",
+    ),
     ConverterEntry(
         name="kitti360",
         module="gen3r.data.converters.kitti360",
@@ -48,6 +79,7 @@ _ENTRIES: tuple[ConverterEntry, ...] = (
     ),
     ConverterEntry(
         name="co3dv2",
+        source="co3d",
         module="gen3r.data.converters.co3d",
         summary="CO3Dv2: objects of 51 categories filmed in a circle, with masks and depth; clips have the source co3d",
         download="https://github.com/facebookresearch/co3d (download_dataset.py)",
@@ -55,6 +87,7 @@ _ENTRIES: tuple[ConverterEntry, ...] = (
     ),
     ConverterEntry(
         name="vkitti2",
+        source="vkitti",
         module="gen3r.data.converters.vkitti",
         summary="Virtual KITTI 2: rendered drives in ten variations, with depth; metric; clips have the source vkitti",
         download="https://europe.naverlabs.com/proxy-virtual-worlds-vkitti-2/ (rgb, depth and textgt archives)",
@@ -73,17 +106,25 @@ CONVERTERS: Mapping[str, ConverterEntry] = {entry.name: entry for entry in _ENTR
 """By name, in the order they are listed to users."""
 
 
+def find_entry(name: str) -> ConverterEntry:
+    """The entry of a dataset by its name on the command line or that of its clips' source.
+
+    Raises:
+        ValueError: for an unknown name, telling the nearest known one.
+    """
+    known = {**CONVERTERS} | {entry.source: entry for entry in CONVERTERS.values() if entry.source}
+    if name not in known:
+        raise ValueError(f"unknown dataset {name!r}; known are {', '.join(CONVERTERS)}.{did_you_mean(name, known)}")
+    return known[name]
+
+
 def load_converter(name: str) -> Converter:
     """Import one converter.
 
     Raises:
         ValueError: for an unknown name, telling the nearest known one; and if a library it needs is not installed.
     """
-    entry = CONVERTERS.get(name)
-    if entry is None:
-        raise ValueError(
-            f"unknown dataset {name!r}; known are {', '.join(CONVERTERS)}.{did_you_mean(name, CONVERTERS)}"
-        )
+    entry = find_entry(name)
     if entry.extra is not None:
         entry.extra.require(f"converting {name}")
     return import_module(entry.module).CONVERTER

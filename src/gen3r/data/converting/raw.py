@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float32, Float64, UInt8
@@ -32,6 +32,7 @@ class PinholeView:
     """Rotation from the distorted camera's axes to the view's; identity unless the view looks elsewhere."""
 
 
+@runtime_checkable
 class Lens(Protocol):
     """How a camera differs from a pinhole. Hashable, and equal where it does the same: frames share what it costs."""
 
@@ -138,6 +139,7 @@ class Findings:
     """Files that were expected and are missing or damaged, or are there and unknown."""
 
 
+@runtime_checkable
 class PoseEstimator(Protocol):
     """Where cameras come from for pictures that have none."""
 
@@ -166,6 +168,7 @@ class ConvertOptions:
     """Convert scenes of official benchmarks as well (as held-out); otherwise they are left out of train only."""
 
 
+@runtime_checkable
 class Converter(Protocol):
     """Reads one dataset. Instances hold no state: a scene is read in another process than it was found in."""
 

@@ -44,6 +44,8 @@ def notes_on(reasons: Iterable[tuple[int, str]]) -> tuple[str, ...]:
 def camera_problem(camera: RawCamera) -> str:
     """What is wrong with a camera; empty if nothing is."""
     pose, intrinsics = camera.world_from_camera, camera.intrinsics
+    if camera.height < 1 or camera.width < 1:
+        return "its picture is missing or damaged"
     if not np.isfinite(pose).all() or not np.isfinite(intrinsics).all():
         return "its camera is not finite"
     rotation = pose[:3, :3]
@@ -55,8 +57,6 @@ def camera_problem(camera: RawCamera) -> str:
         return "its focal lengths are not positive"
     if np.abs([intrinsics[0, 1], intrinsics[1, 0]]).max() > 1e-9:
         return "its pixels are skewed"
-    if camera.height < 1 or camera.width < 1:
-        return "its picture has no size"
     return ""
 
 
