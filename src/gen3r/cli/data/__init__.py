@@ -5,11 +5,13 @@ from typing import Annotated
 
 import tyro
 
+from gen3r.cli.data.convert import Convert
 from gen3r.cli.data.pack import Pack, Unpack
 from gen3r.cli.data.show import Show
 
 Task = (
-    Annotated[Show, tyro.conf.subcommand("show")]
+    Annotated[Convert, tyro.conf.subcommand("convert")]
+    | Annotated[Show, tyro.conf.subcommand("show")]
     | Annotated[Pack, tyro.conf.subcommand("pack")]
     | Annotated[Unpack, tyro.conf.subcommand("unpack")]
 )

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
+from typing import TYPE_CHECKING
 
-from gen3r.data.converting.raw import Converter
 from gen3r.extras import Extra
 from gen3r.mistakes import did_you_mean
+
+if TYPE_CHECKING:  # listing names needs no arrays
+    from gen3r.data.converting.raw import Converter
 
 
 @dataclass(frozen=True, kw_only=True)
