@@ -13,8 +13,8 @@ from pathlib import Path, PurePosixPath
 import pycolmap
 
 from gen3r.data.converters.colmap_models import raw_camera
-from gen3r.data.converters.masks import all_or_none, mask_beside
-from gen3r.data.converters.pictures import PictureHeader, camera_size, left_out, of_one_size
+from gen3r.data.converters.masks import mask_beside
+from gen3r.data.converters.pictures import PictureHeader, left_out
 from gen3r.data.converters.places import (
     check_source,
     clip_name,
@@ -67,14 +67,13 @@ class ColmapProjects:
         model = source / place
         with unusable():
             frames, notes = registered_frames(model, picture_folder(model).parent / MASKS, subfolder or None)
-            frames, more = all_or_none(frames)
         return RawScene(
             name=found.name,
             split=found.split,
             scale_kind="unknown",
             frames=frames,
-            masks="valid" if frames[0].mask else None,
-            notes=(*notes, *more),
+            masks="valid" if any(frame.mask for frame in frames) else None,
+            notes=notes,
         )
 
 
@@ -116,16 +115,16 @@ def registered_frames(
             frames.append(dataclasses.replace(frame, mask=mask_beside(masks, image.name)))
     if not frames:
         raise UnusableScene(f"none of its {len(images)} registered pictures can be used; {''.join(dropped[:1])}")
-    kept, notes = of_one_size(frames, camera_size)
-    return kept, (*left_out(dropped, len(images)), *notes)
+    return tuple(frames), left_out(dropped, len(images))
 
 
 def _frame(path: Path, image: pycolmap.Image, camera: pycolmap.Camera) -> RawFrame:
     header = PictureHeader.read(path, image.name)
-    size, picture = (header.height, header.width), header.as_stored(path)
-    if header.upright_size == (camera.height, camera.width):  # posed by a version that turns pictures
-        size, picture = header.upright_size, header.upright(path)
-    return RawFrame(picture=picture, camera=raw_camera(camera, image.cam_from_world(), size))
+    is_turned = (header.width > header.height) != (camera.width > camera.height)  # some versions of COLMAP turn them
+    return RawFrame(
+        picture=header.upright(path) if is_turned else path,
+        camera=raw_camera(camera, image.cam_from_world(), header.upright_size if is_turned else header.size),
+    )
 
 
 def _scenes(source: Path, project: Path, model: Path, label: tuple[str, ...]) -> list[Found]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from gen3r.data.clip import Split
-from gen3r.data.converters.pictures import camera_size, left_out, of_one_size
+from gen3r.data.converters.pictures import left_out
 from gen3r.data.converters.places import check_source, subfolders, unusable
 from gen3r.data.converters.scene_files import FolderFiles, SceneFiles, ZipFiles
 from gen3r.data.converters.transforms_json import raw_camera
@@ -101,17 +101,16 @@ class DL3DV:
             except ValueError as error:
                 dropped.append(str(error))
                 continue
-            camera = raw_camera(entry, (header.height, header.width))
-            frames.append(RawFrame(picture=header.as_stored(files.picture(picture)), camera=camera))
+            camera = raw_camera(entry, header.size)
+            frames.append(RawFrame(picture=files.picture(picture), camera=camera))
         if not frames:
             raise UnusableScene(f"none of its {len(entries)} pictures is there; the first: {dropped[0]}.")
-        kept, notes = of_one_size(frames, camera_size)
         return RawScene(
             name=found.name,
             split=found.split,
             scale_kind="unknown",
-            frames=kept,
-            notes=(*left_out(dropped, len(entries)), *notes),
+            frames=tuple(frames),
+            notes=left_out(dropped, len(entries)),
         )
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from gen3r.data.converters.pictures import PictureHeader, left_out, of_one_size
+from gen3r.data.converters.pictures import PictureHeader, left_out
 from gen3r.data.converters.places import check_source, clip_name, picture_files, scene_folders, total_size, unusable
 from gen3r.data.converters.posed_pictures import MIN_PICTURES, pose_estimator, posed_frames
 from gen3r.data.converting.raw import ConvertOptions, Findings, Found, Problem, RawScene
@@ -49,7 +50,11 @@ class Pictures:
                 pictures.append((file, PictureHeader.read(file, file.name)))
             except ValueError as error:
                 dropped.append(str(error))
-        kept, notes = of_one_size(pictures, lambda picture: picture[1].upright_size)
+        sizes = Counter(header.upright_size for _, header in pictures)
+        usual = max(sizes, key=lambda size: sizes[size], default=None)
+        kept = [(file, header) for file, header in pictures if header.upright_size == usual]
+        others = len(pictures) - len(kept)
+        notes = (f"{others} of {len(files)} frames left out: of another size than most",) if others else ()
         with unusable():
             frames, more = posed_frames(
                 [file for file, _ in kept],

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -11,7 +10,6 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 
-from gen3r.data.converting.raw import RawFrame
 from gen3r.scene.files import check_file
 
 MaskReader = Callable[[], UInt8[np.ndarray, "H W"]]
@@ -33,22 +31,3 @@ def read_mask(path: Path) -> UInt8[np.ndarray, "H W"]:
             return np.asarray(picture.convert("L"))
     except (OSError, SyntaxError, Image.DecompressionBombError) as error:
         raise ValueError(f"{path} is no readable mask ({error}); get a fresh copy.") from error
-
-
-def all_or_none(frames: Sequence[RawFrame]) -> tuple[tuple[RawFrame, ...], tuple[str, ...]]:
-    """The frames with masks on each or on none, depth likewise; and notes on what was left out for that."""
-    notes: list[str] = []
-    for name, count in (
-        ("masks", sum(frame.mask is not None for frame in frames)),
-        ("depth", sum(frame.depth is not None for frame in frames)),
-    ):
-        if 0 < count < len(frames):
-            notes.append(f"{name} left out: only {count} of {len(frames)} frames have it")
-            frames = [_WITHOUT[name](frame) for frame in frames]
-    return tuple(frames), tuple(notes)
-
-
-_WITHOUT: Mapping[str, Callable[[RawFrame], RawFrame]] = {
-    "masks": lambda frame: dataclasses.replace(frame, mask=None),
-    "depth": lambda frame: dataclasses.replace(frame, depth=None),
-}

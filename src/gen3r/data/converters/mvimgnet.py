@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gen3r.data.converters.colmap import find_models, registered_frames
-from gen3r.data.converters.masks import all_or_none
 from gen3r.data.converters.places import check_source, clip_name, picture_files, scene_folders, total_size, unusable
 from gen3r.data.converting.raw import ConvertOptions, Findings, Found, Problem, RawScene, UnusableScene
 
@@ -56,16 +55,15 @@ class MVImgNet:
             raise UnusableScene("it has no COLMAP model in sparse/0.")
         with unusable():
             frames, notes = registered_frames(models[0], instance / MASKS)
-            frames, more = all_or_none(frames)
             category = _categories(source).get(instance.resolve().parent.name)
         return RawScene(
             name=found.name,
             split=found.split,
             scale_kind="unknown",
             frames=frames,
-            masks="foreground" if frames[0].mask else None,
+            masks="foreground" if any(frame.mask for frame in frames) else None,
             labels={} if category is None else {"category": category},
-            notes=(*notes, *more),
+            notes=notes,
         )
 
 

@@ -16,8 +16,8 @@ import numpy as np
 from jaxtyping import Float32
 
 from gen3r.data.clip import Split
-from gen3r.data.converters.masks import all_or_none, read_mask
-from gen3r.data.converters.pictures import PictureHeader, camera_size, left_out, of_one_size
+from gen3r.data.converters.masks import read_mask
+from gen3r.data.converters.pictures import PictureHeader, left_out
 from gen3r.data.converters.places import check_source, clip_name, scene_folders, unusable
 from gen3r.data.converters.transforms_json import raw_camera
 from gen3r.data.converting.raw import ConvertOptions, Findings, Found, Problem, RawFrame, RawScene, UnusableScene
@@ -74,15 +74,14 @@ class NerfstudioProjects:
                 pictures=partial(picture_path, file),
                 masks=lambda name: file.parent / name,
             )
-            frames, more = all_or_none(frames)
         unordered = ("the views are in no temporal order",) if found.place.endswith(_UNORDERED) else ()
         return RawScene(
             name=found.name,
             split=found.split,
             scale_kind="unknown",
             frames=frames,
-            masks="valid" if frames[0].mask else None,
-            notes=(*notes, *more, *unordered),
+            masks="valid" if any(frame.mask for frame in frames) else None,
+            notes=(*notes, *unordered),
         )
 
 
@@ -126,16 +125,15 @@ def posed_frames(
         mask, depth = _present(entry, "mask_path", masks), _present(entry, "depth_file_path", lambda n: file.parent / n)
         frames.append(
             RawFrame(
-                picture=header.as_stored(picture),
-                camera=raw_camera(entry, (header.height, header.width), axes, unit),
+                picture=picture,
+                camera=raw_camera(entry, header.size, axes, unit),
                 depth=None if depth is None else partial(_depth, depth, depth_scale),
                 mask=None if mask is None else partial(read_mask, mask),
             )
         )
     if not frames:
         raise UnusableScene(f"none of its {len(entries)} pictures is there; the first: {''.join(dropped[:1])}")
-    kept, notes = of_one_size(frames, camera_size)
-    return kept, (*left_out(dropped, len(entries)), *notes)
+    return tuple(frames), left_out(dropped, len(entries))
 
 
 def _present(entry: FrameEntry, key: str, locate: Callable[[str], Path]) -> Path | None:

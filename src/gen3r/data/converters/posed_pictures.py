@@ -32,7 +32,7 @@ def posed_frames(
 
     Args:
         files: what the estimator sees.
-        pictures: what becomes of each as a frame, upright.
+        pictures: what becomes of each as a frame: upright, with pixels as the estimator sees them.
         times: seconds of each, where known.
         poses: finds cameras.
 

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gen3r.data.clip import Split
-from gen3r.data.converters.masks import all_or_none
 from gen3r.data.converters.nerfstudio import posed_frames
 from gen3r.data.converters.places import check_source, picture_files, scene_folders, total_size, unusable
 from gen3r.data.converting.raw import ConvertOptions, Findings, Found, Problem, RawScene, UnusableScene
@@ -101,7 +100,6 @@ class ScanNetPP:
                 pictures=lambda name: folder / "dslr" / variant.images / Path(name).name,
                 masks=lambda name: folder / "dslr" / variant.masks / Path(name).name,
             )
-            frames, more = all_or_none(frames)
         bad = len(entries) - len(good)
         blurred = (f"{bad} of {len(entries)} frames left out: marked is_bad",) if bad else ()
         return RawScene(
@@ -109,9 +107,9 @@ class ScanNetPP:
             split=found.split,
             scale_kind="metric",
             frames=frames,
-            masks="valid" if frames[0].mask else None,
+            masks="valid" if any(frame.mask for frame in frames) else None,
             labels={"place": "indoor room"},
-            notes=(*blurred, *notes, *more),
+            notes=(*blurred, *notes),
         )
 
 

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gen3r.data.converters.pictures import PictureHeader, read_bytes
+from gen3r.data.converters.pictures import PictureHeader, turned
 from gen3r.data.converting.raw import RawCamera, UnusableScene
 from gen3r.extras import Extra
 
+_READ_BY_COLMAP = (".png", ".jpg", ".jpeg")
 PYCOLMAP = Extra(name="data", modules=("pycolmap",))
 
 
@@ -97,11 +98,10 @@ def _links(pictures: tuple[Path, ...], folder: Path) -> list[str]:
     names: list[str] = []
     for index, picture in enumerate(pictures):
         source = PictureHeader.read(picture, picture.name).upright(picture)
-        is_file = isinstance(source, Path)
-        names.append(f"frame{index:05d}{picture.suffix.lower() if is_file else '.png'}")
-        target = folder / names[-1]
-        if is_file:
-            target.symlink_to(picture.resolve())
+        as_it_is = isinstance(source, Path) and picture.suffix.lower() in _READ_BY_COLMAP
+        names.append(f"frame{index:05d}{picture.suffix.lower() if as_it_is else '.png'}")
+        if as_it_is:
+            (folder / names[-1]).symlink_to(picture.resolve())
         else:
-            target.write_bytes(read_bytes(source))
+            (folder / names[-1]).write_bytes(turned(picture))
     return names

@@ -1,0 +1,1 @@
+"""What networks add to data: captions, latents, and cameras for pictures that have none."""
