@@ -6,6 +6,7 @@ from typing import Annotated
 import tyro
 
 from gen3r.cli.data.convert import Convert
+from gen3r.cli.data.encode import Encode
 from gen3r.cli.data.pack import Pack, Unpack
 from gen3r.cli.data.show import Show
 
@@ -14,6 +15,7 @@ Task = (
     | Annotated[Show, tyro.conf.subcommand("show")]
     | Annotated[Pack, tyro.conf.subcommand("pack")]
     | Annotated[Unpack, tyro.conf.subcommand("unpack")]
+    | Annotated[Encode, tyro.conf.subcommand("encode")]
 )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -182,6 +183,16 @@ def open_latents(folder: Path | Sequence[Path], expected: Mapping[str, str] | No
     if not len(latents):
         raise ValueError(f"{folders[0]} holds no encoded clip: all of them failed; its shards say why.")
     return latents
+
+
+def left_out(folder: Path) -> dict[str, str]:
+    """Why clips are missing from the shards of a folder that are there, by key; see ``prepare.encoding``."""
+    reasons: dict[str, str] = {}
+    for name in LatentManifest.read(folder).files:
+        if (folder / name).is_file():
+            with _opened(folder / name) as file:
+                reasons |= json.loads((file.metadata() or {}).get("failed", "{}"))
+    return reasons
 
 
 def _header(path: Path) -> tuple[LatentSettings, dict[str, str], list[LatentItem]]:
