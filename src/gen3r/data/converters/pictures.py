@@ -49,7 +49,7 @@ class PictureHeader:
     @property
     def upright_size(self) -> tuple[int, int]:
         """(height, width) after the turn."""
-        return self.size[::-1] if self.orientation in _SIDEWAYS else self.size
+        return (self.width, self.height) if self.orientation in _SIDEWAYS else self.size
 
     def upright(self, file: Path) -> PictureSource:
         """The picture as people see it: ``file`` itself, or its turned pixels as PNG where EXIF asks for a turn."""
