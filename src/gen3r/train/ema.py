@@ -13,13 +13,13 @@ class EMA:
     """average <- d * average + (1 - d) * weight, with d = min(decay, (1 + step) / (10 + step)).
 
     The ramp lets the average forget the random start. Trained parameters are averaged in their own type and place:
-    where a process holds its share of a weight, it holds the same share of the average. Buffers are copied; frozen
-    parameters are their own average and take no room.
+    where a process holds its share of a weight, it holds the same share of the average. Buffers are copied. Frozen
+    parameters are their own average and take no room, and with a decay of 0 so are all.
     """
 
     def __init__(self, networks: nn.Module, decay: float) -> None:
         self.networks, self.decay = networks, decay
-        self.average = {name: value.detach().clone() for name, value in self._own().items()}
+        self.average = {name: value.detach().clone() if decay else value for name, value in self._own().items()}
 
     def _own(self) -> dict[str, Tensor]:
         frozen = {name for name, value in self.networks.named_parameters() if not value.requires_grad}
@@ -28,6 +28,8 @@ class EMA:
     @torch.no_grad()
     def update(self, step: int) -> None:
         """Take the weights after optimizer step number ``step`` (from 0) into the average."""
+        if not self.decay:
+            return
         decay = min(self.decay, (1 + step) / (10 + step))
         for name, value in self._own().items():
             average = self.average[name]
@@ -39,6 +41,9 @@ class EMA:
     @contextmanager
     def applied(self) -> Iterator[None]:
         """Within the block the networks hold the averaged weights; afterwards their own again."""
+        if not self.decay:
+            yield
+            return
         weights = self._own()
         own = {name: value.detach().clone() for name, value in weights.items()}
         _copy(weights, self.average)

@@ -26,7 +26,8 @@ def load_first_format(folder: Path, state: RunState) -> None:
         ValueError: if it has other tensors than the run.
     """
     stored = {WEIGHTS + name: value for name, value in load_file(folder / _WEIGHTS).items()}
-    stored |= {AVERAGE + name: value for name, value in load_file(folder / "average.safetensors").items()}
+    if state.ema.decay:
+        stored |= {AVERAGE + name: value for name, value in load_file(folder / "average.safetensors").items()}
     moments = torch.load(folder / "optimizer.pt", map_location="cpu", weights_only=True)["state"]
     names = {id(value): name for name, value in state.objective.networks.named_parameters()}
     order = [names[id(value)] for group in state.optimizer.param_groups for value in group["params"]]
@@ -35,7 +36,7 @@ def load_first_format(folder: Path, state: RunState) -> None:
     frozen = {name for name, value in state.objective.networks.named_parameters() if not value.requires_grad}
     for name in frozen:  # they were stored, too
         stored.pop(f"{WEIGHTS}networks.{name}", None)
-        stored.pop(AVERAGE + name, None)
+        stored.pop(f"{AVERAGE}{name}", None)
     for name, value in state.prepare(stored).items():
         _fill(value, stored[name])
 

@@ -27,7 +27,8 @@ class RunState:
         frozen = {f"networks.{name}" for name, value in self._parameters().items() if not value.requires_grad}
         saved = self.objective.saved_state()
         named = {WEIGHTS + name: value for name, value in saved.items() if name not in frozen}
-        named |= {AVERAGE + name: value for name, value in self.ema.average.items()}
+        if self.ema.decay:
+            named |= {AVERAGE + name: value for name, value in self.ema.average.items()}
         for name, value in self._parameters().items():
             for key, moment in self.optimizer.state.get(value, {}).items():
                 named[f"{OPTIMIZER}{name}.{key}"] = moment
