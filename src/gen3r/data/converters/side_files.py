@@ -92,11 +92,9 @@ def brief(items: Iterable[object], most: int = 5) -> str:
 def is_rigid(matrix: Float64[np.ndarray, "4 4"]) -> bool:
     """Whether a matrix is a finite rotation and translation."""
     rotation = matrix[:3, :3]
-    return bool(
-        np.isfinite(matrix).all()
-        and (np.abs(rotation @ rotation.T - np.eye(3)) < _ROTATION_TOLERANCE).all()
-        and np.linalg.det(rotation) > 0
-    )
+    if not np.isfinite(matrix).all() or np.abs(rotation).max() > 2:
+        return False
+    return bool((np.abs(rotation @ rotation.T - np.eye(3)) < _ROTATION_TOLERANCE).all() and np.linalg.det(rotation) > 0)
 
 
 def as_pose(numbers: Float64[np.ndarray, " N"]) -> Float64[np.ndarray, "4 4"]:

@@ -18,7 +18,7 @@ from pathlib import Path
 from gen3r.data.clip import Split
 from gen3r.data.converters import waymo_parquet as version_2
 from gen3r.data.converters import waymo_records as version_1
-from gen3r.data.converters.side_files import brief, plain_name
+from gen3r.data.converters.side_files import brief, is_rigid, plain_name
 from gen3r.data.converters.waymo_segment import CAMERAS, Calibration, Picture, Stats
 from gen3r.data.converting.raw import (
     ConvertOptions,
@@ -53,7 +53,7 @@ class Waymo:
                 f"{source} holds no Waymo Open: expected training/segment-*.tfrecord (version 1) or "
                 "training/camera_image/*.parquet beside training/camera_calibration/ (version 2), at any depth."
             )
-        scenes: dict[str, Found] = {}
+        scenes: list[Found] = []
         problems: list[Problem] = []
         for path in files:
             place = path.relative_to(source).as_posix()
@@ -63,15 +63,11 @@ class Waymo:
                 problems.append(Problem(place=place, reason=str(error)))
                 continue
             for camera, (frames, size) in sorted(found.items()):
-                name = plain_name(context, _NAMES.get(camera, str(camera)).lower())
-                if camera not in cameras:
-                    continue
-                if name in scenes:
-                    problems.append(Problem(place=place, reason=f"{name} is in {scenes[name].place} already"))
-                    continue
-                split = _split(path.relative_to(source.parent))
-                scenes[name] = Found(name=name, place=f"{place}#{camera}", split=split, frames=frames, size=size)
-        return Findings(scenes=tuple(scenes.values()), problems=tuple(problems))
+                if camera in cameras:
+                    name = plain_name(context, _NAMES[camera].lower())
+                    split = _split(path.absolute())
+                    scenes.append(Found(name=name, place=f"{place}#{camera}", split=split, frames=frames, size=size))
+        return Findings(scenes=tuple(scenes), problems=tuple(problems))
 
     def read(self, source: Path, found: Found, options: ConvertOptions) -> RawScene:
         """Describe one scene.
@@ -88,10 +84,10 @@ class Waymo:
         frames = {
             picture.micros: picture
             for picture in sorted(pictures, key=lambda picture: picture.micros)
-            if picture.world_from_vehicle is not None
+            if picture.world_from_vehicle is not None and is_rigid(picture.world_from_vehicle)
         }
         if len(frames) < len(pictures):
-            notes.append(f"{len(pictures) - len(frames)} frames without a pose, or twice at the same time")
+            notes.append(f"left out {len(pictures) - len(frames)} frames without a pose, or with the time of another")
         if not frames:
             raise UnusableScene("no picture has a pose.")
         timed = all(picture.time > 0 for picture in frames.values())
@@ -129,8 +125,10 @@ def _files(source: Path) -> Iterator[Path]:
 
 def _split(path: Path) -> Split:
     """By the nearest folder that is one of the three; training where none is."""
-    default: Split = "train"
-    return next((_SPLITS[part] for part in reversed(path.parts[:-1]) if part in _SPLITS), default)
+    for part in reversed(path.parts[:-1]):
+        if part in _SPLITS:
+            return _SPLITS[part]
+    return "train"
 
 
 def _records(path: Path) -> tuple[str, dict[int, tuple[int, int]]]:

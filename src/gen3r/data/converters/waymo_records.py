@@ -29,10 +29,6 @@ _LONGEST_VARINT = 10
 Buffer = mmap.mmap | bytes
 
 
-class _Damaged(ValueError):
-    """Bytes that are no message."""
-
-
 @dataclass(frozen=True, kw_only=True)
 class _Field:
     """One field of a message."""
@@ -87,7 +83,7 @@ def read_outline(path: Path) -> Outline:
         for start, stop in spans:
             try:
                 frame = _read_frame(buffer, start, stop)
-            except _Damaged as error:
+            except ValueError as error:
                 damage.append(str(error))
                 continue
             sizes = {picture.camera: picture.stop - picture.start for picture in frame.pictures}
@@ -107,7 +103,7 @@ def read_recording(path: Path) -> Recording:
         for number, (start, stop) in enumerate(spans):
             try:
                 frames.append(_read_frame(buffer, start, stop))
-            except _Damaged as error:
+            except ValueError as error:
                 damage.append(f"record {number} ({error})")
     if not frames:
         raise UnusableScene(f"no record can be read: {'; '.join(damage[:3]) or 'the file is empty'}.")
@@ -185,7 +181,7 @@ def _read_frame(buffer: Buffer, start: int, stop: int) -> _Frame:
         elif field.number == 4 and field.kind == _BYTES:
             images.append(field)
     if not context:
-        raise _Damaged("it has no context")
+        raise ValueError("it has no context")
     pictures = tuple(_read_image(buffer, field, micros, vehicle) for field in images)
     return _Frame(context=context, stats=stats, calibrations=calibrations, pictures=pictures)
 
@@ -213,7 +209,7 @@ def _read_calibration(buffer: Buffer, field: _Field) -> Calibration:
     intrinsic = _doubles(buffer, items, 2)
     extrinsic = next((_transform(buffer, item) for item in items if item.number == 3 and item.kind == _BYTES), None)
     if len(intrinsic) != 9 or extrinsic is None:
-        raise _Damaged("a camera's calibration is incomplete")
+        raise ValueError("a camera's calibration is incomplete")
     return Calibration(
         camera=numbers.get(1, 0),
         intrinsic=intrinsic,
@@ -227,7 +223,7 @@ def _read_image(buffer: Buffer, field: _Field, micros: int, vehicle: Float64[np.
     """``CameraImage``: 1 name, 2 image, 3 pose, 5 pose_timestamp."""
     items = {item.number: item for item in _fields(buffer, field.start, field.stop)}
     if 2 not in items or items[2].kind != _BYTES:
-        raise _Damaged("an image has no picture")
+        raise ValueError("an image has no picture")
     pose = _transform(buffer, items[3]) if 3 in items and items[3].kind == _BYTES else vehicle
     time = struct.unpack_from("<d", buffer, items[5].start)[0] if 5 in items and items[5].kind == _FIXED64 else 0.0
     return Picture(
@@ -244,7 +240,7 @@ def _transform(buffer: Buffer, field: _Field) -> Float64[np.ndarray, "4 4"]:
     """``Transform``: 1 the matrix, row by row."""
     numbers = _doubles(buffer, list(_fields(buffer, field.start, field.stop)), 1)
     if len(numbers) != 16:
-        raise _Damaged(f"a transform has {len(numbers)} numbers instead of 16")
+        raise ValueError(f"a transform has {len(numbers)} numbers instead of 16")
     return numbers.reshape(4, 4)
 
 
@@ -252,17 +248,17 @@ def _doubles(buffer: Buffer, items: list[_Field], number: int) -> Float64[np.nda
     """Repeated doubles, stored one by one or all in one field."""
     parts = [item for item in items if item.number == number and item.kind in (_FIXED64, _BYTES)]
     if any((item.stop - item.start) % 8 for item in parts):
-        raise _Damaged("a row of numbers is cut off")
+        raise ValueError("a row of numbers is cut off")
     return np.frombuffer(b"".join(buffer[item.start : item.stop] for item in parts), dtype="<f8").astype(np.float64)
 
 
 def _text(buffer: Buffer, field: _Field) -> str:
     if field.kind != _BYTES:
-        raise _Damaged("a text is none")
+        raise ValueError("a text is none")
     try:
         return bytes(buffer[field.start : field.stop]).decode()
     except UnicodeDecodeError as error:
-        raise _Damaged("a text is none") from error
+        raise ValueError("a text is none") from error
 
 
 def _fields(buffer: Buffer, start: int, stop: int) -> Iterator[_Field]:
@@ -279,9 +275,9 @@ def _fields(buffer: Buffer, start: int, stop: int) -> Iterator[_Field]:
         elif kind in (_FIXED64, _FIXED32):
             place += 8 if kind == _FIXED64 else 4
         else:
-            raise _Damaged(f"a field of unknown kind {kind}")
+            raise ValueError(f"a field of unknown kind {kind}")
         if place > stop or key >> 3 == 0:
-            raise _Damaged("a field reaches beyond its message")
+            raise ValueError("a field reaches beyond its message")
         yield _Field(number=key >> 3, value=value, start=begin, stop=place, kind=kind)
 
 
@@ -295,4 +291,4 @@ def _varint(buffer: Buffer, place: int, stop: int) -> tuple[int, int]:
         value |= (byte & 0x7F) << (7 * index)
         if byte < 0x80:
             return value, place + index + 1
-    raise _Damaged("a number is cut off")
+    raise ValueError("a number is cut off")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float64
 
+from gen3r.data.converters.side_files import is_rigid
 from gen3r.data.converting.lenses import OpenCVLens
 from gen3r.data.converting.raw import RawCamera
 
@@ -51,7 +52,11 @@ class Stats:
 
 @dataclass(frozen=True, kw_only=True)
 class Calibration:
-    """One camera on the car."""
+    """One camera on the car.
+
+    Raises:
+        ValueError: on construction, for numbers that are none of a camera.
+    """
 
     camera: int
     """Its number."""
@@ -63,6 +68,10 @@ class Calibration:
     """Rows of its pictures."""
     width: int
     """Columns of its pictures."""
+
+    def __post_init__(self) -> None:
+        if not np.isfinite(self.intrinsic).all() or not is_rigid(self.vehicle_from_camera):
+            raise ValueError("expected finite intrinsics and an extrinsic that is a rotation and a translation")
 
     def at(self, world_from_vehicle: Float64[np.ndarray, "4 4"]) -> RawCamera:
         """The camera when the car is there."""
