@@ -15,6 +15,10 @@ from gen3r.train.stored import Scenes
 PACK_SUFFIX = ".safetensors"
 
 
+class NoSuchSplitError(ValueError):
+    """Data has no clips of the split that is asked for."""
+
+
 def are_packs(paths: Sequence[Path]) -> bool:
     """Whether these are packs of clips rather than datasets.
 
@@ -41,10 +45,11 @@ def open_scenes(
         limit: use at most so many scenes: the first ones.
 
     Raises:
-        ValueError: for what is neither, and for datasets without scenes of the split, saying what they have.
+        ValueError: for what is neither, and (`NoSuchSplitError`) for datasets without scenes of the split, saying what
+            they have.
     """
     scenes, weights = [], []
-    for entry in chain.from_iterable(map(_entries, paths)):
+    for entry in chain.from_iterable(map(mixture_entries, paths)):
         dataset = _open(entry.path, split)
         left = len(dataset) if limit is None else limit - sum(map(len, scenes))
         if left > 0:
@@ -53,15 +58,12 @@ def open_scenes(
     return tuple(scenes), tuple(weights)
 
 
-def has_split(paths: Sequence[Path], split: Split) -> bool:
-    """Whether any dataset of these paths has scenes of a split."""
-    entries = chain.from_iterable(map(_entries, paths))
-    return any(
-        record.split == split for entry in entries for part in open_sets(entry.path) for record in part.records()
-    )
+def mixture_entries(path: Path) -> list[MixtureEntry]:
+    """The folder itself, or the datasets that a mixture file names.
 
-
-def _entries(path: Path) -> list[MixtureEntry]:
+    Raises:
+        ValueError: for anything else.
+    """
     if path.is_dir():
         return [MixtureEntry(path=path)]
     if path.is_file() and path.suffix in MIXTURE_SUFFIXES:
@@ -77,7 +79,7 @@ def _open(path: Path, split: Split) -> ClipDataset:
     splits = Counter(record.split for part in sets for record in part.records())
     if not splits[split]:
         found = ", ".join(f"{count} {name}" for name, count in sorted(splits.items()))
-        raise ValueError(
+        raise NoSuchSplitError(
             f"expected {split} clips in {path}, found only {found or 'none'}; clips of another split are never read."
         )
-    return ClipDataset(sets, split=split)
+    return ClipDataset([sets], split=split)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Protocol, runtime_checkable
 
 import torch
 
+from gen3r.data.mixture import Mixture
 from gen3r.train.rng import generator
 
 
@@ -42,3 +44,27 @@ class EveryPosition:
     def items(self, start: int, size: int) -> list[int]:
         """The positions themselves."""
         return list(range(start, start + size))
+
+
+class Chosen:
+    """Some items alone, every one once per shuffled epoch."""
+
+    def __init__(self, items: Sequence[int], seed: int) -> None:
+        self.chosen, self.order = tuple(items), DataOrder(len(items), seed)
+
+    def items(self, start: int, size: int) -> list[int]:
+        """Items of their shuffled epochs."""
+        return [self.chosen[number] for number in self.order.items(start, size)]
+
+
+class Weighted:
+    """Groups of items, drawn by weight and then each item alike, at every position for itself."""
+
+    def __init__(self, groups: Sequence[Sequence[int]], weights: Sequence[float], seed: int) -> None:
+        self.groups = tuple(tuple(group) for group in groups)
+        self.mixture = Mixture([len(group) for group in groups], weights, seed)
+
+    def items(self, start: int, size: int) -> list[int]:
+        """What is drawn at these positions."""
+        drawn = [self.mixture.draw(position) for position in range(start, start + size)]
+        return [self.groups[group][number] for group, number in drawn]

@@ -10,16 +10,26 @@ from pathlib import Path
 
 import torch
 
-from gen3r.hub.folder import load_network
-from gen3r.hub.load import ADAPTER, TRANSFORMER, VAE, VGGT_FOLDER, Networks, load_text, load_vae, save_networks
-from gen3r.latents.appearance import AppearanceCodec
+from gen3r.conditioning.image import IMAGE_PIXELS, ImageEncoder
+from gen3r.conditioning.text import TextEncoder
+from gen3r.hub.load import save_networks
+from gen3r.hub.networks import (
+    ADAPTER,
+    IMAGE_ENCODER,
+    TEXT_ENCODER,
+    TRANSFORMER,
+    VAE,
+    VGGT_FOLDER,
+    Networks,
+    appearance_codec,
+    feature_layer,
+    load_tokenizer,
+)
 from gen3r.latents.geometry import GeometryCodec
-from gen3r.models.adapter import AdapterConfig, GeometryAdapter
-from gen3r.models.transformer import JointTransformer, TransformerConfig
-from gen3r.models.vggt import VGGT, VGGTConfig
 from gen3r.pipeline.config import PipelineConfig
 from gen3r.presets import load_preset
 from gen3r.presets.stages import Preset
+from gen3r.train.earlier import find_parts, tokenizer_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +37,7 @@ class ReleaseConfig:
     """What to put together."""
 
     runs: tuple[Path, ...]
-    """Runs of all four stages, or their exports; the first that has a network provides it."""
+    """Runs of the stages, their exports, and model folders; the first that has a network provides it."""
     preset: str
     """Preset the stages were trained with."""
     out: Path
@@ -49,17 +59,25 @@ def release(config: ReleaseConfig, preset: Preset | None = None) -> Path:
         ValueError: naming the network that no run has.
     """
     preset = preset or load_preset(config.preset)
-    vae = load_vae(_find(config.runs, VAE))
-    stage = preset.diffusion
-    transformer_folder = _find(config.runs, TRANSFORMER)
+    stage, parts = preset.diffusion, find_parts(config.runs)
+    image = [IMAGE_ENCODER] if stage.network.image_dim is not None else []
+    for kind in (VAE, VGGT_FOLDER, ADAPTER, TRANSFORMER, TEXT_ENCODER, *image):
+        if kind not in parts:
+            raise ValueError(
+                f"expected a run with an exported {kind}, found none in {', '.join(map(str, config.runs))}; train it "
+                "first, or name a model folder that has it."
+            )
+    tokenizer = tokenizer_of(config.runs)
+    if tokenizer is None:
+        raise ValueError("expected a tokenizer beside the text encoder, found none; export that run again.")
+    vision = parts[IMAGE_ENCODER].load() if image else None
+    pixels = IMAGE_PIXELS[stage.conditioning.image_pixels]
     networks = Networks(
-        appearance=AppearanceCodec(vae, vae.config.latents_mean, vae.config.latents_std),
-        geometry=GeometryCodec(
-            load_network(VGGT, VGGTConfig, _find(config.runs, VGGT_FOLDER)),
-            load_network(GeometryAdapter, AdapterConfig, _find(config.runs, ADAPTER)),
-        ),
-        transformer=load_network(JointTransformer, TransformerConfig, transformer_folder),
-        text=load_text(transformer_folder.parent, stage.text.length),
+        appearance=appearance_codec(parts[VAE].load()),
+        geometry=GeometryCodec(parts[VGGT_FOLDER].load(), parts[ADAPTER].load()),
+        transformer=parts[TRANSFORMER].load(),
+        text=TextEncoder(load_tokenizer(tokenizer), parts[TEXT_ENCODER].load(), stage.network.text_length),
+        image=None if vision is None else ImageEncoder(vision, pixels, feature_layer(vision.config)),
     )
     settings = PipelineConfig(
         name=preset.name,
@@ -70,23 +88,13 @@ def release(config: ReleaseConfig, preset: Preset | None = None) -> Path:
         steps=preset.steps if config.steps is None else config.steps,
         guidance=preset.guidance,
         shift=stage.shift,
-        text_length=stage.text.length,
+        text_length=stage.network.text_length,
         max_travel=config.max_travel,
         scene_cameras=preset.scene_cameras,
         conditioning=stage.conditioning,
     )
     save_networks(networks, settings, config.out, torch.float16 if config.half else None)
     return config.out
-
-
-def _find(runs: tuple[Path, ...], name: str) -> Path:
-    for run in runs:
-        for folder in (run / name, run / "export" / name):
-            if (folder / "config.json").is_file():
-                return folder
-    raise ValueError(
-        f"expected a run with an exported {name}, found none in {', '.join(map(str, runs))}; train it first."
-    )
 
 
 def main() -> None:

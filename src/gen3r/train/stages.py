@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from rich.console import Console
 
-from gen3r.data.clip import FIRST_VALIDATION_SEED, Split
-from gen3r.hub.load import ADAPTER, VAE, VGGT_FOLDER
 from gen3r.presets import load_preset
 from gen3r.presets.stages import Preset
-from gen3r.train.builders import BUILDERS, StageInputs
+from gen3r.train.builders import BUILDERS
+from gen3r.train.earlier import find_parts, tokenizer_of
+from gen3r.train.encoded import identities
+from gen3r.train.inputs import StageInputs
 from gen3r.train.loop import Trainer
 from gen3r.train.rng import derive_seed
-from gen3r.train.sources import ClipSource, GeneratedClips, PackedClips
+from gen3r.train.stage_data import StageData
 
 STAGES = tuple(BUILDERS)
-FIRST_SEEDS: dict[Split, int] = {"train": 0, "validation": FIRST_VALIDATION_SEED}
-"""Where generated clips start."""
 
 
 def train(
@@ -33,6 +32,7 @@ def train(
     data: Sequence[str | Path] = (),
     validation: Sequence[str | Path] = (),
     networks: Sequence[str | Path] = (),
+    initial: str | Path | None = None,
     overrides: dict[str, Any] | None = None,
     clips: int | None = None,
     console: Console | None = None,
@@ -44,10 +44,14 @@ def train(
         preset: a preset or its name.
         out: folder of the run; must be new unless ``resume``.
         resume: continue from the newest checkpoint, exactly.
-        data: packs of clips to train on; without any, procedural clips are generated while training.
-        validation: packs for validation; without any, clips of the validation seeds are generated. Packs that tell
-            their seeds must be of the right split: see ``gen3r.data.clip.split_of``.
-        networks: folders with networks of earlier stages: model folders, runs, or exports. The first that has one wins.
+        data: what to train on: packs of clips, dataset folders, mixture files that name such with weights, or (for
+            diffusion) folders of encoded clips; without any, procedural clips are generated while training.
+        validation: the same for validation; without any, the validation clips of ``data`` where it has some, and where
+            there is no ``data`` generated ones. Clips of another split are never read.
+        networks: where networks of earlier stages are: runs, exports, model folders in any layout, the folders of the
+            published VGGT and of the base model. The first that has one wins.
+        initial: where the first weights of the trained network are, instead of random ones: the same places, or a
+            safetensors file. The base model's transformer is widened as in the official training.
         overrides: fields of ``LoopConfig`` to change.
         clips: use at most this many training clips.
         console: where progress is shown.
@@ -61,26 +65,44 @@ def train(
     loop = dataclasses.replace(getattr(preset, stage).loop, **(overrides or {}))
     if loop.threads is not None:
         torch.set_num_threads(loop.threads)
+    if stage in preset.pretrained:
+        raise ValueError(
+            f"{preset.name} takes the {stage} as it was published; train one of "
+            f"{', '.join(name for name in STAGES if name not in preset.pretrained)}."
+        )
     out = Path(out)
+    tell: Callable[[str], None] = console.print if console is not None else lambda text: None
+    parts, tokenizer = find_parts(networks), tokenizer_of(networks)
+    reading = StageData(
+        preset=preset, stage=stage, seed=loop.seed, limit=clips, encoders=lambda: identities(parts, tokenizer)
+    )
+    training, held = [Path(path) for path in data], None
+    if loop.validate_every:
+        held = reading.validation([Path(path) for path in validation], training)
+        if held is None:
+            tell("no validation: the training data has no clips of that split")
     inputs = StageInputs(
         preset=preset,
         loop=loop,
-        clips=_source(preset, data, "train", clips),
-        validation=_source(preset, validation, "validation", 64) if loop.validate_every else None,
-        networks=_find_networks(networks),
+        data=reading.training(training),
+        held=held,
+        networks=parts,
+        tokenizer=tokenizer,
+        initial=initial,
         out=out,
         fresh=not resume,
-        report=lambda done, total: console.print(f"encoded {done}/{total} clips") if console is not None else None,
+        report=lambda done, total: tell(f"encoded {done}/{total} clips"),
+        tell=tell,
     )
     torch.manual_seed(derive_seed(loop.seed, "initial weights", stage))
-    parts = BUILDERS[stage](inputs)
+    built = BUILDERS[stage](inputs)
     facts = {"stage": stage, "preset": preset.name, "network": dataclasses.asdict(getattr(preset, stage).network)}
     trainer = Trainer(
-        parts.objective,
-        parts.batches,
+        built.objective,
+        built.batches,
         loop,
         out,
-        validation=parts.validation,
+        validation=built.validation,
         resume=resume,
         title=f"{preset.name} {stage}",
         facts=facts,
@@ -88,22 +110,3 @@ def train(
     )
     trainer.run()
     return out / "export"
-
-
-def _source(preset: Preset, files: Sequence[str | Path], split: Split, count: int | None) -> ClipSource:
-    """Clips of one split: of packs, or generated from its first seeds on."""
-    if files:
-        return PackedClips([Path(file) for file in files], count, split)
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    first_seed = FIRST_SEEDS[split]
-    return GeneratedClips(first_seed, count or preset.clips, preset.frames, preset.height, preset.width, device)
-
-
-def _find_networks(folders: Sequence[str | Path]) -> dict[str, Path]:
-    found: dict[str, Path] = {}
-    for folder in map(Path, folders):
-        for place in (folder, folder / "export"):
-            for name in (VGGT_FOLDER, VAE, ADAPTER):
-                if (place / name / "config.json").is_file():
-                    found.setdefault(name, place / name)
-    return found

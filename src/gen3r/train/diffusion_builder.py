@@ -1,0 +1,158 @@
+"""Stage 2 from its inputs: on clips that were encoded before, or that are encoded at the start or in every step."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from gen3r.conditioning.condition import Conditioner
+from gen3r.conditioning.text import TextEncoder
+from gen3r.hub.load import ADAPTER, TEXT_ENCODER, TRANSFORMER, VAE, VGGT_FOLDER
+from gen3r.hub.networks import load_tokenizer
+from gen3r.latents.appearance import AppearanceCodec
+from gen3r.latents.geometry import GeometryCodec
+from gen3r.models.transformer import JointTransformer
+from gen3r.presets.stages import DiffusionStage
+from gen3r.train.earlier import find_parts, tokenizer_of
+from gen3r.train.encoded import EncodedClips
+from gen3r.train.initial import load_frozen, open_initial
+from gen3r.train.inputs import StageInputs, StageParts
+from gen3r.train.latent_batches import ClipVideos, LatentBatches
+from gen3r.train.latents import FrozenEncoders, LatentCache, encode_clips
+from gen3r.train.lora import add_lora
+from gen3r.train.objectives.diffusion import DiffusionObjective
+from gen3r.train.sources import ClipSource
+from gen3r.train.tokenizer import small_text_encoder
+
+Codecs = tuple[AppearanceCodec, GeometryCodec]
+VALIDATION_BATCH = 16
+
+
+def build_diffusion(inputs: StageInputs) -> StageParts:
+    """Stage 2.
+
+    Encoded clips are read as they are. Clips are encoded to ``latents.safetensors`` in the run's folder unless it is
+    there; where text or image encoders stay as they are, they are encoded in every step instead, which needs no disk
+    and several times as long.
+    """
+    if isinstance(inputs.data, EncodedClips):
+        return _on_encoded(inputs, inputs.data)
+    if inputs.preset.diffusion.text is None:
+        return _on_the_fly(inputs, inputs.data)
+    return _encoded_at_start(inputs, inputs.data)
+
+
+def _on_encoded(inputs: StageInputs, data: EncodedClips) -> StageParts:
+    stage, loop, held = inputs.preset.diffusion, inputs.loop, inputs.held
+    text = None if data.latents.has_text else _text(inputs, [line for lines in data.latents.prompts for line in lines])
+    batches = LatentBatches(
+        data.latents, text, stage, batch_size=loop.batch_size, seed=loop.seed, order=data.order(loop.seed)
+    )
+    validation = None
+    if isinstance(held, EncodedClips):
+        size = min(VALIDATION_BATCH, loop.batch_size, len(held.latents))
+        validation = LatentBatches(
+            held.latents, text, stage, batch_size=size, seed=1, validation=True, order=held.order(1)
+        )
+    elif held is not None:
+        raise ValueError("expected encoded clips for validation beside encoded clips for training, got pictures.")
+    codecs = None
+    if loop.sample_every and {VAE, VGGT_FOLDER, ADAPTER} <= set(inputs.networks):
+        codecs = (inputs.appearance(), inputs.geometry())
+    return StageParts(DiffusionObjective(_transformer(inputs), text, stage, codecs), batches, validation)
+
+
+def _on_the_fly(inputs: StageInputs, data: ClipSource) -> StageParts:
+    stage, loop, frames = inputs.preset.diffusion, inputs.loop, inputs.preset.frames
+    text = inputs.text()
+    if text is None:
+        raise ValueError(
+            f"this stage reads a pretrained {TEXT_ENCODER} and its tokenizer, found none; name a model folder that has "
+            "them with --networks, or train on clips encoded by gen3r data encode."
+        )
+    image = None if stage.network.image_dim is None else inputs.image()
+    encoders = FrozenEncoders(inputs.appearance(), inputs.geometry(), stage.conditioning, text=text, image=image)
+    batches = ClipVideos(data, stage, frames=frames, batch_size=loop.batch_size, seed=loop.seed)
+    validation = None
+    if inputs.validation is not None:
+        shown = replace(stage, drops=replace(stage.drops, text=0.0, camera=0.0))
+        validation = ClipVideos(inputs.validation, shown, frames=frames, batch_size=loop.batch_size, seed=1)
+    codecs = (encoders.appearance, encoders.geometry) if loop.sample_every else None
+    return StageParts(
+        DiffusionObjective(_transformer(inputs), None, stage, codecs, encoders=encoders), batches, validation
+    )
+
+
+def _encoded_at_start(inputs: StageInputs, data: ClipSource) -> StageParts:
+    stage, loop = inputs.preset.diffusion, inputs.loop
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    codecs = (inputs.appearance().eval().to(device), inputs.geometry().eval().to(device))
+    inputs.out.mkdir(parents=True, exist_ok=True)
+    training = _cache(inputs, inputs.out / "latents.safetensors", data, stage.mirrored, codecs)
+    text = _text(inputs, training.captions)
+    objective = DiffusionObjective(_transformer(inputs), text, stage, codecs)
+    batches = LatentBatches(training, text, stage, batch_size=loop.batch_size, seed=loop.seed)
+    validation = None
+    if inputs.validation is not None:
+        held = _cache(inputs, inputs.out / "latents-validation.safetensors", inputs.validation, False, codecs)
+        validation = LatentBatches(held, text, stage, batch_size=VALIDATION_BATCH, seed=1, validation=True)
+    return StageParts(objective, batches, validation)
+
+
+def _cache(inputs: StageInputs, path: Path, clips: ClipSource, mirrored: bool, codecs: Codecs) -> LatentCache:
+    stage, (appearance, geometry) = inputs.preset.diffusion, codecs
+    if not path.is_file():
+        encode_clips(
+            clips,
+            Conditioner(appearance, stage.conditioning, geometry=geometry),
+            geometry,
+            path,
+            frames=inputs.preset.frames,
+            subsets=stage.subsets,
+            mirrored=mirrored,
+            seed=inputs.loop.seed,
+            device=next(appearance.parameters()).device,
+            progress=inputs.report,
+        )
+    return LatentCache(path)
+
+
+def _transformer(inputs: StageInputs) -> JointTransformer:
+    """Random, from first weights, or frozen with low-rank updates on it."""
+    stage = inputs.preset.diffusion
+    if stage.lora is None:
+        return inputs.started(TRANSFORMER, stage.network, JointTransformer)
+    if inputs.initial is None:
+        raise ValueError(
+            "low-rank updates are of a trained transformer; name a model folder or a run that has it with --init."
+        )
+    part = open_initial(inputs.initial, TRANSFORMER, stage.network)
+    transformer = load_frozen(part, stage.network, torch.bfloat16 if stage.lora.half else None)
+    add_lora(transformer, stage.lora)
+    return transformer
+
+
+def _text(inputs: StageInputs, captions: list[str]) -> TextEncoder:
+    """The text encoder that belongs to the first weights, else a new one for these captions."""
+    stage = inputs.preset.diffusion
+    if stage.text is None:
+        raise ValueError("these latents were encoded without captions; encode the dataset again with a text encoder.")
+    text = None if inputs.initial is None or Path(inputs.initial).is_file() else _text_beside(inputs.initial, stage)
+    if text is None:
+        if stage.lora is not None:
+            raise ValueError(
+                f"expected the {TEXT_ENCODER} of the transformer beside it in {inputs.initial}, found none."
+            )
+        return small_text_encoder(captions, stage.text)
+    if stage.lora is not None:
+        text.encoder.requires_grad_(False)
+    return text
+
+
+def _text_beside(place: str | Path, stage: DiffusionStage) -> TextEncoder | None:
+    part, tokenizer = find_parts([place]).get(TEXT_ENCODER), tokenizer_of([place])
+    if part is None or tokenizer is None:
+        return None
+    return TextEncoder(load_tokenizer(tokenizer), part.load(), stage.network.text_length)
