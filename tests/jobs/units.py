@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from gen3r.jobs import RunOptions
 from gen3r.whole_file import whole_file
 
 
@@ -15,8 +16,6 @@ class Write:
     def __init__(self, settings: dict[str, Any]) -> None:
         self.out = Path(settings["out"])
         self.seconds = settings.get("seconds", 0.0)
-        if settings.get("refuse"):
-            raise ValueError("expected settings that can be used, got none.")
         _note(self.out / "opened", str(os.getpid()))
 
     def __call__(self, item: dict[str, Any]) -> dict[str, Any]:
@@ -28,8 +27,6 @@ class Write:
         if "error" in item:
             raise RuntimeError(item["error"])
         if "mistake" in item:
-            from gen3r.jobs import RunOptions
-
             RunOptions(workers=-1)
         if item.get("dies") == "always" or (item.get("dies") == "once" and _first_time(self.out / f".{key}.died")):
             os.kill(os.getpid(), signal.SIGKILL)
@@ -51,3 +48,24 @@ def _first_time(path: Path) -> bool:
 def _note(path: Path, line: str) -> None:
     with path.open("a") as file:  # short appends are whole
         file.write(line + "\n")
+
+
+class Refuse:
+    """Cannot be opened, and says what is wrong with its settings."""
+
+    def __init__(self, settings: dict[str, Any]) -> None:
+        RunOptions(retries=-1)
+
+
+class Broken:
+    """Cannot be opened for a reason of its own."""
+
+    def __init__(self, settings: dict[str, Any]) -> None:
+        raise ZeroDivisionError
+
+
+class DiesAtOnce:
+    """Takes its process with it."""
+
+    def __init__(self, settings: dict[str, Any]) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)

@@ -1,0 +1,79 @@
+"""Ray clusters in processes of their own, on the loopback. What Ray does to this process stays out of this process."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from gen3r.jobs.journal import read_journal
+from jobs.drive import items
+from jobs.processes import environment, group, kill_group, python, ray_cluster, wait_for
+
+pytestmark = [
+    pytest.mark.skipif(sys.platform != "linux", reason="nodes get loopback addresses of their own"),
+    pytest.mark.timeout(300),
+]
+
+
+def drive(out: Path, count: int, *options: object) -> list[object]:
+    return python("-m", "jobs.drive", out, count, "--backend", "ray", *options)
+
+
+def finished(command: list[object]) -> dict[str, object]:
+    result = subprocess.run([str(word) for word in command], env=environment(), capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    return json.loads(result.stdout.splitlines()[-1])
+
+
+def lines(path: Path) -> list[str]:
+    return path.read_text().split() if path.exists() else []
+
+
+def check_outputs(out: Path, count: int) -> None:
+    """One whole file per item, each written once, nothing beside them, and all in the journal."""
+    names = {item.key for item in items(count)}
+    assert {path.name: path.read_text() for path in out.glob("*.txt")} == {f"{n}.txt": f"whole {n}" for n in names}
+    written = lines(out / "written")
+    assert len(written) == len(set(written))
+    assert not list((out / "run").glob("begun/*"))
+    journal = read_journal(out / "run")
+    assert set(journal) == names
+    assert {outcome.status for outcome in journal.values()} == {"done"}
+
+
+def test_a_cluster_is_started_for_a_run_and_ended_with_it(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    report = finished(drive(out, 6))
+    assert (report["done"], report["failed"]) == (6, {})
+    check_outputs(out, 6)
+    assert finished(drive(out, 6))["done"] == 0  # and again: nothing is left to do, no cluster is started
+
+
+@pytest.mark.slow
+def test_killed_workers_and_a_killed_head_lose_and_double_nothing(tmp_path: Path) -> None:
+    out, count = tmp_path / "out", 40
+    out.mkdir()
+    with ray_cluster(nodes=2) as cluster:
+        command = drive(out, count, "--address", cluster.address, "--workers", 4, "--seconds", 0.4)
+        with group(command) as driver:
+            wait_for(lambda: len(lines(out / "written")) >= 6 or driver.poll() is not None, 90)
+            assert driver.poll() is None, driver.communicate()[0]
+            victim = int(lines(out / "opened")[0])
+            os.kill(victim, signal.SIGKILL)
+            wait_for(lambda: len(lines(out / "opened")) > 4 and len(lines(out / "written")) >= 14, 60)
+            nodes = {re.sub(", .*", "", outcome.worker) for outcome in read_journal(out / "run").values()}
+            assert len(nodes) == 2
+            cluster.kill()
+            before = len(read_journal(out / "run"))
+            assert before < count
+            kill_group(driver)
+        assert {path.read_text()[:5] for path in out.glob("*.txt")} == {"whole"}
+        cluster.start(1)
+        report = finished(command)
+    assert report["failed"] == {}
+    check_outputs(out, count)
