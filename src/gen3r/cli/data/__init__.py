@@ -5,8 +5,10 @@ from typing import Annotated
 
 import tyro
 
+from gen3r.cli.data.caption import Caption
 from gen3r.cli.data.convert import Convert
 from gen3r.cli.data.encode import Encode
+from gen3r.cli.data.official import Official
 from gen3r.cli.data.pack import Pack, Unpack
 from gen3r.cli.data.show import Show
 
@@ -15,6 +17,8 @@ Task = (
     | Annotated[Show, tyro.conf.subcommand("show")]
     | Annotated[Pack, tyro.conf.subcommand("pack")]
     | Annotated[Unpack, tyro.conf.subcommand("unpack")]
+    | Annotated[Official, tyro.conf.subcommand("official")]
+    | Annotated[Caption, tyro.conf.subcommand("caption")]
     | Annotated[Encode, tyro.conf.subcommand("encode")]
 )
 
