@@ -50,14 +50,13 @@ def clean_prefix(
     return f"{start} {caption[match.end() :]}"
 
 
-def captions_from_labels(labels: Mapping[str, str], source: str) -> tuple[str, ...]:
+def captions_from_labels(labels: Mapping[str, str]) -> tuple[str, ...]:
     """Captions of a clip from what its dataset says of it: nothing is said that the labels do not say.
 
     Labels of the names in ``_TEMPLATES`` become phrases in that order; others are named as they are.
 
     Args:
         labels: in plain words, by name, see ``ClipRecord.labels``.
-        source: of the clip; unused where there are labels.
 
     Returns:
         Two wordings, or one empty caption where nothing is known.
