@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 
@@ -51,49 +51,50 @@ def clean_prefix(
 
 
 def captions_from_labels(labels: Mapping[str, str]) -> tuple[str, ...]:
-    """Captions of a clip from what its dataset says of it: nothing is said that the labels do not say.
+    """Captions of a clip from what its dataset says of it. Nothing is said that the labels do not say.
 
-    Labels of the names in ``_TEMPLATES`` become phrases in that order; others are named as they are.
+    "category", "environment", "scene" or "place", the first that is there, is what is seen; "environment", "scene",
+    "place", "weather" and "time of day" are added. Labels of other names are left out.
 
     Args:
         labels: in plain words, by name, see ``ClipRecord.labels``.
 
     Returns:
-        Two wordings, or one empty caption where nothing is known.
+        Two wordings, or none where nothing is known.
     """
     known = {name: " ".join(value.replace("_", " ").split()) for name, value in labels.items()}
     known = {name: value for name, value in known.items() if value and value.lower() not in _UNKNOWN}
-    if not known:
-        return ("",)
-    subject = next((known.pop(name) for name in _SUBJECTS if name in known), None)
-    details = [_TEMPLATES.get(name, f"{name.replace('_', ' ')}: {{}}").format(value) for name, value in known.items()]
-    first = f"A video of {_with_article(subject)}" if subject else "A video of a scene"
-    second = _with_article(subject) if subject else "a scene"
-    tail = "".join(f", {detail}" for detail in details)
-    return f"{first}{tail}.", f"{second[0].upper()}{second[1:]}{tail}, seen by a moving camera."
+    subject = next((_with_article(known.pop(name)) for name in _SUBJECTS if name in known), None)
+    details = [say(known[name]) for name, say in _DETAILS.items() if name in known]
+    if subject is None and not details:
+        return ()
+    whole = " ".join([subject or "a place", *details])
+    return f"{whole[0].upper()}{whole[1:]}.", f"A view of {whole}, seen by a moving camera."
 
 
-_SUBJECTS = ("caption_subject", "category", "object", "class", "environment", "scene", "place")
-"""Labels that say what is seen, the first one that is there."""
-_TEMPLATES: Mapping[str, str] = {
-    "category": "with {}",
-    "environment": "in {}",
-    "scene": "in {}",
-    "place": "in {}",
-    "weather": "in {} weather",
-    "time_of_day": "at {}",
-    "season": "in {}",
-    "location": "in {}",
-    "indoor_outdoor": "{}",
-    "motion": "the camera {}",
-}
+_SUBJECTS = ("category", "environment", "scene", "place")
 _UNKNOWN = {"unknown", "none", "n/a", "other"}
+_HOURS: Mapping[str, str] = {"morning": "in the morning", "evening": "in the evening", "afternoon": "in the afternoon"}
 
 
 def _with_article(words: str) -> str:
-    if re.match(r"(a|an|the|one|two|three|several|many|some)\b", words, re.IGNORECASE):
+    """Names, which start with a capital, and words that have one already get no article."""
+    if words[0].isupper() or re.match(r"(a|an|the|one|two|three|several|many|some)\b", words):
         return words
-    return f"{'an' if words[0].lower() in 'aeiou' else 'a'} {words}"
+    return f"{'an' if words[0] in 'aeiou' else 'a'} {words}"
+
+
+def _inside(words: str) -> str:
+    return f"in {_with_article(words)}"
+
+
+_DETAILS: Mapping[str, Callable[[str], str]] = {
+    "environment": _inside,
+    "scene": _inside,
+    "place": _inside,
+    "weather": lambda words: f"in {words} weather",
+    "time of day": lambda words: _HOURS.get(words.lower(), f"at {words}"),
+}
 
 
 def swap_sides(caption: str) -> str:

@@ -47,7 +47,7 @@ def choose_captions(scene: RawScene, source: str, prompts: Prompts) -> tuple[tup
     own = tuple(caption for caption in scene.captions if caption.strip())
     if own:
         return own, scene.caption_kind
-    made = tuple(caption for caption in captions_from_labels(scene.labels, source) if caption)
+    made = tuple(caption for caption in captions_from_labels(scene.labels) if caption)
     return made, "template" if made else "none"
 
 
