@@ -16,7 +16,7 @@ Count = Annotated[int | None, tyro.conf.arg(metavar="N")]
 class Train:
     """Train one network of a preset.
 
-    vggt and vae stand alone; adapter builds on both; diffusion on all three. Without packs, clips are generated while
+    vggt and vae stand alone; adapter builds on both; diffusion on all three. Without data, clips are generated while
     training. For several processes, start it with accelerate launch -m gen3r.cli train ...
     """
 
@@ -24,16 +24,24 @@ class Train:
     """What to train."""
     out: Annotated[Path, tyro.conf.arg(metavar="RUN")]
     """Folder of the run: log, sample pictures, checkpoints and, at the end, export/ with the averaged weights."""
-    preset: Literal["tiny", "small"] = "small"
-    """Sizes and schedule: tiny trains on a CPU, small on one GPU."""
+    preset: Literal["tiny", "small", "full", "lora"] = "small"
+    """Sizes and schedule: tiny trains on a CPU, small on one GPU, full is Gen3R itself (adapter and diffusion), lora
+    fine-tunes its diffusion on one card of 24 GB."""
     resume: bool = False
     """Go on from the newest checkpoint in the run's folder, exactly as if it had never stopped."""
     networks: Annotated[tuple[Path, ...], tyro.conf.arg(metavar="FOLDER ...")] = ()
-    """Runs or model folders with the networks this stage builds on."""
-    data: Annotated[tuple[Path, ...], tyro.conf.arg(metavar="PACK ...")] = ()
-    """Packs of clips to train on."""
-    validation: Annotated[tuple[Path, ...], tyro.conf.arg(metavar="PACK ...")] = ()
-    """Packs of clips to validate on."""
+    """Runs or model folders with the networks this stage builds on, or names of downloaded models. The folders of the
+    published VGGT-1B and of the base model Wan2.1-Fun Control-Camera (for its VAE and encoders) will do."""
+    init: Annotated[str | None, tyro.conf.arg(metavar="MODEL")] = None
+    """Start from the weights of this model folder, run, base model, downloaded model or safetensors file."""
+    data: Annotated[tuple[Path, ...], tyro.conf.arg(metavar="PATH ...")] = ()
+    """What to train on: dataset folders, mixture files (.toml, .json), packs, or (diffusion) encoded clips."""
+    validation: Annotated[tuple[Path, ...], tyro.conf.arg(metavar="PATH ...")] = ()
+    """What to validate on. Left out, the validation clips of the datasets to train on."""
+    official_strides: bool = False
+    """Draw the strides of diffusion clips as the official code does, which never reaches the largest."""
+    lora: Annotated[int | None, tyro.conf.arg(metavar="RANK")] = None
+    """Train low-rank updates of the diffusion transformer of --init, of this rank, and nothing else."""
     clips: Count = None
     """Use at most this many training clips."""
     steps: Count = None
@@ -73,6 +81,9 @@ class Train:
             data=self.data,
             validation=self.validation,
             networks=self.networks,
+            initial=self.init,
+            lora=self.lora,
+            official_strides=self.official_strides,
             overrides=self.overrides(),
             clips=self.clips,
             console=Console(stderr=True),

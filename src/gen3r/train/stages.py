@@ -11,7 +11,7 @@ import torch
 from rich.console import Console
 
 from gen3r.presets import load_preset
-from gen3r.presets.stages import Preset
+from gen3r.presets.stages import LoRAConfig, Preset
 from gen3r.train.builders import BUILDERS
 from gen3r.train.earlier import find_parts, tokenizer_of
 from gen3r.train.encoded import identities
@@ -33,6 +33,8 @@ def train(
     validation: Sequence[str | Path] = (),
     networks: Sequence[str | Path] = (),
     initial: str | Path | None = None,
+    lora: int | None = None,
+    official_strides: bool = False,
     overrides: dict[str, Any] | None = None,
     clips: int | None = None,
     console: Console | None = None,
@@ -52,6 +54,8 @@ def train(
             published VGGT and of the base model. The first that has one wins.
         initial: where the first weights of the trained network are, instead of random ones: the same places, or a
             safetensors file. The base model's transformer is widened as in the official training.
+        lora: train low-rank updates of this rank on the frozen diffusion transformer of ``initial``.
+        official_strides: draw strides of diffusion clips as the official training does, see ``ClipSampler``.
         overrides: fields of ``LoopConfig`` to change.
         clips: use at most this many training clips.
         console: where progress is shown.
@@ -62,6 +66,7 @@ def train(
     if stage not in STAGES:
         raise ValueError(f"unknown stage {stage!r}; choose one of {', '.join(STAGES)}.")
     preset = load_preset(preset) if isinstance(preset, str) else preset
+    preset = _changed(preset, stage, lora, official_strides)
     loop = dataclasses.replace(getattr(preset, stage).loop, **(overrides or {}))
     if loop.threads is not None:
         torch.set_num_threads(loop.threads)
@@ -97,6 +102,8 @@ def train(
     torch.manual_seed(derive_seed(loop.seed, "initial weights", stage))
     built = BUILDERS[stage](inputs)
     facts = {"stage": stage, "preset": preset.name, "network": dataclasses.asdict(getattr(preset, stage).network)}
+    if stage == "diffusion" and preset.diffusion.lora is not None:
+        facts["lora"] = dataclasses.asdict(preset.diffusion.lora) | {"on": str(initial)}
     trainer = Trainer(
         built.objective,
         built.batches,
@@ -110,3 +117,13 @@ def train(
     )
     trainer.run()
     return out / "export"
+
+
+def _changed(preset: Preset, stage: str, lora: int | None, official_strides: bool) -> Preset:
+    """The preset with what was asked for."""
+    if lora is not None:
+        if stage != "diffusion":
+            raise ValueError(f"low-rank updates are of the diffusion transformer, not of the {stage}; leave out lora.")
+        updates = dataclasses.replace(preset.diffusion.lora or LoRAConfig(), rank=lora, alpha=float(lora))
+        preset = dataclasses.replace(preset, diffusion=dataclasses.replace(preset.diffusion, lora=updates))
+    return dataclasses.replace(preset, official_strides=preset.official_strides or official_strides)

@@ -73,7 +73,7 @@ def tiny_preset() -> Preset:
                 **UNIT,
             ),
             loop=dataclasses.replace(loop, lr=1e-3),
-            crop=32,
+            crop=None,
             fit_clips=6,
         ),
         adapter=AdapterStage(
@@ -202,7 +202,7 @@ def test_a_release_generates_what_training_pictured(runs: Path, tmp_path: Path) 
 @pytest.mark.slow
 def test_a_release_names_the_missing_network(runs: Path, tmp_path: Path) -> None:
     config = ReleaseConfig(runs=(runs / "vae", runs / "vggt"), preset="tiny", out=tmp_path / "model", revision="test")
-    with pytest.raises(ValueError, match="exported transformer, found none"):
+    with pytest.raises(ValueError, match="exported geometry_adapter, found none"):
         release(config)
     assert not config.out.exists()
 
