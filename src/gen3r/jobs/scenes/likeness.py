@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import imagehash
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import UInt8, UInt64
 from PIL import Image
 from torch import Tensor
 
@@ -26,7 +26,7 @@ class Fingerprints:
 
     def __init__(self) -> None:
         self._names: dict[int, list[str]] = {}
-        self._codes: dict[int, list[list[int]]] = {}
+        self._codes: dict[int, UInt64[np.ndarray, "capacity marks"]] = {}
 
     def nearest(self, marks: Sequence[str]) -> tuple[str, int] | None:
         """Who of those added is most like this one, and the number of bits by which they differ: in the frame that
@@ -34,12 +34,20 @@ class Fingerprints:
         names = self._names.get(len(marks))
         if not names:
             return None
-        codes = np.array(self._codes[len(marks)], dtype=np.uint64)
-        bits = np.bitwise_count(codes ^ np.array([int(mark, 16) for mark in marks], dtype=np.uint64)).max(axis=1)
+        codes = self._codes[len(marks)][: len(names)]
+        bits = np.bitwise_count(codes ^ _numbers(marks)).max(axis=1)
         best = int(bits.argmin())
         return names[best], int(bits[best])
 
     def add(self, name: str, marks: Sequence[str]) -> None:
         """Remember one."""
-        self._names.setdefault(len(marks), []).append(name)
-        self._codes.setdefault(len(marks), []).append([int(mark, 16) for mark in marks])
+        names = self._names.setdefault(len(marks), [])
+        codes = self._codes.setdefault(len(marks), np.empty((16, len(marks)), dtype=np.uint64))
+        if len(names) == len(codes):
+            codes = self._codes[len(marks)] = np.concatenate([codes, np.empty_like(codes)])
+        codes[len(names)] = _numbers(marks)
+        names.append(name)
+
+
+def _numbers(marks: Sequence[str]) -> UInt64[np.ndarray, " marks"]:
+    return np.array([int(mark, 16) for mark in marks], dtype=np.uint64)

@@ -14,8 +14,8 @@ from gen3r.cameras.projection import project, unproject
 from gen3r.scene.consistency import neighbour_frames
 from gen3r.scene.scene import Scene
 
-NEIGHBOURS = 4
-"""Frames that each frame is carried into: one and two before and after it."""
+NEIGHBOURS = 6
+"""Frames that each frame is carried into: those 1, 2 and 4 before and after it."""
 POINTS = 10_000
 """Pixels of each frame that are carried, evenly spread."""
 TOLERANCE = 0.05
