@@ -188,7 +188,7 @@ class ClipVideos(Batches):
     """
 
     def __init__(self, source: ClipSource, stage: DiffusionStage, *, frames: int, batch_size: int, seed: int) -> None:
-        super().__init__(len(source), batch_size, seed)
+        super().__init__(source.order(seed), batch_size, seed)
         self.source, self.stage, self.frames = source, stage, frames
 
     def make(self, items: Sequence[int], rng: torch.Generator) -> Batch:

@@ -13,15 +13,16 @@ from torch import Tensor, nn
 from gen3r.cameras.cameras import Cameras
 from gen3r.conditioning.condition import Condition
 from gen3r.conditioning.text import TextEncoder, encode_ids
-from gen3r.hub.folder import save_network
 from gen3r.hub.load import TEXT_ENCODER, TRANSFORMER, save_text
 from gen3r.latents.appearance import AppearanceCodec
 from gen3r.latents.geometry import GeometryCodec
 from gen3r.latents.grid import SPATIAL_STRIDE
 from gen3r.latents.joint import JointLatent, split
+from gen3r.models.transformer import JointTransformer
 from gen3r.presets.stages import DiffusionStage
 from gen3r.train.latent_batches import LatentBatches, packed_rays
 from gen3r.train.latents.encoders import FrozenEncoders
+from gen3r.train.lora import save_transformer
 from gen3r.train.objectives.base import Batch, Objective, Terms
 from gen3r.train.objectives.noise import TIMESTEPS, NoiseLevels, draw_levels, shifted
 from gen3r.train.pictures import depth_rows
@@ -161,7 +162,6 @@ class DiffusionObjective(Objective):
 
     def export(self, folder: Path, batches: list[Batch]) -> None:
         """Transformer and, if they were trained, text encoder and tokenizer, as a model folder has them."""
-        transformer = self.networks[TRANSFORMER]
-        save_network(transformer, transformer.settings, folder / TRANSFORMER)
+        save_transformer(cast(JointTransformer, self.networks[TRANSFORMER]), folder)
         if self.tokenizer is not None and self.text_length is not None:
             save_text(TextEncoder(self.tokenizer, self.networks[TEXT_ENCODER], self.text_length), folder)
