@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from gen3r.data.converters.co3d_annotations import frame_annotations
 from gen3r.data.converting.raw import ConvertOptions, UnusableScene
 
 SCENE = make_scene(frames=6, width=60, height=80, focal=70.0, center=(24.0, 47.5))
+SHORT = replace(SCENE, world_from_camera=SCENE.world_from_camera[:2])
 ISOTROPIC, BOUNDS = "110_13051_23361", "189_20393_38136"
 SHUFFLED = [3, 0, 5, 1, 4, 2]
 
@@ -89,9 +91,8 @@ def test_the_wrong_form_of_intrinsics_is_noticed(tmp_path: Path) -> None:
 
 
 def test_badly_rated_sequences_are_listed_and_left_out(tmp_path: Path) -> None:
-    small = make_scene(frames=2, width=32, height=24)
     names = ["good", "bad", "unrated"]
-    records = [record for name in names for record in write_sequence(tmp_path, small, sequence=name)]
+    records = [record for name in names for record in write_sequence(tmp_path, SHORT, sequence=name)]
     quality = {"good": 0.51, "bad": 0.5, "unrated": None, "not downloaded": 2.0}
     write_annotations(tmp_path, records, quality=quality)
     findings = CONVERTER.find(tmp_path, ConvertOptions())
@@ -100,9 +101,8 @@ def test_badly_rated_sequences_are_listed_and_left_out(tmp_path: Path) -> None:
 
 
 def test_set_lists_hold_out_what_benchmarks_test_on(tmp_path: Path) -> None:
-    small = make_scene(frames=2, width=32, height=24)
     names = ["both", "dev", "many", "test", "train", "unlisted"]
-    records = [record for name in names for record in write_sequence(tmp_path, small, sequence=name)]
+    records = [record for name in names for record in write_sequence(tmp_path, SHORT, sequence=name)]
     write_annotations(tmp_path, records, quality=dict.fromkeys(names, 1.0))
     write_list(tmp_path, "manyview_dev_0", train=["many"], val=["many"])
     scenes = CONVERTER.find(tmp_path, ConvertOptions()).scenes
@@ -141,7 +141,7 @@ def test_damaged_and_missing_files_are_told_and_the_rest_is_kept(tmp_path: Path)
     records[4]["viewpoint"]["R"] = [[1, 0], [0, 1]]
     (raw / records[5]["depth"]["path"]).unlink()
     write_annotations(raw, records, quality={ISOTROPIC: 0.9})
-    others = write_sequence(raw, make_scene(frames=2, width=32, height=24), category="cut", sequence="s")
+    others = write_sequence(raw, SHORT, category="cut", sequence="s")
     write_annotations(raw, others, category="cut", quality={"s": 0.9})
     path = raw / "cut" / "frame_annotations.jgz"
     path.write_bytes(path.read_bytes()[:-40])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from gen3r.data.converters.kitti360 import CONVERTER, LONGEST
 from gen3r.data.converting.raw import ConvertOptions
 
 SCENE = make_scene(frames=8, width=176, height=48, focal=69.0)
+SHORT = replace(SCENE, world_from_camera=SCENE.world_from_camera[:2])
 FIRST = "drive0000-camera{}-0000000000"
 
 
@@ -99,7 +101,7 @@ def test_no_scene_spans_a_gap_and_poses_are_taken_by_frame(tmp_path: Path) -> No
 
 
 def test_long_stretches_are_divided_evenly(tmp_path: Path) -> None:
-    scene = make_scene(frames=1, width=176, height=48, focal=69.0)
+    scene = replace(SCENE, world_from_camera=SCENE.world_from_camera[:1])
     write_calibration(tmp_path, scene)
     write_drive(tmp_path, scene, cameras=("00",))
     pictures = tmp_path / "data_2d_raw" / drive_name(0) / "image_00" / "data_rect"
@@ -132,10 +134,9 @@ def test_square_windows_keep_their_pixels(raw: Path, tmp_path: Path) -> None:
 
 
 def test_drives_of_the_benchmarks_are_held_out(tmp_path: Path) -> None:
-    scene = make_scene(frames=2, width=176, height=48, focal=69.0)
-    write_calibration(tmp_path, scene)
+    write_calibration(tmp_path, SHORT)
     for number in (7, 8, 18):
-        write_drive(tmp_path, scene, number=number, cameras=("00",))
+        write_drive(tmp_path, SHORT, number=number, cameras=("00",))
     scenes = CONVERTER.find(tmp_path, ConvertOptions()).scenes
     assert {found.name[:9]: found.split for found in scenes} == {
         "drive0007": "train",
@@ -151,7 +152,7 @@ def test_damaged_and_missing_files_are_told_and_the_rest_is_kept(raw: Path, tmp_
     lines = poses.read_text().splitlines()
     lines[2] = "2 nan" + lines[2][5:]
     poses.write_text("\n".join(lines))
-    write_drive(copy, make_scene(frames=2, width=176, height=48), number=3, cameras=("00",))
+    write_drive(copy, SHORT, number=3, cameras=("00",))
     (copy / "data_poses" / drive_name(3) / "poses.txt").unlink()
     (copy / "calibration" / "image_03.yaml").unlink()
     made = convert(CONVERTER, copy, tmp_path / "clips")
@@ -168,7 +169,7 @@ def test_damaged_and_missing_files_are_told_and_the_rest_is_kept(raw: Path, tmp_
 def test_without_calibration_nothing_is_converted(raw: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="data_2d_raw"):
         CONVERTER.find(tmp_path, ConvertOptions())
-    write_drive(tmp_path, make_scene(frames=2), cameras=("00",))
+    write_drive(tmp_path, SHORT, cameras=("00",))
     with pytest.raises(ValueError, match="calib_cam_to_pose"):
         CONVERTER.find(tmp_path, ConvertOptions())
     with pytest.raises(ValueError, match="cameras 00"):

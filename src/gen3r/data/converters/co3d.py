@@ -51,6 +51,21 @@ from gen3r.data.converting.raw import (
 
 LEAST_QUALITY = 0.5
 _FRAMES, _SEQUENCES = "frame_annotations.jgz", "sequence_annotations.jgz"
+_WORDS = {
+    "baseballbat": "baseball bat",
+    "baseballglove": "baseball glove",
+    "cellphone": "cell phone",
+    "hairdryer": "hair dryer",
+    "parkingmeter": "parking meter",
+    "stopsign": "stop sign",
+    "teddybear": "teddy bear",
+    "toybus": "toy bus",
+    "toyplane": "toy plane",
+    "toytrain": "toy train",
+    "toytruck": "toy truck",
+    "wineglass": "wine glass",
+}
+"""Categories in plain words, where they are not."""
 _OPENCV_FROM_PYTORCH3D = np.diag([-1.0, -1.0, 1.0])
 
 
@@ -130,7 +145,7 @@ class Co3d:
             scale_kind="unknown",
             frames=ordered,
             masks="foreground" if all(frame.mask for frame in ordered) else None,
-            labels={"category": category.replace("_", " ")},
+            labels={"category": _WORDS.get(category, category.replace("_", " "))},
             notes=(f"frames left out: {brief(left_out)}",) if left_out else (),
         )
 

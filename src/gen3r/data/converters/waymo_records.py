@@ -2,8 +2,11 @@
 
 A TFRecord file is a row of ``u64 length, u32 checksum, bytes, u32 checksum``, little-endian. A message is a row of
 fields, each a key (number and kind) and a value. Only the few fields that are needed are looked at; pictures are left
-on disk and remembered by their place. Sources: TensorFlow's TFRecord documentation, protobuf's encoding guide, and the
-field numbers in dataset.proto of the Waymo Open Dataset.
+on disk and remembered by their place. Of the checksums only that of the length is looked at, unless it is 0: what it
+says decides where the next record is, while damaged contents show when they are read.
+
+Sources: TensorFlow's TFRecord documentation, protobuf's encoding guide, and the field numbers in dataset.proto of the
+Waymo Open Dataset.
 """
 
 from __future__ import annotations
