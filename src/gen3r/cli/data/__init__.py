@@ -6,6 +6,7 @@ from typing import Annotated
 import tyro
 
 from gen3r.cli.data.caption import Caption
+from gen3r.cli.data.check import Check
 from gen3r.cli.data.convert import Convert
 from gen3r.cli.data.encode import Encode
 from gen3r.cli.data.official import Official
@@ -15,6 +16,7 @@ from gen3r.cli.data.show import Show
 Task = (
     Annotated[Convert, tyro.conf.subcommand("convert")]
     | Annotated[Show, tyro.conf.subcommand("show")]
+    | Annotated[Check, tyro.conf.subcommand("check")]
     | Annotated[Pack, tyro.conf.subcommand("pack")]
     | Annotated[Unpack, tyro.conf.subcommand("unpack")]
     | Annotated[Official, tyro.conf.subcommand("official")]

@@ -27,6 +27,8 @@ class Pack:
     """Megabytes of a shard at most; a larger clip has one for itself."""
     splits: tuple[Split, ...] = ("train", "validation", "held-out")
     """Which to pack."""
+    leave_out: Annotated[Path | None, tyro.conf.arg(metavar="FILE.txt")] = None
+    """Names of clips not to pack, one a line, as gen3r data check --list writes them."""
     running: Running = field(default_factory=Running)
     """Where the work is done."""
 
@@ -43,6 +45,7 @@ class Pack:
             target=self.target,
             shard_bytes=round(self.shard_size * 1e6),
             splits=self.splits,
+            leave_out=self.left_out(),
         )
         items = plan_packing(config)
         settings = {"source": str(self.source.resolve()), "target": str(self.target.resolve())}
@@ -50,6 +53,18 @@ class Pack:
             run_units("Packing", PackShard, settings, items, self.target, self.running)
         for index in finish_packing(config):
             say(f"Packed: {index}")
+
+    def left_out(self) -> frozenset[str]:
+        """The names in the file.
+
+        Raises:
+            ValueError: if there is no such file.
+        """
+        if self.leave_out is None:
+            return frozenset()
+        if not self.leave_out.is_file():
+            raise ValueError(f"there is no file {self.leave_out}; gen3r data check --list writes one.")
+        return frozenset(self.leave_out.read_text(encoding="utf-8").split())
 
 
 @dataclass(frozen=True, kw_only=True)

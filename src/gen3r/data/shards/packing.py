@@ -46,6 +46,8 @@ class PackConfig:
     """A shard is closed before it grows beyond this; a larger clip has one for itself."""
     splits: tuple[Split, ...] = ("train", "validation", "held-out")
     """Which to pack; each becomes a set of its own, ``train-00000.tar`` and so on."""
+    leave_out: frozenset[str] = frozenset()
+    """Names of clips that are not packed."""
 
     def __post_init__(self) -> None:
         if self.shard_bytes < 1:
@@ -183,7 +185,7 @@ def finish_packing(config: PackConfig) -> list[Path]:
 def _plan(config: PackConfig, clips: ClipDataset) -> dict[str, Any]:
     items: list[dict[str, Any]] = []
     for split in config.splits:
-        chosen = [clip for clip in clips if clip.record.split == split]
+        chosen = [clip for clip in clips if clip.record.split == split and clip.name not in config.leave_out]
         long = [clip.name for clip in chosen if len(clip.name) > LONGEST_NAME]
         if long:
             raise ValueError(
