@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor
 
 from gen3r.cameras import Cameras
@@ -180,5 +180,6 @@ def alignment(source: Views, target: Views) -> Sim3:
     return umeyama(here, there, good & (errors <= errors[good].median()), spread_ratio_scale)
 
 
-def _surest(confidence: Float[Tensor, P]) -> Bool[Tensor, P]:
+def _surest(confidence: Tensor) -> Tensor:
+    """Which of them belong to the `SURE_SHARE`."""
     return confidence >= confidence.quantile(1 - SURE_SHARE)

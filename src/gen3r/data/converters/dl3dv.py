@@ -45,9 +45,13 @@ class DL3DV:
         """
         check_source(source)
         places: dict[str, Path] = {}
+        listed, lists = _listed_benchmark(source)
+        held_out = set(listed)
         problems: list[Problem] = []
         for place in _scenes(source, _DEPTH):
-            name = place.name.removesuffix(".zip")
+            name = place.absolute().name.removesuffix(".zip")
+            if _is_held_out(source, place):
+                held_out.add(name)
             if name in places:
                 problems.append(_problem(source, place, f"found twice; {_relative(source, places[name])} is used"))
             else:
@@ -57,12 +61,11 @@ class DL3DV:
                 f"{source} holds no scene of DL3DV-10K; expected folders or zips named by 64 hexadecimal digits, such "
                 "as 1K/HASH.zip or 1K/HASH/transforms.json."
             )
-        listed, lists = _listed_benchmark(source)
-        held_out = {name for name, place in places.items() if name in listed or _held_out(source, place)}
+        held_out &= set(places)
         if not lists:
             problems.append(
                 Problem(
-                    place=".",
+                    place="benchmark-meta.csv",
                     reason=f"no list of the {BENCHMARK_SCENES} benchmark scenes is here, so they may be among those to "
                     "train on: put benchmark-meta.csv of DL3DV/DL3DV-Benchmark into the folder or beside it",
                 )
@@ -76,7 +79,9 @@ class DL3DV:
             except (ValueError, OSError) as error:
                 problems.append(_problem(source, place, str(error)))
         if held_out and not options.include_benchmarks:
-            problems.append(Problem(place=".", reason=f"{len(held_out)} benchmark scenes left out, as they should be"))
+            problems.append(
+                Problem(place="benchmark", reason=f"{len(held_out)} benchmark scenes left out, as they should be")
+            )
         return Findings(scenes=tuple(scenes), problems=tuple(problems))
 
     def read(self, source: Path, found: Found, options: ConvertOptions) -> RawScene:
@@ -116,7 +121,7 @@ class DL3DV:
 
 def _scenes(folder: Path, depth: int) -> Iterator[Path]:
     """Zips and folders of scenes; folders first, since an unzipped scene is faster to read."""
-    if _HASH.fullmatch(folder.resolve().name):
+    if _HASH.fullmatch(folder.absolute().name):
         yield folder
     elif depth > 0:
         for child in subfolders(folder):
@@ -165,14 +170,14 @@ def _found(source: Path, name: str, place: Path, split: Split) -> Found:
     )
 
 
-def _held_out(source: Path, place: Path) -> bool:
-    parts = (source.resolve().name, *place.relative_to(source).parts)
+def _is_held_out(source: Path, place: Path) -> bool:
+    parts = (source.absolute().name, *place.relative_to(source).parts)
     return any(_HELD_OUT_FOLDERS.search(part) for part in parts) or (place / "nerfstudio").is_dir()
 
 
 def _listed_benchmark(source: Path) -> tuple[set[str], list[Path]]:
     """The hashes in files whose name says benchmark, in the source, its folders and beside it; and those files."""
-    folders = [source.resolve().parent, source, *subfolders(source)]
+    folders = [source.absolute().parent, source, *subfolders(source)]
     lists = [file for folder in folders for file in sorted(folder.iterdir()) if _LIST_FILES.fullmatch(file.name)]
     texts = [file.read_text(encoding="utf-8", errors="replace") for file in lists if file.is_file()]
     return {name for text in texts for name in _HASH.findall(text)}, lists

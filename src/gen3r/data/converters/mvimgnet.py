@@ -38,8 +38,8 @@ class MVImgNet:
             elif not find_models(instance):
                 problems.append(Problem(place=place, reason="it has no COLMAP model in sparse/0: it has no cameras"))
             else:
-                class_folder = instance.resolve().parent
-                name = clip_name(class_folder.parent, instance.resolve())
+                class_folder = instance.absolute().parent
+                name = clip_name(class_folder.parent, instance.absolute())
                 scenes.append(Found(name=name, place=place, split="train", frames=len(files), size=total_size(files)))
         if not scenes and not problems:
             raise ValueError(
@@ -55,7 +55,7 @@ class MVImgNet:
             raise UnusableScene("it has no COLMAP model in sparse/0.")
         with unusable():
             frames, notes = registered_frames(models[0], instance / MASKS)
-            category = _categories(source).get(instance.resolve().parent.name)
+            category = _categories(source).get(instance.absolute().parent.name)
         return RawScene(
             name=found.name,
             split=found.split,
@@ -69,7 +69,7 @@ class MVImgNet:
 
 def _categories(source: Path) -> Mapping[str, str]:
     """Names of the classes by number, from the file in the source or beside it; empty without it."""
-    file = next((f / CATEGORY_FILE for f in (source, source.resolve().parent) if (f / CATEGORY_FILE).is_file()), None)
+    file = next((f / CATEGORY_FILE for f in (source, source.absolute().parent) if (f / CATEGORY_FILE).is_file()), None)
     if file is None:
         return {}
     pairs = (line.split(",", 1) for line in file.read_text(encoding="utf-8-sig").splitlines() if "," in line)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from io import BufferedIOBase
 from pathlib import Path
-from typing import IO
+from typing import Any, cast
 
 import numpy as np
 from PIL import ExifTags, Image, ImageOps
@@ -32,10 +33,10 @@ class PictureHeader:
     """EXIF: 1 is upright."""
 
     @classmethod
-    def read(cls, file: Path | IO[bytes], name: str) -> PictureHeader:
+    def read(cls, file: Path | BufferedIOBase, name: str) -> PictureHeader:
         """Look at a PNG, JPEG or WebP; `ValueError` naming the picture for anything else."""
         try:
-            with Image.open(file, formats=_DECODERS) as picture:
+            with Image.open(cast(Any, file), formats=_DECODERS) as picture:
                 orientation = picture.getexif().get(ExifTags.Base.Orientation, 1)
                 return cls(height=picture.height, width=picture.width, orientation=orientation)
         except (OSError, SyntaxError, Image.DecompressionBombError) as error:

@@ -52,7 +52,7 @@ def clip_name(source: Path, place: Path, *more: str) -> str:
 
     What a name may not hold becomes ``_``.
     """
-    parts = place.relative_to(source).parts or (source.resolve().name,)
+    parts = place.relative_to(source).parts or (source.absolute().name,)
     name = _UNFIT.sub("_", "-".join([*parts, *more])).lstrip("._-")
     return name[:200] or "scene"
 

@@ -71,7 +71,7 @@ class ScanNetPP:
                 wanted = " or ".join(f"dslr/{item.images} with {item.transforms}" for item in VARIANTS)
                 problems.append(Problem(place=place, reason=f"expected {wanted}; unzip or download them"))
                 continue
-            name = folder.resolve().name
+            name = folder.absolute().name
             split = splits.get(name, "train")
             files = picture_files(folder / "dslr" / variant.images)
             found = Found(name=name, place=place, split=split, frames=len(files), size=total_size(files))
@@ -124,7 +124,7 @@ def _variant(folder: Path) -> Variant | None:
 
 def _splits(source: Path) -> Mapping[str, Split]:
     """Splits by scene, of the lists in splits in the source, in its parent (given its data), or two above (a scene)."""
-    places = [source.resolve(), *source.resolve().parents[:2]]
+    places = [source.absolute(), *source.absolute().parents[:2]]
     folder = next((place / "splits" for place in places if (place / "splits").is_dir()), None)
     splits: dict[str, Split] = {}
     for file in sorted(folder.glob("nvs*.txt")) if folder else ():

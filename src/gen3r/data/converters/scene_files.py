@@ -6,13 +6,15 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import BufferedIOBase
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, cast, runtime_checkable
 
 from gen3r.data.converters.pictures import PictureHeader, PictureSource
 from gen3r.scene.files import check_file, reading
 
 
+@runtime_checkable
 class SceneFiles(Protocol):
     """Files by their path below the scene, with forward slashes."""
 
@@ -104,7 +106,7 @@ class ZipFiles:
     def header(self, name: str) -> PictureHeader:
         """As `SceneFiles`; of the member only the beginning is unpacked."""
         with _opened(self.archive) as archive, archive.open(self.root + name) as file:
-            return PictureHeader.read(file, name)
+            return PictureHeader.read(cast(BufferedIOBase, file), name)
 
 
 @contextmanager

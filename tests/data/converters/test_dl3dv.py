@@ -1,0 +1,134 @@
+"""DL3DV-10K: intrinsics of another size, distortion, OpenGL axes, zips, and the benchmark kept out of training."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from data.converters.fixture import check_converted, make_scene, snapshot
+from data.converters.raw_dl3dv import FULL_SIZE, scene_hash, write_dl3dv, zipped
+from data.converters.whole_dataset import convert
+from gen3r.data.converters.dl3dv import CONVERTER
+from gen3r.data.converting.raw import ConvertOptions
+
+SCENE = make_scene(frames=6, width=64, height=36)
+SMALL = make_scene(frames=3, width=64, height=36)
+LENS = {"k1": -0.05, "k2": 0.02, "p1": 0.003, "p2": -0.002}
+
+
+def test_dots_are_where_the_undistorted_cameras_say(tmp_path: Path) -> None:
+    write_dl3dv(tmp_path / "raw", SCENE, lens=LENS)
+    before = snapshot(tmp_path / "raw")
+    made = convert(CONVERTER, tmp_path / "raw", tmp_path / "clips")
+    check_converted(made.clips[scene_hash(0)], SCENE, scale_free=True)
+    record = made.record(scene_hash(0))
+    assert (record["source"], record["scale_kind"], record["split"]) == ("dl3dv", "unknown", "train")
+    assert snapshot(tmp_path / "raw") == before
+
+
+@pytest.mark.parametrize("inner", [True, False], ids=["folder in zip", "flat zip"])
+def test_a_zip_gives_the_clip_of_its_folder(tmp_path: Path, inner: bool) -> None:
+    folder = write_dl3dv(tmp_path / "raw", SMALL)
+    from_folder = convert(CONVERTER, tmp_path / "raw", tmp_path / "one").clips[scene_hash(0)]
+    (found,) = CONVERTER.find(tmp_path / "raw", ConvertOptions()).scenes
+    zipped(folder, inner=inner)
+    from_zip = convert(CONVERTER, tmp_path / "raw", tmp_path / "two").clips[scene_hash(0)]
+    contents = [{name: content for name, (_, content) in snapshot(clip).items()} for clip in (from_folder, from_zip)]
+    assert contents[0] == contents[1]
+    (in_zip,) = CONVERTER.find(tmp_path / "raw", ConvertOptions()).scenes
+    assert (in_zip.frames, in_zip.size) == (found.frames, found.size)
+
+
+def test_focal_lengths_follow_the_pictures_exactly(tmp_path: Path) -> None:
+    write_dl3dv(tmp_path, SCENE)
+    (found,) = CONVERTER.find(tmp_path, ConvertOptions()).scenes
+    frame = CONVERTER.read(tmp_path, found, ConvertOptions()).frames[0]
+    assert FULL_SIZE != 1
+    assert np.array_equal(frame.camera.intrinsics, SCENE.intrinsics)
+    assert frame.camera.lens is None
+    assert (frame.camera.height, frame.camera.width) == (36, 64)
+
+
+@pytest.mark.parametrize(
+    "mistake", [{"inverted": True}, {"flip": np.diag([1.0, -1, -1, 1])}, {"flip": np.diag([-1.0, -1, 1, 1])}], ids=str
+)
+def test_wrong_poses_are_noticed(tmp_path: Path, mistake: dict) -> None:
+    write_dl3dv(tmp_path / "raw", SCENE)
+    made = convert(CONVERTER, tmp_path / "raw", tmp_path / "clips")
+    with pytest.raises(AssertionError):
+        check_converted(made.clips[scene_hash(0)], SCENE, scale_free=True, **mistake)
+
+
+def test_a_lens_that_is_not_said_is_noticed(tmp_path: Path) -> None:
+    write_dl3dv(tmp_path / "raw", SCENE, lens={"k1": -0.2}, camera_model="OPENCV", k1=0.0)
+    made = convert(CONVERTER, tmp_path / "raw", tmp_path / "clips")
+    with pytest.raises(AssertionError):
+        check_converted(made.clips[scene_hash(0)], SCENE, scale_free=True)
+
+
+def test_portraits_are_kept_and_the_fullest_folder_is_read(tmp_path: Path) -> None:
+    upright = make_scene(frames=5, width=36, height=64, focal=50)
+    folder = write_dl3dv(tmp_path / "raw", upright, images="images_4")
+    (folder / "images_8").mkdir()
+    (folder / "images_8" / "frame_00001.png").write_bytes(b"the download stopped here")
+    made = convert(CONVERTER, tmp_path / "raw", tmp_path / "clips")
+    check_converted(made.clips[scene_hash(0)], upright, scale_free=True)
+
+
+def test_missing_and_damaged_pictures_are_dropped_with_their_cameras(tmp_path: Path) -> None:
+    folder = write_dl3dv(tmp_path / "raw", SCENE)
+    (folder / "images_8" / "frame_00002.png").unlink()
+    (folder / "images_8" / "frame_00006.png").write_bytes(b"\x89PNG\r\n\x1a\n and nothing more")
+    made = convert(CONVERTER, tmp_path / "raw", tmp_path / "clips")
+    check_converted(made.clips[scene_hash(0)], SCENE, scale_free=True, frames=[0, 2, 3, 4])
+    assert any("2 of 6 frames" in note for note in made.record(scene_hash(0))["notes"])
+
+
+def test_scenes_without_cameras_or_pictures_are_told(tmp_path: Path) -> None:
+    write_dl3dv(tmp_path, SMALL, 0)
+    (write_dl3dv(tmp_path, SMALL, 1) / "transforms.json").unlink()
+    empty = write_dl3dv(tmp_path, SMALL, 2) / "images_8"
+    for picture in empty.iterdir():
+        picture.unlink()
+    (tmp_path / "1K" / f"{scene_hash(3)}.zip").write_bytes(b"PK and nothing more")
+    findings = CONVERTER.find(tmp_path, ConvertOptions())
+    assert [found.name for found in findings.scenes] == [scene_hash(0)]
+    reasons = {Path(problem.place).stem: problem.reason for problem in findings.problems}
+    assert "transforms.json" in reasons[scene_hash(1)]
+    assert "pictures" in reasons[scene_hash(2)]
+    assert "zip" in reasons[scene_hash(3)]
+
+
+def test_the_benchmark_is_kept_out_of_training(tmp_path: Path) -> None:
+    raw = tmp_path / "raw"
+    for index in range(3):
+        write_dl3dv(raw, SMALL, index)
+    without_list = CONVERTER.find(raw, ConvertOptions())
+    assert len(without_list.scenes) == 3
+    assert any("benchmark-meta.csv" in problem.reason for problem in without_list.problems)
+
+    write_dl3dv(raw, SMALL, 1, batch="DL3DV-Benchmark", below="nerfstudio", images="images_4")
+    write_dl3dv(raw, SMALL, 4, batch="DL3DV-Benchmark", below="nerfstudio", images="images_4")
+    (tmp_path / "benchmark-meta.csv").write_text(f"hash,batch\n{scene_hash(2)},1K\n")
+    (train,) = CONVERTER.find(raw, ConvertOptions()).scenes
+    assert (train.name, train.split) == (scene_hash(0), "train")
+    everything = CONVERTER.find(raw, ConvertOptions(include_benchmarks=True)).scenes
+    assert {found.name: found.split for found in everything} == {
+        scene_hash(0): "train",
+        scene_hash(1): "held-out",
+        scene_hash(2): "held-out",
+        scene_hash(4): "held-out",
+    }
+
+
+def test_a_scene_of_the_benchmarks_layout_is_read(tmp_path: Path) -> None:
+    write_dl3dv(tmp_path / "raw", SMALL, batch="DL3DV-Benchmark", below="nerfstudio", images="images_4", lens=LENS)
+    made = convert(CONVERTER, tmp_path / "raw", tmp_path / "clips", include_benchmarks=True)
+    assert made.record(scene_hash(0))["split"] == "held-out"
+
+
+def test_another_folder_is_refused_saying_what_was_expected(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="64 hexadecimal digits"):
+        CONVERTER.find(tmp_path, ConvertOptions())
