@@ -74,7 +74,13 @@ def captions_from_labels(labels: Mapping[str, str]) -> tuple[str, ...]:
 
 _SUBJECTS = ("category", "environment", "scene", "place")
 _UNKNOWN = {"unknown", "none", "n/a", "other"}
-_HOURS: Mapping[str, str] = {"morning": "in the morning", "evening": "in the evening", "afternoon": "in the afternoon"}
+_HOURS: Mapping[str, str] = {
+    "morning": "in the morning",
+    "afternoon": "in the afternoon",
+    "evening": "in the evening",
+    "day": "by day",
+    "daytime": "in the daytime",
+}
 
 
 def _with_article(words: str) -> str:
