@@ -14,11 +14,13 @@ from gen3r.jobs.scenes.collection import CLIPS_RUN, RUN, Collection
 from gen3r.jobs.scenes.orders import SceneOrder
 from gen3r.jobs.scenes.verdicts import Judgement, Limits, judge
 from gen3r.jobs.work import JobItem, WorkSpec
+from gen3r.scene.scene import ARRAYS_FILE
 
 MAKE = "gen3r.jobs.scenes.make:MakeScene"
 CLIP = "gen3r.jobs.scenes.clips:WriteClip"
 MADE_WITH = ("model", "revision", "dtype", "numerics", "acceleration", "scene_cameras")
 """Settings of `MakeScene` on which the scenes depend."""
+REMOVED = "its files were dropped when it was rejected; delete the folder {folder}, and it will be made again"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +30,7 @@ class BatchReport:
     run: RunReport
     """Of the making."""
     counts: dict[str, int]
-    """Orders by status: accepted, rejected, duplicate, failed."""
+    """Orders by status: accepted, rejected, duplicate, failed, and removed: accepted, but its files were dropped."""
     clips: RunReport | None = None
     """Of the writing of clips."""
 
@@ -100,7 +102,7 @@ def _finish(
         name: collection.place(name, accepted=judgement.status == "accepted", keep=keep_rejected)
         for name, judgement in judgements.items()
     }
-    accepted = [name for name, judgement in judgements.items() if judgement.status == "accepted"]
+    accepted = [name for name, folder in folders.items() if folder.parent == collection.scenes]
     written = None
     if licence is not None:
         written = run_jobs(
@@ -120,8 +122,10 @@ def _finish(
             judgement = Judgement(status="duplicate", reason=f"the same request as {name}", same_as=name)
             told |= asdict(judgement) | {"request": _request(order)}
         elif name in records:
-            folder = folders[name]
-            told |= asdict(judgements[name]) | {"request": _request(order)} | records[name]
+            folder, judgement = folders[name], judgements[name]
+            if judgement.status == "accepted" and not (folder / ARRAYS_FILE).exists():
+                judgement = Judgement(status="removed", reason=REMOVED.format(folder=folder))
+            told |= asdict(judgement) | {"request": _request(order)} | records[name]
             told |= {"folder": folder.relative_to(collection.folder).as_posix(), "files": _files(folder)}
         else:
             reason = run.failed.get(name) or journal[name].reasons[-1]

@@ -10,7 +10,7 @@ from gen3r.extras import Extra
 
 IMAGE_HASH = Extra(name="data", modules=("imagehash",))
 
-Verdict = Literal["accepted", "rejected", "duplicate"]
+Verdict = Literal["accepted", "rejected", "duplicate", "removed"]
 
 
 @dataclass(frozen=True, kw_only=True)
