@@ -106,7 +106,7 @@ def test_damaged_scenes_are_passed_over_and_told(tmp_path: Path, caplog: pytest.
     assert any("clip01 cannot be used" in message for message in caplog.messages)
     for picture in (folder / "clip00" / "frames").iterdir():
         picture.write_bytes(b"no picture")
-    with pytest.raises(ValueError, match="5 clips drawn in a row cannot be used.*gen3r data check"):
+    with pytest.raises(ValueError, match=r"5 clips drawn in a row cannot be used.*gen3r data check"):
         source.get([0])
 
 
