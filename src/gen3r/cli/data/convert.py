@@ -19,7 +19,7 @@ REPORT = "conversion.json"
 """In the destination: what was converted, what not and why."""
 SHOWN = 10
 """Lines of problems on the screen; the report has all of them."""
-POSES: Mapping[str, str] = {
+POSES: dict[str, str] = {
     "vggt": "gen3r.prepare.poses:VGGTPoses",
     "pycolmap": "gen3r.data.converting.pycolmap_poses:PycolmapPoses",
 }
@@ -176,7 +176,7 @@ def conversion_report(job: "ConvertJob", plan: "Plan", destination: Path) -> dic
         "converted": {name: outcome.result for name, outcome in ended.items() if outcome.status == "done"},
         "skipped": {problem.place: problem.reason for problem in plan.problems}
         | {name: outcome.reasons[-1] for name, outcome in ended.items() if outcome.status != "done"},
-        "there": [found.name for found in plan.there],
+        "there": {found.name: recorded[found.name].result if found.name in recorded else {} for found in plan.there},
     }
 
 

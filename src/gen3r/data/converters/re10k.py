@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from types import MappingProxyType
-
 from gen3r.data.converters.timed_clips import TimedClips
 
 CONVERTER = TimedClips(
     name="re10k",
     licence="CC-BY-4.0 (cameras); videos belong to their owners",
     title="RealEstate10K",
-    labels=MappingProxyType({"scene": "a home"}),
+    labels={"scene": "a home"},
 )

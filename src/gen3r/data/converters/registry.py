@@ -32,6 +32,8 @@ class ConverterEntry:
     """The ``source`` of its clips, which is another name for it; the same name if left out."""
     extra: Extra | None = None
     """Optional libraries it needs."""
+    heeds: tuple[str, ...] = ()
+    """Fields of `ConvertOptions` that make a difference to it."""
 
 
 _ENTRIES: tuple[ConverterEntry, ...] = (
@@ -56,6 +58,7 @@ _ENTRIES: tuple[ConverterEntry, ...] = (
         summary="TartanAir, version 1: rendered flights through 18 environments, with depth; metric",
         download="https://github.com/castacks/tartanair_tools (image_left, depth_left of every environment)",
         terms="CC BY 4.0: https://theairlab.org/tartanair-dataset",
+        heeds=("cameras",),
     ),
     ConverterEntry(
         name="dl3dv",
@@ -64,6 +67,7 @@ _ENTRIES: tuple[ConverterEntry, ...] = (
         download="https://huggingface.co/DL3DV (accept the terms; scripts/download.py of DL3DV-10K/Dataset)",
         terms="DL3DV-10K Terms of Use, CC BY-NC 4.0: https://github.com/DL3DV-10K/Dataset",
         extra=Extra(name="data", modules=("cv2",)),
+        heeds=("include_benchmarks",),
     ),
     ConverterEntry(
         name="mvimgnet",
@@ -87,6 +91,7 @@ _ENTRIES: tuple[ConverterEntry, ...] = (
         download="https://www.cvlibs.net/datasets/kitti-360/download.php (free account)",
         terms="CC BY-NC-SA 3.0: https://www.cvlibs.net/datasets/kitti-360/",
         extra=Extra(name="data", modules=("cv2", "yaml")),
+        heeds=("cameras", "square_windows"),
     ),
     ConverterEntry(
         name="waymo",
@@ -95,6 +100,7 @@ _ENTRIES: tuple[ConverterEntry, ...] = (
         download="https://waymo.com/open/download (accept the terms, then gsutil)",
         terms="Waymo Dataset License Agreement for Non-Commercial Use: https://waymo.com/open/terms",
         extra=Extra(name="data", modules=("cv2", "pyarrow")),
+        heeds=("cameras",),
     ),
     ConverterEntry(
         name="co3dv2",
@@ -111,6 +117,7 @@ _ENTRIES: tuple[ConverterEntry, ...] = (
         summary="Virtual KITTI 2: rendered drives in ten variations, with depth; metric; clips have the source vkitti",
         download="https://europe.naverlabs.com/proxy-virtual-worlds-vkitti-2/ (rgb, depth and textgt archives)",
         terms="CC BY-NC-SA 3.0: https://europe.naverlabs.com/proxy-virtual-worlds-vkitti-2/",
+        heeds=("cameras",),
     ),
     ConverterEntry(
         name="wildrgbd",
@@ -126,6 +133,7 @@ _ENTRIES: tuple[ConverterEntry, ...] = (
         download="https://kaldir.vc.cit.tum.de/scannetpp (apply for access)",
         terms="ScanNet++ Terms of Use, non-commercial: https://kaldir.vc.cit.tum.de/scannetpp",
         extra=Extra(name="data", modules=("cv2",)),
+        heeds=("include_benchmarks",),
     ),
     ConverterEntry(
         name="colmap",
@@ -149,6 +157,7 @@ _ENTRIES: tuple[ConverterEntry, ...] = (
         summary="Your own folders of pictures, cameras found by --poses",
         download="your own",
         terms="yours",
+        heeds=("poses",),
     ),
     ConverterEntry(
         name="video",
@@ -156,6 +165,7 @@ _ENTRIES: tuple[ConverterEntry, ...] = (
         summary="Your own videos, cameras found by --poses",
         download="your own",
         terms="yours",
+        heeds=("poses", "rate"),
     ),
 )
 
@@ -171,7 +181,7 @@ def find_entry(name: str) -> ConverterEntry:
     """
     known = {**CONVERTERS} | {entry.source: entry for entry in CONVERTERS.values() if entry.source}
     if name not in known:
-        raise ValueError(f"unknown dataset {name!r}; known are {', '.join(CONVERTERS)}.{did_you_mean(name, known)}")
+        raise ValueError(f"unknown dataset {name!r};{did_you_mean(name, known)} known: {', '.join(CONVERTERS)}.")
     return known[name]
 
 

@@ -102,9 +102,7 @@ def _view(camera: RawCamera, intrinsics: Any) -> PinholeView:
     matrix = np.asarray(intrinsics, dtype=np.float64) + _HALF
     focal = np.diagonal(matrix)[:2] / np.diagonal(camera.intrinsics)[:2]
     if not np.isfinite(matrix).all() or not ((focal > 0.1) & (focal < 10)).all():
-        raise UnusableScene(
-            "its distortion coefficients bend the picture onto itself; no pinhole view without black borders exists."
-        )
+        raise UnusableScene("its distortion coefficients leave no pinhole view without black borders.")
     return PinholeView(intrinsics=matrix, height=camera.height, width=camera.width, view_from_camera=np.eye(3))
 
 

@@ -13,6 +13,7 @@ import torch
 
 from gen3r.cameras import Cameras
 from gen3r.data.converting.frames import ClipFrame, UnreadableFrame, make_frame
+from gen3r.data.converting.parts import check_parts, clip_names
 from gen3r.data.converting.prompts import Prompts, choose_captions
 from gen3r.data.converting.raw import Converter, ConvertOptions, Found, RawFrame, RawScene, UnusableScene
 from gen3r.data.converting.settings import ConvertSettings
@@ -39,16 +40,6 @@ class ConvertedScene:
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
         return {"clips": [*self.clips], "split": self.split, "frames": self.frames, "notes": [*self.notes]}
-
-
-def is_converted(destination: Path, name: str) -> bool:
-    """Whether all clips of the scene ``name`` are in the dataset folder."""
-    return any((destination / clip / RECORD_FILE).is_file() for clip in (name, part_name(name, 0)))
-
-
-def part_name(name: str, part: int) -> str:
-    """Of the clip of one part of a scene that was cut. The first part is written last: where it is, all are."""
-    return f"{name}-part{part:03d}"
 
 
 def convert_scene(
@@ -83,14 +74,11 @@ def convert_scene(
     if not frames:
         raise UnusableScene(f"no frame can be used: {'; '.join(notes)}.")
     parts = cut(frames, settings.max_frames, settings.min_frames)
+    names = clip_names(scene.name, len(parts))
+    if len(parts) > 1:
+        check_parts(destination, scene.name, names)
     writer = _SceneWriter(converter, scene, destination, settings, prompts or {})
-    if len(parts) == 1:
-        records = [writer.write(scene.name, frames, notes)]
-    else:
-        records = [
-            writer.write(part_name(scene.name, part), frames, (*notes, f"part {part + 1} of {len(parts)}"))
-            for part, frames in reversed([*enumerate(parts)])
-        ][::-1]
+    records = [writer.write(name, part, notes) for name, part in zip(names, parts, strict=True)]
     return ConvertedScene(
         clips=tuple(record.name for record in records),
         split=scene.split,
@@ -108,17 +96,17 @@ class _SceneWriter:
     prompts: Prompts
 
     def write(self, name: str, frames: Sequence[tuple[int, RawFrame]], notes: tuple[str, ...]) -> ClipRecord:
-        """One clip; what is there of the same part of the scene is kept."""
+        """One clip; one that is there is kept."""
         folder, scene = self.destination / name, self.scene
         if (folder / RECORD_FILE).is_file():
-            record = ClipRecord.from_json((folder / RECORD_FILE).read_bytes(), str(folder))
-            if notes[-1:] != record.notes[len(notes) - 1 : len(notes)]:
-                raise UnusableScene(f"{folder} was made with other settings; delete the parts of this scene.")
-            return record
+            return ClipRecord.from_json((folder / RECORD_FILE).read_bytes(), str(folder / RECORD_FILE))
         for left_over in self.destination.glob(f".{name}.partial-*"):
             shutil.rmtree(left_over)  # of a process that was killed
         captions, caption_kind = choose_captions(scene, self.converter.name, self.prompts)
-        masks = scene.masks if all(frame.mask is not None for _, frame in frames) else None
+        maskless = [index for index, frame in frames if frame.mask is None]
+        masks = scene.masks if not maskless else None
+        if 0 < len(maskless) < len(frames):
+            notes = (*notes, f"masks left out: {len(maskless)} of {len(frames)} frames have none")
         with ClipWriter(folder) as clip:
             made, times, reasons = self._add(clip, frames, masks is not None)
             return clip.finish(

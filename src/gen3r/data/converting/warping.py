@@ -10,6 +10,8 @@ from jaxtyping import Float32, Float64, Shaped, UInt8
 from gen3r.data.converting.lenses import opencv
 from gen3r.data.converting.raw import Lens, PinholeView, RawCamera, UnusableScene
 
+_BORDER = 0.02
+"""Part of the longer side by which a view may reach beyond the picture; there its border is repeated."""
 _STILL = 1e-3
 """A lens that moves no pixel by more (in pixels) is none."""
 
@@ -20,6 +22,9 @@ class Warp:
     Args:
         camera: as on disk; its pose does not matter.
         max_side: largest accepted side in pixels; None: any.
+
+    Raises:
+        UnusableScene: for a lens that folds the picture or sees what is not in it.
     """
 
     def __init__(self, camera: RawCamera, max_side: int | None = None) -> None:
@@ -27,6 +32,8 @@ class Warp:
         self._lens, full = _without_idle_lens(camera)
         self._full = full
         self.view = _made_smaller(full, max_side)
+        if self._lens is not None:
+            _check_lens(camera, self._full_pixels)
 
     @property
     def is_idle(self) -> bool:
@@ -141,6 +148,19 @@ def _without_idle_lens(camera: RawCamera) -> tuple[Lens | None, PinholeView]:
         if moved < _STILL:
             return None, own
     return camera.lens, view
+
+
+def _check_lens(camera: RawCamera, pixels: Float32[np.ndarray, "two H W"]) -> None:
+    """Raise `UnusableScene` for a map that is not one to one, or reaches far beyond the picture."""
+    grid = pixels[:, :: max(1, pixels.shape[1] // 64), :: max(1, pixels.shape[2] // 64)].astype(np.float64)
+    across, down = np.diff(grid, axis=2)[:, :-1], np.diff(grid, axis=1)[:, :, :-1]
+    turns = across[0] * down[1] - across[1] * down[0]
+    size = np.array([camera.width, camera.height])
+    beyond = np.maximum(-grid.min((1, 2)), grid.max((1, 2)) - size).max()
+    if not np.isfinite(grid).all() or (turns <= 0).any() or beyond > _BORDER * size.max():
+        raise UnusableScene(
+            "its distortion coefficients fold the picture or reach beyond it: they do not belong to these pictures."
+        )
 
 
 def _made_smaller(view: PinholeView, max_side: int | None) -> PinholeView:

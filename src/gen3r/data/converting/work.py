@@ -9,11 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from gen3r.data.clip import Split
-from gen3r.data.converters.registry import load_converter
+from gen3r.data.converters.registry import find_entry, load_converter
+from gen3r.data.converting.parts import converted_scenes
 from gen3r.data.converting.prompts import read_prompts
 from gen3r.data.converting.raw import Findings, Found, Problem
-from gen3r.data.converting.scene import convert_scene, is_converted
+from gen3r.data.converting.scene import convert_scene
 from gen3r.data.converting.settings import ConvertSettings
+from gen3r.data.schema import StoredClip
+from gen3r.data.schema.record import ClipRecord
 from gen3r.scene.export.output_folder import check_output_folder
 
 
@@ -104,20 +107,24 @@ def make_plan(job: ConvertJob, *, splits: Collection[Split] = (), limit: int | N
         limit: only the first scenes, those that are there included.
 
     Raises:
-        ValueError: if the source is not the dataset, or the destination no folder that can be written or one inside
-            the source.
+        ValueError: if the source is not the dataset, the destination no folder that can be written, one inside the
+            source, or that of another dataset, and for a choice that makes no difference to this dataset.
     """
     source, destination = Path(job.source), Path(job.destination)
+    _check_options(job)
     _check_folders(source, destination)
-    findings = load_converter(job.dataset).find(source, job.settings.options())
+    converter = load_converter(job.dataset)
+    findings = converter.find(source, job.settings.options())
     scenes, repeated = _distinct(findings)
     chosen = [found for found in scenes if not splits or found.split in splits][:limit]
-    there = [found for found in chosen if is_converted(destination, found.name)]
-    done = {found.name for found in there}
+    done = converted_scenes(destination)
+    there = [found for found in chosen if found.name in done]
+    if there:
+        _check_maker(StoredClip.open(destination / done[there[0].name]).record, converter.name, destination)
     return Plan(
         todo=tuple(found for found in chosen if found.name not in done),
         there=tuple(there),
-        problems=(*findings.problems, *repeated),
+        problems=(*findings.problems, *repeated, *_unknown_prompts(job.settings.captions, scenes)),
     )
 
 
@@ -129,6 +136,30 @@ def list_items(settings: Mapping[str, Any]) -> list[dict[str, Any]]:
 def items_of(plan: Plan) -> list[dict[str, Any]]:
     """The scenes to do as JSON-able items for `ConvertUnit`."""
     return [{"key": found.name} | asdict(found) for found in plan.todo]
+
+
+def _check_options(job: ConvertJob) -> None:
+    """Raise ValueError for a choice that the converter does not heed."""
+    heeded, usual = find_entry(job.dataset).heeds, ConvertSettings()
+    for name in ("cameras", "square_windows", "rate", "include_benchmarks", "poses"):
+        if name not in heeded and getattr(job.settings, name) != getattr(usual, name):
+            raise ValueError(f"{job.dataset} has no use for --{name.replace('_', '-')}; leave it out.")
+
+
+def _check_maker(record: ClipRecord, name: str, destination: Path) -> None:
+    if record.source != name:
+        raise ValueError(
+            f"{destination} holds clips of {record.source}, among them one of the name {record.name} that {name} has "
+            "too; give each dataset its own folder."
+        )
+
+
+def _unknown_prompts(captions: str | None, scenes: Collection[Found]) -> list[Problem]:
+    """What a file of prompts says of scenes that are not there."""
+    if captions is None:
+        return []
+    unknown = sorted(read_prompts(captions).keys() - {found.name for found in scenes})
+    return [Problem(place=captions, reason=f"there is no scene {name}") for name in unknown]
 
 
 def _check_folders(source: Path, destination: Path) -> None:
