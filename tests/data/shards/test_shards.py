@@ -1,0 +1,194 @@
+"""Shards are read by WebDataset and at random, appear whole, and say what is wrong with them."""
+
+import hashlib
+import io
+import json
+import tarfile
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+from webdataset.tariterators import group_by_keys, tar_file_expander
+
+from data.clips import write_full
+from data.shards.packed import packed
+from gen3r.data.dataset import ClipDataset
+from gen3r.data.shards import reading
+from gen3r.data.shards.members import file_name, packed_sizes, picture_key, unpacked_sizes
+from gen3r.data.shards.packing import PackConfig, PackShard, finish_packing, plan_packing
+from gen3r.data.shards.unpacking import UnpackClip, list_unpacking
+
+NAMES = ("a", "b.2", "c", "d", "e")
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("clips")
+    for number, name in enumerate(NAMES):
+        write_full(folder / name, seed=number)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def shards(folders: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """About two clips in each."""
+    return packed(folders, tmp_path_factory.mktemp("shards") / "out", shard_bytes=50_000)
+
+
+def hashes(folder: Path) -> dict[str, str]:
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def copied(folder: Path, target: Path) -> Path:
+    target.mkdir()
+    for path in folder.iterdir():
+        (target / path.name).write_bytes(path.read_bytes())
+    return target
+
+
+def test_webdataset_sees_one_sample_per_clip(shards: Path) -> None:
+    files = [str(path) for path in sorted(shards.glob("*.tar"))]
+    assert len(files) > 1
+    with ExitStack() as opened:
+        streams = [{"url": file, "stream": opened.enter_context(Path(file).open("rb"))} for file in files]
+        samples = {s["__key__"]: s for s in group_by_keys(tar_file_expander(streams))}
+    clips = ClipDataset.open(shards)
+    assert sorted(samples) == [f"{name}/clip" for name in clips.names]
+    for clip in clips:
+        sample = samples[f"{clip.name}/clip"]
+        keys = {key for key in sample if not key.startswith("__")}
+        assert keys == {
+            *("scene.json", "cameras.json", "captions.txt", "frame00000.jpg", "frame00001.png", "frame00002.webp"),
+            *(f"{part}{index:05d}.png" for part in ("depth", "mask") for index in range(3)),
+        }
+        assert json.loads(sample["scene.json"])["name"] == clip.name
+        with Image.open(io.BytesIO(sample["frame00001.png"])) as picture:
+            np.testing.assert_array_equal(np.asarray(picture), clip.rgb([1])[0].numpy())
+
+
+def test_one_frame_is_read_whatever_lies_around_it(shards: Path, tmp_path: Path) -> None:
+    folder = copied(shards, tmp_path / "out")
+    clip = ClipDataset.open(folder)[2]
+    expected = clip.rgb([1])
+    assert isinstance(clip.files, reading.TarFiles)
+    start, size = clip.files.spans["frames/frame00001.png"]
+    path = clip.files.shard
+    content = path.read_bytes()
+    path.write_bytes(b"x" * start + content[start : start + size] + b"x" * (len(content) - start - size))
+    assert torch.equal(ClipDataset.open(folder)[2].rgb([1]), expected)
+
+
+def test_packing_again_gives_the_same_bytes(folders: Path, shards: Path, tmp_path: Path) -> None:
+    assert hashes(packed(folders, tmp_path / "again", shard_bytes=50_000)) == hashes(shards)
+
+
+def test_unpacking_gives_the_folders_back(folders: Path, shards: Path, tmp_path: Path) -> None:
+    unpack = UnpackClip({"source": str(shards), "target": str(tmp_path / "out")})
+    items = list_unpacking(shards, tmp_path / "out")
+    unpack(items[0])
+    assert len(list_unpacking(shards, tmp_path / "out")) == len(items) - 1
+    for item in items:
+        unpack(item)
+    assert hashes(tmp_path / "out") == hashes(folders)
+
+
+def test_the_limit_holds_and_splits_have_sets_of_their_own(folders: Path, shards: Path, tmp_path: Path) -> None:
+    assert all(path.stat().st_size <= 50_000 + 10_240 for path in shards.glob("*.tar"))
+    alone = packed(folders, tmp_path / "alone", shard_bytes=1, leave_out=frozenset({"c"}))
+    index = [json.loads(line) for line in (alone / "train-index.jsonl").read_text().splitlines()]
+    assert [shard["clips"] for shard in index[0]["shards"]] == [1, 1, 1, 1]
+    assert sorted(entry["name"] for entry in index[1:]) == ["a", "b.2", "d", "e"]
+
+
+def test_packing_goes_on_where_it_stopped(folders: Path, shards: Path, tmp_path: Path) -> None:
+    config = PackConfig(source=folders, target=tmp_path / "out", shard_bytes=50_000)
+    pack = PackShard({"source": str(folders), "target": str(config.target)})
+    items = plan_packing(config)
+    pack(items[0])
+    (config.target / f"{items[1]['key']}.tar").write_bytes(b"killed before its part of the index was written")
+    with pytest.raises(ValueError, match="packing was not finished"):
+        ClipDataset.open(config.target)
+    with pytest.raises(ValueError, match=r"shards of .* are missing"):
+        finish_packing(config)
+    first = (config.target / f"{items[0]['key']}.tar").stat().st_mtime_ns
+    with pytest.raises(ValueError, match="another size"):
+        plan_packing(PackConfig(source=folders, target=config.target, shard_bytes=60_000))
+    assert plan_packing(config) == items[1:]
+    for item in items:
+        pack(item)
+    finish_packing(config)
+    assert (config.target / f"{items[0]['key']}.tar").stat().st_mtime_ns == first
+    assert hashes(config.target) == hashes(shards)
+    with pytest.raises(ValueError, match="holds finished shards"):
+        plan_packing(config)
+
+
+def rewrite(folder: Path, line: int, **changes: Any) -> None:
+    path = folder / "train-index.jsonl"
+    lines = path.read_text().splitlines()
+    lines[line] = json.dumps(json.loads(lines[line]) | changes)
+    path.write_text("\n".join(lines) + "\n")
+
+
+def cut(folder: Path) -> None:
+    path = folder / "train-00000.tar"
+    path.write_bytes(path.read_bytes()[:-10_240])
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda folder: (folder / "train-00001.tar").unlink(), "train-00001.tar, which is missing"),
+        (cut, "its index says"),
+        (lambda folder: rewrite(folder, 0, version=2), "got 'gen3r-shards', 2"),
+        (lambda folder: rewrite(folder, 0, shards=[{"file": "x"}]), "misstates its shards"),
+        (lambda folder: rewrite(folder, 1, start=10**9), "beyond the end"),
+        (lambda folder: rewrite(folder, 1, shard=77), "misstates where"),
+        (lambda folder: rewrite(folder, 1, record={}), "describes no clip"),
+        (lambda folder: (folder / "train-index.jsonl").write_text("{"), "is damaged"),
+        (lambda folder: (folder / "train-index.jsonl").unlink(), "no index names"),
+        (lambda folder: (folder / "other.tar").write_bytes(b"x"), "other.tar, which no index names"),
+    ],
+)
+def test_damage_is_named(shards: Path, tmp_path: Path, damage: Any, message: str) -> None:
+    folder = copied(shards, tmp_path / "out")
+    damage(folder)
+    with pytest.raises(ValueError, match=message):
+        [clip.rgb([0]) for clip in ClipDataset.open(folder)]
+
+
+def test_names_outside_the_folder_are_refused(shards: Path, tmp_path: Path) -> None:
+    folder = copied(shards, tmp_path / "out")
+    header = json.loads((folder / "train-index.jsonl").read_text().splitlines()[0])
+    header["shards"][0]["file"] = "../train-00000.tar"
+    rewrite(folder, 0, **header)
+    with pytest.raises(ValueError, match="must name files beside it"):
+        ClipDataset.open(folder)
+
+
+def test_offsets_are_those_of_the_tar_file(shards: Path) -> None:
+    places = {}
+    for path in shards.glob("*.tar"):
+        with tarfile.open(path) as tar:
+            places |= {member.name: (member.offset_data, member.size) for member in tar}
+    found = {}
+    for clip in ClipDataset.open(shards):
+        assert isinstance(clip.files, reading.TarFiles)
+        for key in (name.rpartition("clip.")[2] for name in places if name.startswith(f"{clip.name}/")):
+            found[f"{clip.name}/clip.{key}"] = clip.files.spans[file_name(key)]
+    assert found == places
+
+
+@given(st.lists(st.sampled_from([".jpg", ".png"]), max_size=8), st.integers(0, 3))
+def test_sizes_survive_packing(suffixes: list[str], depth: int) -> None:
+    files = [("scene.json", 7)]
+    files += [(picture_key("frames", index, suffix), 10 + index) for index, suffix in enumerate(suffixes)]
+    files += [(picture_key("depth", index, ".png"), index) for index in range(depth)]
+    assert list(unpacked_sizes(json.loads(json.dumps(packed_sizes(files))))) == files
