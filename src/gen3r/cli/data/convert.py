@@ -105,6 +105,7 @@ class Convert:
         report = conversion_report(job, plan, self.destination)
         write_report(report, self.destination)
         tell_report(report, self.destination)
+        tell_problems([(problem.place, problem.reason) for problem in plan.problems], "cannot be converted")
         if not report["converted"] and not report["there"]:
             raise ValueError(f"no scene of {self.source} could be converted; {self.destination / REPORT} says why.")
 
@@ -192,14 +193,13 @@ def write_report(report: Mapping[str, Any], destination: Path) -> None:
 
 
 def tell_report(report: Mapping[str, Any], destination: Path) -> None:
-    """One screen of it."""
+    """What came of it; scenes that failed were told with the run."""
     results = report["converted"].values()
     clips, frames = (sum(counts) for counts in ([len(r["clips"]) for r in results], [r["frames"] for r in results]))
     said = f"{len(results)} scenes converted to {clips} clips of {frames} frames"
     say(f"{said}, {len(report['there'])} there already, {len(report['skipped'])} skipped")
     noted = {name: "; ".join(result["notes"]) for name, result in report["converted"].items() if result["notes"]}
     tell_problems([*noted.items()], "converted with something left out or to note")
-    tell_problems([*report["skipped"].items()], "skipped")
     say(f"Clips in {destination}, report in {destination / REPORT}")
 
 
