@@ -15,7 +15,8 @@ from data.converters.fixture import check_converted, make_scene
 from data.converters.raw_kitti360 import BASELINE, drive_name, seen_by, write_calibration, write_drive
 from data.converters.whole_dataset import convert
 from gen3r.data.converters.kitti360 import CONVERTER, LONGEST
-from gen3r.data.converting.raw import ConvertOptions
+from gen3r.data.converters.kitti360_lenses import MeiLens
+from gen3r.data.converting.raw import ConvertOptions, RawCamera, UnusableScene
 
 SCENE = make_scene(frames=8, width=176, height=48, focal=69.0)
 SHORT = replace(SCENE, world_from_camera=SCENE.world_from_camera[:2])
@@ -174,3 +175,26 @@ def test_without_calibration_nothing_is_converted(raw: Path, tmp_path: Path) -> 
         CONVERTER.find(tmp_path, ConvertOptions())
     with pytest.raises(ValueError, match="cameras 00"):
         CONVERTER.find(raw, ConvertOptions(cameras=("05",)))
+
+
+def test_a_fisheye_view_has_no_black_border() -> None:
+    """It is 90 degrees wide, or as wide as the picture allows; with a calibration of another size there is none."""
+    lens = MeiLens(xi=2.2, k1=0.02, k2=1.6, p1=4e-4, p2=-4e-4)
+    whole = RawCamera(
+        intrinsics=np.array([[190.0, 0, 101], [0, 191, 98], [0, 0, 1]]),
+        world_from_camera=np.eye(4),
+        height=200,
+        width=204,
+        lens=lens,
+    )
+    view = lens.view(whole)
+    assert view.width / 2 == pytest.approx(view.intrinsics[0, 0])
+    cropped = replace(whole, height=130)
+    narrow = lens.view(cropped)
+    assert 20 < narrow.width < view.width
+    pixels = lens.pixels(cropped, narrow)
+    assert (pixels > 0.4).all()
+    assert pixels[0].max() < cropped.width
+    assert pixels[1].max() < cropped.height
+    with pytest.raises(UnusableScene, match="does not fit"):
+        lens.view(replace(whole, height=90))

@@ -58,10 +58,11 @@ class Waymo:
         for path in files:
             place = path.relative_to(source).as_posix()
             try:
-                context, found = (_records if path.suffix == ".tfrecord" else _parquet)(path)
+                context, found, damage = (_records if path.suffix == ".tfrecord" else _parquet)(path)
             except UnusableScene as error:
                 problems.append(Problem(place=place, reason=str(error)))
                 continue
+            problems += [Problem(place=place, reason=reason) for reason in damage]
             for camera, (frames, size) in sorted(found.items()):
                 if camera in cameras:
                     name = plain_name(context, _NAMES[camera].lower())
@@ -131,20 +132,23 @@ def _split(path: Path) -> Split:
     return "train"
 
 
-def _records(path: Path) -> tuple[str, dict[int, tuple[int, int]]]:
+_Outline = tuple[str, dict[int, tuple[int, int]], tuple[str, ...]]
+"""Name of the segment, number and bytes of pictures by camera, and what is damaged."""
+
+
+def _records(path: Path) -> _Outline:
     outline = version_1.read_outline(path)
-    return outline.context, {
-        camera: (outline.records, outline.records * size) for camera, size in outline.cameras.items()
-    }
+    counts = {camera: (outline.records, outline.records * size) for camera, size in outline.cameras.items()}
+    return outline.context, counts, outline.damage
 
 
-def _parquet(path: Path) -> tuple[str, dict[int, tuple[int, int]]]:
+def _parquet(path: Path) -> _Outline:
     calibration = version_2.component_file(path, version_2.CALIBRATION)
     if not calibration.is_file():
         raise UnusableScene(
             f"{calibration.parent.name}/{calibration.name} is missing; download this component as well."
         )
-    return path.stem, version_2.read_outline(path)
+    return path.stem, version_2.read_outline(path), ()
 
 
 _Segment = tuple[Calibration, list[Picture], Stats, list[str], Callable[[Picture], bytes]]

@@ -1,12 +1,11 @@
 """The first format of Waymo Open: TFRecord files of ``Frame`` messages, read without TensorFlow and protobuf.
 
 A TFRecord file is a row of ``u64 length, u32 checksum, bytes, u32 checksum``, little-endian. A message is a row of
-fields, each a key (number and kind) and a value. Only the few fields that are needed are looked at; pictures are left
-on disk and remembered by their place. Of the checksums only that of the length is looked at, unless it is 0: what it
-says decides where the next record is, while damaged contents show when they are read.
+fields, see `gen3r.data.converters.protobuf_fields`. Only the few that are needed are looked at; pictures are left on
+disk and remembered by their place. Of the checksums only that of the length is looked at, unless it is 0: what it says
+decides where the next record is, while damaged contents show when they are read.
 
-Sources: TensorFlow's TFRecord documentation, protobuf's encoding guide, and the field numbers in dataset.proto of the
-Waymo Open Dataset.
+Sources: TensorFlow's TFRecord documentation, and the field numbers in dataset.proto of the Waymo Open Dataset.
 """
 
 from __future__ import annotations
@@ -21,30 +20,12 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float64
 
+from gen3r.data.converters.protobuf_fields import BYTES, FIXED64, VARINT, Buffer, Field, doubles, fields, text
 from gen3r.data.converters.waymo_segment import Calibration, Picture, Stats
 from gen3r.data.converting.raw import UnusableScene
 
 _HEAD, _TAIL = 12, 4
 _POLYNOMIAL = 0x82F63B78
-_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
-_LONGEST_VARINT = 10
-
-Buffer = mmap.mmap | bytes
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Field:
-    """One field of a message."""
-
-    number: int
-    value: int
-    """Of a varint."""
-    start: int
-    """First byte of the value in the file."""
-    stop: int
-    """Behind its last byte."""
-    kind: int
-    """How it is stored."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +54,8 @@ class Outline:
     """Bytes of a picture by camera."""
     records: int
     """How many there are."""
+    damage: tuple[str, ...]
+    """What is wrong up to the first good record, and where the file is cut off."""
 
 
 def read_outline(path: Path) -> Outline:
@@ -90,7 +73,7 @@ def read_outline(path: Path) -> Outline:
                 damage.append(str(error))
                 continue
             sizes = {picture.camera: picture.stop - picture.start for picture in frame.pictures}
-            return Outline(context=frame.context, cameras=sizes, records=len(spans))
+            return Outline(context=frame.context, cameras=sizes, records=len(spans), damage=tuple(damage))
     raise UnusableScene(f"no record can be read: {'; '.join(damage[:3]) or 'the file is empty'}.")
 
 
@@ -174,14 +157,14 @@ def _read_frame(buffer: Buffer, start: int, stop: int) -> _Frame:
     """``Frame``: 1 context, 2 timestamp_micros, 3 pose, 4 images."""
     context, stats, calibrations = "", Stats(), {}
     micros, vehicle, images = 0, None, []
-    for field in _fields(buffer, start, stop):
-        if field.number == 1 and field.kind == _BYTES:
+    for field in fields(buffer, start, stop):
+        if field.number == 1 and field.kind == BYTES:
             context, stats, calibrations = _read_context(buffer, field)
-        elif field.number == 2 and field.kind == _VARINT:
+        elif field.number == 2 and field.kind == VARINT:
             micros = field.value
-        elif field.number == 3 and field.kind == _BYTES:
+        elif field.number == 3 and field.kind == BYTES:
             vehicle = _transform(buffer, field)
-        elif field.number == 4 and field.kind == _BYTES:
+        elif field.number == 4 and field.kind == BYTES:
             images.append(field)
     if not context:
         raise ValueError("it has no context")
@@ -189,28 +172,28 @@ def _read_frame(buffer: Buffer, start: int, stop: int) -> _Frame:
     return _Frame(context=context, stats=stats, calibrations=calibrations, pictures=pictures)
 
 
-def _read_context(buffer: Buffer, field: _Field) -> tuple[str, Stats, dict[int, Calibration]]:
+def _read_context(buffer: Buffer, field: Field) -> tuple[str, Stats, dict[int, Calibration]]:
     """``Context``: 1 name, 2 camera_calibrations, 4 stats."""
     name, stats, calibrations = "", Stats(), {}
-    for item in _fields(buffer, field.start, field.stop):
+    for item in fields(buffer, field.start, field.stop):
         if item.number == 1:
-            name = _text(buffer, item)
-        elif item.number == 2 and item.kind == _BYTES:
+            name = text(buffer, item)
+        elif item.number == 2 and item.kind == BYTES:
             calibration = _read_calibration(buffer, item)
             calibrations[calibration.camera] = calibration
-        elif item.number == 4 and item.kind == _BYTES:
-            texts = {part.number: part for part in _fields(buffer, item.start, item.stop)}
-            words = [_text(buffer, texts[number]) if number in texts else "" for number in (2, 3, 4)]
+        elif item.number == 4 and item.kind == BYTES:
+            texts = {part.number: part for part in fields(buffer, item.start, item.stop)}
+            words = [text(buffer, texts[number]) if number in texts else "" for number in (2, 3, 4)]
             stats = Stats(time_of_day=words[0], location=words[1], weather=words[2])
     return name, stats, calibrations
 
 
-def _read_calibration(buffer: Buffer, field: _Field) -> Calibration:
+def _read_calibration(buffer: Buffer, field: Field) -> Calibration:
     """``CameraCalibration``: 1 name, 2 intrinsic, 3 extrinsic, 4 width, 5 height."""
-    items = list(_fields(buffer, field.start, field.stop))
-    numbers = {item.number: item.value for item in items if item.kind == _VARINT}
-    intrinsic = _doubles(buffer, items, 2)
-    extrinsic = next((_transform(buffer, item) for item in items if item.number == 3 and item.kind == _BYTES), None)
+    items = list(fields(buffer, field.start, field.stop))
+    numbers = {item.number: item.value for item in items if item.kind == VARINT}
+    intrinsic = doubles(buffer, items, 2)
+    extrinsic = next((_transform(buffer, item) for item in items if item.number == 3 and item.kind == BYTES), None)
     if len(intrinsic) != 9 or extrinsic is None:
         raise ValueError("a camera's calibration is incomplete")
     return Calibration(
@@ -222,13 +205,13 @@ def _read_calibration(buffer: Buffer, field: _Field) -> Calibration:
     )
 
 
-def _read_image(buffer: Buffer, field: _Field, micros: int, vehicle: Float64[np.ndarray, "4 4"] | None) -> Picture:
+def _read_image(buffer: Buffer, field: Field, micros: int, vehicle: Float64[np.ndarray, "4 4"] | None) -> Picture:
     """``CameraImage``: 1 name, 2 image, 3 pose, 5 pose_timestamp."""
-    items = {item.number: item for item in _fields(buffer, field.start, field.stop)}
-    if 2 not in items or items[2].kind != _BYTES:
+    items = {item.number: item for item in fields(buffer, field.start, field.stop)}
+    if 2 not in items or items[2].kind != BYTES:
         raise ValueError("an image has no picture")
-    pose = _transform(buffer, items[3]) if 3 in items and items[3].kind == _BYTES else vehicle
-    time = struct.unpack_from("<d", buffer, items[5].start)[0] if 5 in items and items[5].kind == _FIXED64 else 0.0
+    pose = _transform(buffer, items[3]) if 3 in items and items[3].kind == BYTES else vehicle
+    time = struct.unpack_from("<d", buffer, items[5].start)[0] if 5 in items and items[5].kind == FIXED64 else 0.0
     return Picture(
         camera=items[1].value if 1 in items else 0,
         micros=micros,
@@ -239,59 +222,9 @@ def _read_image(buffer: Buffer, field: _Field, micros: int, vehicle: Float64[np.
     )
 
 
-def _transform(buffer: Buffer, field: _Field) -> Float64[np.ndarray, "4 4"]:
+def _transform(buffer: Buffer, field: Field) -> Float64[np.ndarray, "4 4"]:
     """``Transform``: 1 the matrix, row by row."""
-    numbers = _doubles(buffer, list(_fields(buffer, field.start, field.stop)), 1)
+    numbers = doubles(buffer, list(fields(buffer, field.start, field.stop)), 1)
     if len(numbers) != 16:
         raise ValueError(f"a transform has {len(numbers)} numbers instead of 16")
     return numbers.reshape(4, 4)
-
-
-def _doubles(buffer: Buffer, items: list[_Field], number: int) -> Float64[np.ndarray, " N"]:
-    """Repeated doubles, stored one by one or all in one field."""
-    parts = [item for item in items if item.number == number and item.kind in (_FIXED64, _BYTES)]
-    if any((item.stop - item.start) % 8 for item in parts):
-        raise ValueError("a row of numbers is cut off")
-    return np.frombuffer(b"".join(buffer[item.start : item.stop] for item in parts), dtype="<f8").astype(np.float64)
-
-
-def _text(buffer: Buffer, field: _Field) -> str:
-    if field.kind != _BYTES:
-        raise ValueError("a text is none")
-    try:
-        return bytes(buffer[field.start : field.stop]).decode()
-    except UnicodeDecodeError as error:
-        raise ValueError("a text is none") from error
-
-
-def _fields(buffer: Buffer, start: int, stop: int) -> Iterator[_Field]:
-    """The fields of the message between two places."""
-    place = start
-    while place < stop:
-        key, place = _varint(buffer, place, stop)
-        kind, value, begin = key & 7, 0, place
-        if kind == _VARINT:
-            value, place = _varint(buffer, place, stop)
-        elif kind == _BYTES:
-            length, begin = _varint(buffer, place, stop)
-            place = begin + length
-        elif kind in (_FIXED64, _FIXED32):
-            place += 8 if kind == _FIXED64 else 4
-        else:
-            raise ValueError(f"a field of unknown kind {kind}")
-        if place > stop or key >> 3 == 0:
-            raise ValueError("a field reaches beyond its message")
-        yield _Field(number=key >> 3, value=value, start=begin, stop=place, kind=kind)
-
-
-def _varint(buffer: Buffer, place: int, stop: int) -> tuple[int, int]:
-    """A number of 7 bits per byte, lowest first, and the place behind it."""
-    value = 0
-    for index in range(_LONGEST_VARINT):
-        if place + index >= stop:
-            break
-        byte = buffer[place + index]
-        value |= (byte & 0x7F) << (7 * index)
-        if byte < 0x80:
-            return value, place + index + 1
-    raise ValueError("a number is cut off")
