@@ -208,7 +208,7 @@ def test_the_official_control_holds_geometry_and_is_sampled(model: Path, tmp_pat
     out = encode(
         config_of(
             dataset, tmp_path / "latents", model, control_geometry="encoded", sample_control=True, mirrored=True,
-            windows=2, text=False,
+            windows=2, text=False, subsets=0,
         )
     )  # fmt: skip
     latents = open_latents(out)
