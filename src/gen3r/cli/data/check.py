@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tyro
 
 from gen3r.cli.data.running import Running
+from gen3r.cli.output_file import check_output_file, write_whole
 from gen3r.cli.terminal import note, progress_bar, say
 
 if TYPE_CHECKING:
     from gen3r.data.checking.run import CheckConfig, DatasetReport
 
-WORK = ".check"
-"""Folder inside the dataset, there only while a check is unfinished."""
 SHOWN = 20
 """Bad clips on the screen; the report has all of them."""
 
@@ -62,11 +61,14 @@ class Check:
             thresholds=CheckThresholds(least_frames=self.min_frames),
             matching=not self.skip_matching,
         )
-        found = check_dataset(config, self.running)
         path = self.report or self.dataset / "check.json"
+        check_output_file(path, "--report")
+        if self.bad_list is not None:
+            check_output_file(self.bad_list, "--list")
+        found = check_dataset(config, path.with_name(f".{path.name}.unfinished"), self.running)
         found.write(path, config)
         if self.bad_list is not None:
-            self.bad_list.write_text("".join(f"{name}\n" for name in found.bad), encoding="utf-8")
+            write_whole(self.bad_list, "".join(f"{name}\n" for name in found.bad))
         tell(found)
         note(f"All that was measured: {path}")
         if self.move_bad is not None:
@@ -75,8 +77,15 @@ class Check:
             raise SystemExit(1)
 
 
-def check_dataset(config: "CheckConfig", running: Running) -> "DatasetReport":
-    """Check all clips, going on with an unfinished check of the same kind."""
+def check_dataset(config: "CheckConfig", unfinished: Path, running: Running) -> "DatasetReport":
+    """Check all clips.
+
+    Args:
+        config: what to check.
+        unfinished: folder that is there until the check has ended. A check that was stopped goes on with what it holds,
+            if it was of the same kind.
+        running: where the work is done.
+    """
     from gen3r.data.checking.report import ClipReport
     from gen3r.data.checking.run import CheckClip, DatasetReport, list_checks
     from gen3r.jobs import JobItem, WorkSpec, run_jobs
@@ -84,13 +93,13 @@ def check_dataset(config: "CheckConfig", running: Running) -> "DatasetReport":
     from gen3r.jobs.work import content_hash
 
     settings = config.settings()
-    work = config.dataset / WORK / content_hash(settings)
+    work = unfinished / content_hash(settings)
     items = [JobItem.of(item) for item in list_checks(config)]
     with progress_bar("Checking") as advance:
         run = run_jobs(items, WorkSpec.of(CheckClip, settings), work, running.options(), progress=advance)
     outcomes = read_journal(work)
     reports = [ClipReport.from_record(outcomes[i.key].result) for i in items if outcomes[i.key].status == "done"]
-    shutil.rmtree(config.dataset / WORK)
+    shutil.rmtree(unfinished)
     return DatasetReport.of(reports, run.failed)
 
 
