@@ -70,11 +70,13 @@ def make_frame(frame: RawFrame, warp: Warp) -> ClipFrame:
     where = frame.picture.name if isinstance(frame.picture, Path) else "the picture"
     content = _attempt("the picture", frame.picture.read_bytes if isinstance(frame.picture, Path) else frame.picture)
     header = _attempt("the picture", lambda: read_header(content, where))
-    turned = _is_turned(frame, header, _attempt("the picture", lambda: _check_whole(content)))
+    turned = _is_turned(frame, header, _attempt("the picture", lambda: _orientation(content)))
     picture: Path | bytes = frame.picture if isinstance(frame.picture, Path) else content
     if turned or not warp.is_idle:
         rgb = _attempt("the picture", lambda: _upright(content) if turned else decode_rgb(content, where))
         picture = encode_picture(warp.picture(rgb), "jpeg" if header.suffix == ".jpg" else "png")
+    else:
+        _attempt("the picture", lambda: _check_whole(content))
     return ClipFrame(
         picture=picture,
         intrinsics=warp.view.intrinsics,
@@ -108,16 +110,21 @@ def _is_turned(frame: RawFrame, header: Header, orientation: int) -> bool:
     return turned
 
 
-def _check_whole(content: bytes) -> int:
-    """Decode a picture as cheaply as its type allows; returns its EXIF orientation, 1 if it has none."""
+def _orientation(content: bytes) -> int:
+    """By EXIF; 1 for what is stored upright."""
+    with Image.open(io.BytesIO(content)) as picture:
+        orientation = picture.getexif().get(ExifTags.Base.Orientation, 1)
+    return orientation if orientation in range(1, 9) else 1
+
+
+def _check_whole(content: bytes) -> None:
+    """Decode a picture as cheaply as its type allows."""
     with Image.open(io.BytesIO(content)) as picture:
         if picture.mode.startswith(("I", "F")):
             raise ValueError(f"expected 8 bits per channel, got mode {picture.mode}")
-        orientation = picture.getexif().get(ExifTags.Base.Orientation, 1)
         if picture.format == "JPEG":
             picture.draft(picture.mode, (picture.width // 8, picture.height // 8))
         picture.load()
-    return orientation if orientation in range(1, 9) else 1
 
 
 def _upright(content: bytes) -> UInt8[np.ndarray, "H W 3"]:

@@ -12,6 +12,8 @@ from gen3r.data.converting.raw import Lens, PinholeView, RawCamera, UnusableScen
 
 _BORDER = 0.02
 """Part of the longer side by which a view may reach beyond the picture; there its border is repeated."""
+_KEPT = 4
+"""Warps held at a time: each has maps of 8 bytes per pixel."""
 _STILL = 1e-3
 """A lens that moves no pixel by more (in pixels) is none."""
 
@@ -112,7 +114,7 @@ class Warp:
 
 
 class Warps:
-    """The warps of a scene's cameras; frames with equal lenses and intrinsics share one."""
+    """The warps of a scene's cameras; frames with equal lenses and intrinsics share one. The latest few are kept."""
 
     def __init__(self, max_side: int | None) -> None:
         self._max_side = max_side
@@ -122,6 +124,8 @@ class Warps:
         """The warp of a camera. Lenses are compared by value: they must be hashable."""
         key = (camera.lens, camera.intrinsics.tobytes(), camera.height, camera.width)
         if key not in self._known:
+            while len(self._known) >= _KEPT:
+                self._known.pop(next(iter(self._known)))
             self._known[key] = Warp(camera, self._max_side)
         return self._known[key]
 
