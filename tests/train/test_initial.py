@@ -166,5 +166,5 @@ def test_another_network_is_refused(tmp_path: Path) -> None:
     part = open_initial(stored(network(), tmp_path), TRANSFORMER, CONFIG)
     with pytest.raises(ValueError, match=r"another network: num_attention_heads 2, expected 4"):
         initial_config(part, dataclasses.replace(CONFIG, num_attention_heads=4, attention_head_dim=8))
-    with pytest.raises(ValueError, match="expected a vae to start from in .*, found only transformer"):
+    with pytest.raises(ValueError, match=r"expected a vae to start from in .*, found only transformer"):
         open_initial(tmp_path, VAE, None)
