@@ -91,8 +91,8 @@ class FromOfficial:
     """
 
     def __init__(self, settings: dict[str, Any]) -> None:
-        paths = {"source": Path(settings["source"]), "target": Path(settings["target"])}
-        self._config = FromOfficialConfig(**(settings | paths))
+        values: dict[str, Any] = settings | {"source": Path(settings["source"]), "target": Path(settings["target"])}
+        self._config = FromOfficialConfig(**values)
 
     def __call__(self, item: dict[str, Any]) -> dict[str, Any]:
         """Write the scene of ``item``, if it is not there yet.
