@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
+from gen3r.presets.loop import LoopConfig
 from gen3r.train.batches import Batches
 from gen3r.train.objectives.base import Batch
 
@@ -24,6 +25,28 @@ class Slot:
     def positions(self, batches: Batches) -> range:
         """Positions of the samples in the whole run."""
         return batches.positions(self.step, self.first, self.size, self.total)
+
+
+def micro_steps(loop: LoopConfig, batch_size: int, processes: int, begun_with: int | None = None) -> int:
+    """Micro-batches of each process per optimizer step.
+
+    Args:
+        loop: says how many samples a step has.
+        batch_size: samples of a micro-batch.
+        processes: how many share the step.
+        begun_with: samples per step of the run that is resumed; these are kept.
+
+    Raises:
+        ValueError: if so many samples cannot be shared evenly.
+    """
+    at_once = batch_size * processes
+    samples = begun_with or loop.global_batch or at_once * loop.accumulate
+    if samples % at_once:
+        raise ValueError(
+            f"a step of {samples} samples cannot be shared by {processes} processes in micro-batches of {batch_size}; "
+            f"choose --batch-size and the number of processes so that their product divides {samples}."
+        )
+    return samples // at_once
 
 
 class Loader:

@@ -31,7 +31,7 @@ from gen3r.train.guards import (
     describe_losses,
 )
 from gen3r.train.hooks import ProgressLine, RunLog
-from gen3r.train.loading import Loader, Slot
+from gen3r.train.loading import Loader, Slot, micro_steps
 from gen3r.train.objectives.base import Batch, Objective
 from gen3r.train.optim import build_optimizer, learning_rate
 from gen3r.train.processes import Processes
@@ -111,22 +111,11 @@ class Trainer:
 
     def _micro_steps(self, begun_with: int | None) -> int:
         """Micro-batches of this process per step, so that a step has as many samples as the run began with."""
-        at_once = self.batches.batch_size * self.processes.world
-        wanted = begun_with or self.config.global_batch or at_once * self.config.accumulate
-        if wanted % at_once:
-            raise ValueError(
-                f"a step of {wanted} samples cannot be shared by {self.processes.world} processes in micro-batches of "
-                f"{self.batches.batch_size}; choose --batch-size and the number of processes so that their product "
-                f"divides {wanted}."
-            )
-        if begun_with and wanted != (self.config.global_batch or at_once * self.config.accumulate):
-            logger.warning(
-                "the run goes on with the %d samples per step that it began with: %d micro-steps on %d process(es).",
-                wanted,
-                wanted // at_once,
-                self.processes.world,
-            )
-        return wanted // at_once
+        size, world = self.batches.batch_size, self.processes.world
+        wanted = self.config.global_batch or size * self.config.accumulate * world
+        if begun_with not in (None, wanted) and self.processes.main:
+            logger.warning("the run goes on with the %d samples per step that it began with.", begun_with)
+        return micro_steps(self.config, size, world, begun_with)
 
     # running ----------------------------------------------------------------------------------------------------------
 

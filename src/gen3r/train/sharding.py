@@ -224,6 +224,9 @@ def recompute_activations(networks: nn.ModuleDict) -> None:
 _SWITCHES: Mapping[str, Callable[[Any], None]] = {
     "set_gradient_checkpointing": lambda network: network.set_gradient_checkpointing(True),
     "enable_gradient_checkpointing": lambda network: network.enable_gradient_checkpointing(),
+    "activation_checkpointing_enable": lambda network: network.activation_checkpointing_enable(
+        {"use_reentrant": False}
+    ),
     "gradient_checkpointing_enable": lambda network: network.gradient_checkpointing_enable(
         gradient_checkpointing_kwargs={"use_reentrant": False}
     ),
