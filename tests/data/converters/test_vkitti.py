@@ -103,10 +103,10 @@ def test_damaged_and_missing_files_are_told_and_the_rest_is_kept(tmp_path: Path)
     lines[3] = lines[3][:50]  # frame 1 of camera 0
     (text / "extrinsic.txt").write_text("\n".join(lines) + "\n")
     (text / "frames" / "rgb" / "Camera_0" / "rgb_00004.jpg").unlink()
-    (text / "frames" / "rgb" / "Camera_0" / "rgb_00005.jpg").write_bytes(b"\xff\xd8 no picture")
+    (text / "frames" / "rgb" / "Camera_0" / "rgb_00000.jpg").write_bytes(b"\xff\xd8 no picture")
     (raw / "Scene02" / "clone" / "frames" / "rgb" / "Camera_0").mkdir(parents=True)
     made = convert(CONVERTER, raw, tmp_path / "clips")
-    check_converted(made.clips[LEFT], SCENE, scale_free=False, frames=[0, 2, 3], depth_tolerance=4e-3)
+    check_converted(made.clips[LEFT], SCENE, scale_free=False, frames=[2, 3, 5], depth_tolerance=4e-3)
     check_converted(made.clips[RIGHT], right_camera(SCENE), scale_free=False, depth_tolerance=4e-3)
     assert any("damaged lines 4" in note for note in made.record(LEFT)["notes"])
     assert [problem.place for problem in made.findings.problems] == ["Scene02/clone"]

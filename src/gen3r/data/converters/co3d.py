@@ -104,7 +104,7 @@ class Co3d:
                 place = f"{category.name}/{name}"
                 if not (category / name / "images").is_dir():
                     continue  # announced, but in an archive that was not downloaded
-                if quality is None or not quality > LEAST_QUALITY:
+                if not isinstance(quality, int | float) or not quality > LEAST_QUALITY:
                     reason = f"its cameras are rated {quality}, above {LEAST_QUALITY} is asked for"
                     problems.append(Problem(place=place, reason=reason))
                     continue

@@ -50,7 +50,7 @@ from gen3r.data.converting.raw import (
 HELD_OUT = ("0008", "0018")
 LONGEST = 200
 """Frames of a scene at most; a longer stretch is divided evenly."""
-_DRIVE = re.compile(r".*_drive_(\d{4})_sync")
+_DRIVE = re.compile(r".*_drive_\d{4}_sync")
 
 
 class Kitti360:
@@ -87,20 +87,18 @@ class Kitti360:
             problems += [Problem(place=f"data_poses/{drive}", reason=note) for note in notes]
             for camera in cameras:
                 pictures = _pictures(source, drive, camera)
-                place = f"data_2d_raw/{drive}/image_{camera}"
-                if not pictures:
-                    if options.cameras:
-                        problems.append(Problem(place=place, reason="there are no pictures"))
-                    continue
-                if camera not in rig:
-                    problems.append(Problem(place=place, reason="calibration/ does not have this camera"))
-                    continue
                 stretches = list(_stretches(sorted(pictures.keys() & poses.keys())))
                 alone = [stretch[0] for stretch in stretches if len(stretch) == 1]
-                if alone:
+                reason = ""
+                if not pictures:
+                    reason = "there are no pictures" if options.cameras else ""  # else it was not downloaded
+                elif camera not in rig:
+                    reason = "calibration/ does not have this camera"
+                elif alone:
                     reason = f"frames without a neighbour that has picture and pose: {brief(alone)}"
-                    problems.append(Problem(place=place, reason=reason))
-                for stretch in stretches:
+                if reason:
+                    problems.append(Problem(place=f"data_2d_raw/{drive}/image_{camera}", reason=reason))
+                for stretch in stretches if camera in rig else ():
                     if len(stretch) > 1:
                         size = estimated_bytes(pictures[frame] for frame in stretch)
                         scenes += _scenes(drive, camera, stretch, _windows(rig, camera, options), size)
@@ -172,15 +170,13 @@ def _imu_poses(
     if by_imu.is_file():
         table = read_numbers(by_imu, 12)
         camera_from_imu = np.eye(4)
-    elif "00" in rig:
+    else:
         table = read_numbers(folder / "cam0_to_world.txt", 16)
         camera_from_imu = np.linalg.inv(rig["00"].imu_from_camera)
-    else:
-        raise UnusableScene("there is no poses.txt, and no calibration of camera 00 to use cam0_to_world.txt.")
     poses = {frame: as_pose(row) @ camera_from_imu for frame, row in table.rows.items()}
-    bent = [frame for frame, pose in poses.items() if not is_rigid(pose)]
-    notes = table.notes + ((f"poses that are no rotation and translation: {brief(bent)}",) if bent else ())
-    return {frame: pose for frame, pose in poses.items() if frame not in set(bent)}, notes
+    bent = {frame for frame, pose in poses.items() if not is_rigid(pose)}
+    notes = table.notes + ((f"poses that are no rotation and translation: {brief(sorted(bent))}",) if bent else ())
+    return {frame: pose for frame, pose in poses.items() if frame not in bent}, notes
 
 
 def _stretches(frames: list[int]) -> Iterator[list[int]]:
@@ -209,8 +205,7 @@ def _windows(rig: Mapping[str, Rig], camera: str, options: ConvertOptions) -> tu
 def _scenes(
     drive: str, camera: str, stretch: list[int], windows: tuple[int | None, ...], size: int | None
 ) -> Iterator[Found]:
-    match = _DRIVE.fullmatch(drive)
-    number = match.group(1) if match else drive
+    number = drive.removesuffix("_sync")[-4:]
     split: Split = "held-out" if number in HELD_OUT else "train"
     for window in windows:
         suffix = () if window is None else (f"x{window:04d}",)

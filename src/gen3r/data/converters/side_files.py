@@ -124,17 +124,20 @@ def estimated_bytes(pictures: Iterable[Path]) -> int | None:
         return None
 
 
-def picture_size(path: Path) -> tuple[int, int]:
-    """Height and width of a picture by its header.
+def picture_size(paths: Iterable[Path]) -> tuple[int, int]:
+    """Height and width of the first picture whose header can be read.
 
     Raises:
-        UnusableScene: if it is none.
+        UnusableScene: if there is none.
     """
-    try:
-        with Image.open(path, formats=("PNG", "JPEG")) as picture:
-            return picture.height, picture.width
-    except _UNREADABLE as error:
-        raise UnusableScene(f"{path.name} is no readable picture ({error}).") from error
+    reason = "there is none"
+    for path in paths:
+        try:
+            with Image.open(path, formats=("PNG", "JPEG")) as picture:
+                return picture.height, picture.width
+        except _UNREADABLE as error:
+            reason = str(error)
+    raise UnusableScene(f"no picture can be read ({reason}).")
 
 
 def read_grey(path: Path) -> UInt8[np.ndarray, "H W"]:

@@ -130,7 +130,7 @@ class VirtualKitti:
         left_out = sorted((pictures.keys() | poses.keys()) - set(ids))
         if left_out:
             notes.append(f"frames without picture or camera: {brief(left_out)}")
-        height, width = picture_size(pictures[ids[0]])
+        height, width = picture_size(pictures[frame] for frame in ids)
         return RawScene(
             name=found.name,
             split=found.split,
