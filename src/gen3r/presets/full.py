@@ -40,6 +40,7 @@ def preset() -> Preset:
         pretrained=("vggt", "vae"),
         steps=50,
         guidance=5.0,
+        negative_prompt="bad detailed",
     )
 
 

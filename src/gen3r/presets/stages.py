@@ -225,5 +225,7 @@ class Preset:
     """Default denoising steps of the shipped pipeline."""
     guidance: float = 1.0
     """Default guidance of the shipped pipeline."""
+    negative_prompt: str = ""
+    """Default negative prompt of the shipped pipeline."""
     scene_cameras: Literal["predicted", "requested"] = "predicted"
     """Default cameras of the shipped pipeline's scenes, see ``PipelineConfig``."""

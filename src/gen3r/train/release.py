@@ -87,6 +87,7 @@ def release(config: ReleaseConfig, preset: Preset | None = None) -> Path:
         width=preset.width,
         steps=preset.steps if config.steps is None else config.steps,
         guidance=preset.guidance,
+        negative_prompt=preset.negative_prompt,
         shift=stage.shift,
         text_length=stage.network.text_length,
         max_travel=config.max_travel,
