@@ -1,6 +1,7 @@
 """Datasets are read alike from clip folders and from shards."""
 
 import pickle
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -88,3 +89,10 @@ def test_what_is_no_dataset_is_refused(tmp_path: Path, shards: Path) -> None:
     write_full(mixed / "one")
     with pytest.raises(ValueError, match="keep them in folders"):
         ClipDataset.open(mixed)
+
+
+def test_records_are_known_without_opening_clips(folders: Path) -> None:
+    clips = ClipDataset.open(folders)
+    assert [record.times for record in clips.records] == [None] * 4
+    assert [replace(clip.record, times=None) for clip in clips] == list(clips.records)
+    assert clips[0].record.times == (0.0, 0.25, 0.5)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol, overload, runtime_checkable
 
 from gen3r.data.clip import Split
-from gen3r.data.schema.files import FolderFiles
 from gen3r.data.schema.folder import clip_folders
 from gen3r.data.schema.record import RECORD_FILE, ClipRecord
 from gen3r.data.schema.stored import StoredClip
@@ -25,7 +25,7 @@ class ClipSet(Protocol):
         ...
 
     def records(self) -> tuple[ClipRecord, ...]:
-        """What is known of every clip, in the fixed order of the set."""
+        """What is known of every clip, in the fixed order of the set; times, which are many, are left out (None)."""
         ...
 
     def clip(self, index: int) -> StoredClip:
@@ -39,7 +39,7 @@ class FolderSet:
     def __init__(self, folder: Path, clips: Sequence[Path]) -> None:
         self._folder = folder
         self._clips = tuple(clips)
-        self._records = tuple(StoredClip.open(path).record for path in self._clips)
+        self._records = tuple(replace(StoredClip.open(path).record, times=None) for path in self._clips)
         for path, record in zip(self._clips, self._records, strict=True):
             if path.name != record.name:
                 raise ValueError(
@@ -57,7 +57,7 @@ class FolderSet:
 
     def clip(self, index: int) -> StoredClip:
         """The clip of this number."""
-        return StoredClip(FolderFiles(self._clips[index]), self._records[index])
+        return StoredClip.open(self._clips[index])
 
 
 class ClipDataset(Sequence[StoredClip]):
@@ -103,7 +103,7 @@ class ClipDataset(Sequence[StoredClip]):
 
     @property
     def records(self) -> tuple[ClipRecord, ...]:
-        """What is known of every clip, without reading it."""
+        """What is known of every clip without reading it: its record, times left out (None)."""
         return tuple(record for _, _, record in self._entries)
 
     def __len__(self) -> int:

@@ -104,12 +104,17 @@ class ClipRecord:
             content: Any = json.loads(text)
         except (ValueError, RecursionError) as error:
             raise ValueError(f"{where} is not valid JSON: {error}.") from error
+        return cls.from_fields(content, where, name_in_1=name_in_1)
+
+    @classmethod
+    def from_fields(cls, content: Any, where: str, *, name_in_1: str = "") -> ClipRecord:
+        """`from_json` of what was parsed already."""
         if not isinstance(content, dict) or content.get("format") != FORMAT:
             raise ValueError(f'{where} describes no clip: expected a JSON object with "format": "{FORMAT}".')
         version = content.get("version")
         if version not in (1, VERSION) or isinstance(version, bool):
             raise ValueError(f"{where} has version {version!r}; this code reads 1 and {VERSION}, write it again.")
-        content.pop("version")
+        content = {name: value for name, value in content.items() if name != "version"}
         required = {item.name for item in fields(cls)} & _REQUIRED if version == VERSION else _REQUIRED_IN_1
         missing = sorted(required - content.keys())
         if missing:

@@ -8,7 +8,7 @@
      "record": {...}}
 
 ``start`` is the first byte of the clip's first tar header; ``files`` gives sizes in the order of the members, from
-which all offsets follow (`members.spans`). ``record`` is scene.json.
+which all offsets follow (`members.spans`). ``record`` is scene.json without ``times``, which are many.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ import io
 import json
 import tarfile
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -125,7 +125,7 @@ def write_shard(file: BinaryIO | _Hashed, clips: Iterable[StoredClip]) -> list[d
                 header.size = len(content)
                 tar.addfile(header, io.BytesIO(content))
                 sizes.append((key, len(content)))
-            record = json.loads(clip.record.to_json())
+            record = json.loads(replace(clip.record, times=None).to_json())
             entries.append({"name": clip.name, "start": start, "files": packed_sizes(sizes), "record": record})
     return entries
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -92,7 +91,7 @@ class ShardSet:
         return self._index.parent
 
     def records(self) -> tuple[ClipRecord, ...]:
-        """Of every clip, in the order of the index."""
+        """Of every clip, in the order of the index, without times."""
         return self._records
 
     def clip(self, index: int) -> StoredClip:
@@ -106,9 +105,10 @@ class ShardSet:
         except (KeyError, TypeError, ValueError, IndexError) as error:
             raise ValueError(f"{self._index} misstates where clip {index} lies ({error!r}); pack it again.") from error
         record = self._records[index]
+        files = TarFiles(self.folder / shard.file, record.name, found)
         if end > shard.bytes or entry["start"] < 0:
             raise ValueError(f"{self._index} puts {record.name} beyond the end of {shard.file}; pack it again.")
-        return StoredClip(TarFiles(self.folder / shard.file, record.name, found), record)
+        return StoredClip(files, ClipRecord.from_json(files.read(RECORD_FILE), f"{files.place}/{RECORD_FILE}"))
 
     def _check_length(self, shard: Shard) -> None:
         path = self.folder / shard.file
@@ -138,4 +138,4 @@ def open_shards(folder: Path) -> list[ShardSet]:
 
 
 def _record(entry: dict[str, Any], index: Path) -> ClipRecord:
-    return ClipRecord.from_json(json.dumps(entry.get("record")), f"{index}, {RECORD_FILE} of {entry.get('name')!r}")
+    return ClipRecord.from_fields(entry.get("record"), f"{index}, record of {entry.get('name')!r}")
