@@ -18,11 +18,12 @@ class Train:
 
     vggt and vae stand alone; adapter builds on both; diffusion on all three. Without data, clips are generated while
     training. For several processes, start it with accelerate launch -m gen3r.cli train ...
+    With --dry-run it only tells the memory and time that a run would take.
     """
 
     stage: Annotated[Literal["vggt", "vae", "adapter", "diffusion"], tyro.conf.Positional]
     """What to train."""
-    out: Annotated[Path, tyro.conf.arg(metavar="RUN")]
+    out: Annotated[Path | None, tyro.conf.arg(metavar="RUN")] = None
     """Folder of the run: log, sample pictures, checkpoints and, at the end, export/ with the averaged weights."""
     preset: Literal["tiny", "small", "full", "lora"] = "small"
     """Sizes and schedule: tiny trains on a CPU, small on one GPU, full is Gen3R itself (adapter and diffusion), lora
@@ -50,6 +51,17 @@ class Train:
     """Items per process and micro-step (images for vggt). Left out, the preset's."""
     accumulate: Count = None
     """Micro-steps per optimizer step. Left out, the preset's."""
+    global_batch: Count = None
+    """Samples per optimizer step over all processes, in place of --accumulate. Left out, the preset's."""
+    sharding: Literal["none", "fsdp2"] | None = None
+    """What each of several processes holds: the whole model, or its share of weights, gradients, optimizer and average.
+    Left out, the preset's."""
+    recompute: Literal["yes", "no"] | None = None
+    """Compute activations again in the backward pass instead of keeping them. Left out, the preset's."""
+    prefetch: Count = None
+    """Micro-batches prepared ahead by threads. Left out, the preset's."""
+    skip_nonfinite: Count = None
+    """Steps with a NaN or infinite loss or gradient that are left out before the run stops. Left out, the preset's."""
     lr: Annotated[float | None, tyro.conf.arg(metavar="RATE")] = None
     """Peak learning rate. Left out, the preset's."""
     precision: Literal["fp32", "bf16"] | None = None
@@ -59,12 +71,28 @@ class Train:
     seed: Count = None
     """Seed of weights, data order and noise. Left out, the preset's."""
 
+    dry_run: bool = False
+    """Tell the memory of each device, the time of a step and the hours of the whole schedule; train nothing."""
+    devices: Annotated[int, tyro.conf.arg(metavar="N")] = 1
+    """Devices to plan for (--dry-run)."""
+    device: Literal["rtx4090", "a100", "h20", "h100", "h200"] = "h100"
+    """Kind of device to plan for (--dry-run)."""
+    mfu: Annotated[float | None, tyro.conf.arg(metavar="SHARE")] = None
+    """Share of the device's data-sheet speed to plan with (--dry-run). Left out, an assumption."""
+    measured: Annotated[Path | None, tyro.conf.arg(metavar="RESULTS.json")] = None
+    """Plan with the speed that benchmarks/training_step.py measured instead (--dry-run)."""
+
     def run(self) -> None:
         """Train to the end, or from the newest checkpoint to the end.
 
         Raises:
             ValueError: for a folder already in use, unusable packs, or missing earlier networks.
         """
+        if self.dry_run:
+            say(self.plan())
+            return
+        if self.out is None:
+            raise ValueError("expected --out RUN, the folder of the run; only --dry-run does without.")
         if self.out.exists() and not self.out.is_dir():
             raise ValueError(f"--out expects a folder, but {self.out} is a file; name another one.")
         if self.seed is not None:
@@ -90,12 +118,33 @@ class Train:
         )
         say(f"Averaged weights in {export}")
 
+    def plan(self) -> str:
+        """What the run would take.
+
+        Raises:
+            ValueError: for settings that do not go together, or a results file of something else.
+        """
+        from gen3r.train.planning.devices import DEVICES, measured_speed, speed_of
+        from gen3r.train.planning.plan import plan
+        from gen3r.train.planning.words import describe
+        from gen3r.train.stages import settings
+
+        preset, loop = settings(self.stage, self.preset, self.overrides(), lora=self.lora)
+        device = DEVICES[self.device]
+        speed = speed_of(device, self.mfu) if self.measured is None else measured_speed(self.measured, self.stage)
+        return describe(plan(self.stage, preset, loop, devices=self.devices, speed=speed), device)
+
     def overrides(self) -> dict[str, int | float | str]:
         """The loop settings given on the command line."""
         given = {
             "steps": self.steps,
             "batch_size": self.batch_size,
             "accumulate": self.accumulate,
+            "global_batch": self.global_batch,
+            "sharding": self.sharding,
+            "recompute": None if self.recompute is None else self.recompute == "yes",
+            "prefetch": self.prefetch,
+            "skip_nonfinite": self.skip_nonfinite,
             "lr": self.lr,
             "precision": self.precision,
             "threads": self.threads,

@@ -11,6 +11,7 @@ import torch
 from rich.console import Console
 
 from gen3r.presets import load_preset
+from gen3r.presets.loop import LoopConfig
 from gen3r.presets.stages import LoRAConfig, Preset
 from gen3r.train.builders import BUILDERS
 from gen3r.train.earlier import find_parts, tokenizer_of
@@ -63,18 +64,9 @@ def train(
     Raises:
         ValueError: for an unknown stage or preset, unusable data, missing earlier networks, or a folder already in use.
     """
-    if stage not in STAGES:
-        raise ValueError(f"unknown stage {stage!r}; choose one of {', '.join(STAGES)}.")
-    preset = load_preset(preset) if isinstance(preset, str) else preset
-    preset = _changed(preset, stage, lora, official_strides)
-    loop = dataclasses.replace(getattr(preset, stage).loop, **(overrides or {}))
+    preset, loop = settings(stage, preset, overrides, lora=lora, official_strides=official_strides)
     if loop.threads is not None:
         torch.set_num_threads(loop.threads)
-    if stage in preset.pretrained:
-        raise ValueError(
-            f"{preset.name} takes the {stage} as it was published; train one of "
-            f"{', '.join(name for name in STAGES if name not in preset.pretrained)}."
-        )
     out = Path(out)
     tell: Callable[[str], None] = console.print if console is not None else lambda text: None
     parts, tokenizer = find_parts(networks), tokenizer_of(networks)
@@ -117,6 +109,31 @@ def train(
     )
     trainer.run()
     return out / "export"
+
+
+def settings(
+    stage: str,
+    preset: str | Preset,
+    overrides: dict[str, Any] | None = None,
+    *,
+    lora: int | None = None,
+    official_strides: bool = False,
+) -> tuple[Preset, LoopConfig]:
+    """The preset with what was asked for, and the loop of the stage; arguments are those of `train`.
+
+    Raises:
+        ValueError: for an unknown stage or preset, or a stage that the preset takes as published.
+    """
+    if stage not in STAGES:
+        raise ValueError(f"unknown stage {stage!r}; choose one of {', '.join(STAGES)}.")
+    preset = load_preset(preset) if isinstance(preset, str) else preset
+    preset = _changed(preset, stage, lora, official_strides)
+    if stage in preset.pretrained:
+        raise ValueError(
+            f"{preset.name} takes the {stage} as it was published; train one of "
+            f"{', '.join(name for name in STAGES if name not in preset.pretrained)}."
+        )
+    return preset, dataclasses.replace(getattr(preset, stage).loop, **(overrides or {}))
 
 
 def _changed(preset: Preset, stage: str, lora: int | None, official_strides: bool) -> Preset:

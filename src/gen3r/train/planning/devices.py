@@ -51,7 +51,13 @@ class Speed:
 
 
 def speed_of(device: Device, mfu: float | None = None) -> Speed:
-    """A device at a share of its data sheet: ``mfu``, or what is assumed."""
+    """A device at a share of its data sheet: ``mfu``, or what is assumed.
+
+    Raises:
+        ValueError: for a share outside 0..1.
+    """
+    if mfu is not None and not 0 < mfu <= 1:
+        raise ValueError(f"expected --mfu above 0 and at most 1, got {mfu}.")
     share = ASSUMED_MFU if mfu is None else mfu
     told = "given" if mfu is not None else "AN ASSUMPTION, not measured"
     source = f"{share:.0%} of {device.flops / 1e12:.0f} TFLOP/s ({device.name}'s data sheet; the share is {told})"

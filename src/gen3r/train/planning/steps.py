@@ -1,4 +1,4 @@
-"""The micro-step of each stage, made from a preset alone: its networks, and a loss on a clip without content.
+"""The micro-step of each stage, made from a preset alone: its networks, and a loss on noise.
 
 What is left out takes no noticeable time or memory: drawing noise, weighing losses.
 """
@@ -60,7 +60,7 @@ def vae_step(preset: Preset, clips: Clips) -> MicroStep:
     size = (crop, crop) if crop is not None else (preset.height, preset.width)
 
     def lose() -> Tensor:
-        video = torch.empty(clips.count, 3, clips.frames, *size)
+        video = torch.rand(clips.count, 3, clips.frames, *size)
         return (vae.decode(vae.encode(video).mean).float() - video).abs().mean()
 
     return MicroStep(networks=nn.ModuleDict({VAE: vae}), frozen=nn.ModuleList(), lose=lose)
@@ -71,7 +71,7 @@ def vggt_step(preset: Preset, clips: Clips) -> MicroStep:
     vggt = VGGT(preset.vggt.network)
 
     def lose() -> Tensor:
-        output = vggt(torch.empty(clips.count, clips.frames, 3, preset.height, preset.width), frames_chunk=None)
+        output = vggt(torch.rand(clips.count, clips.frames, 3, preset.height, preset.width), frames_chunk=None)
         return _total([*output.pose_encodings, output.depth, output.points])
 
     return MicroStep(networks=nn.ModuleDict({VGGT_FOLDER: vggt}), frozen=nn.ModuleList(), lose=lose)
@@ -91,7 +91,7 @@ def adapter_step(preset: Preset, clips: Clips) -> MicroStep:
         return [*maps, *vggt.camera_head(layers[-1])]
 
     def lose() -> Tensor:
-        images = torch.empty(clips.count, clips.frames, 3, *size)
+        images = torch.rand(clips.count, clips.frames, 3, *size)
         with torch.no_grad():
             tokens = GeometryCodec(vggt, adapter).tokens(images)
             aims = heads(tokens)
@@ -121,12 +121,12 @@ def diffusion_step(preset: Preset, clips: Clips) -> MicroStep:
         shapes["image"] = (IMAGE_ROWS, network.image_dim)
 
     def lose() -> Tensor:
-        batch = {name: torch.empty(clips.count, *shape) for name, shape in shapes.items()}
+        batch = {name: torch.rand(clips.count, *shape) for name, shape in shapes.items()}
         if text is not None:
             batch["ids"] = torch.zeros(clips.count, text.length, dtype=torch.long)
             batch["ids_mask"] = torch.ones_like(batch["ids"])
-        sigma = torch.empty(clips.count)
-        halves = objective.errors(batch, NoiseLevels(sigma, sigma * TIMESTEPS), torch.empty_like(batch["clean"]))
+        sigma = torch.rand(clips.count)
+        halves = objective.errors(batch, NoiseLevels(sigma, sigma * TIMESTEPS), torch.rand_like(batch["clean"]))
         return _total(list(halves))
 
     narrow = torch.bfloat16 if stage.lora is not None and stage.lora.half else torch.float32

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import fields
 
+import numpy as np
+
 from gen3r.train.planning.devices import Device
 from gen3r.train.planning.footprint import Memory
 from gen3r.train.planning.plan import Phase, Plan
@@ -55,7 +57,7 @@ def _phase(plan: Plan, phase: Phase) -> Iterator[str]:
         name = "total" if field is None else field.name
         values = [getattr(memory, name) for _, memory in shown]
         if any(values):
-            yield f"  {name:12}" + "".join(f"{value / GB:16.2f}" for value in values)
+            yield f"  {name:12}" + "".join(f"{_short(value / GB):>16}" for value in values)
     yield (
         f"  {_short(phase.flops / 1e12)} TFLOP per micro-step without what is computed twice, "
         f"{_short(plan.seconds(phase))} s per step"
@@ -64,7 +66,7 @@ def _phase(plan: Plan, phase: Phase) -> Iterator[str]:
 
 def _short(value: float) -> str:
     """Three digits that matter, never an exponent."""
-    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+    return f"{value:,.0f}" if value >= 100 else np.format_float_positional(value, 3, fractional=False, trim="-")
 
 
 def _marked(plan: Plan, phase: Phase, name: str, memory: Memory) -> str:
