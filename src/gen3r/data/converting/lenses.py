@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float32, Float64
 
 from gen3r.data.converting.raw import PinholeView, RawCamera, UnusableScene
 from gen3r.extras import Extra
@@ -30,14 +30,14 @@ class OpenCVLens:
         _check(self.coefficients, (4, 5, 8))
 
     def view(self, camera: RawCamera) -> PinholeView:
-        """The largest pinhole view of the same size that has no black border."""
+        """The largest pinhole view of the same size and shape of pixels that has no black border."""
         if not any(self.coefficients):
             return _same(camera)
         size = (camera.width, camera.height)
         intrinsics, _ = opencv().getOptimalNewCameraMatrix(
             camera.intrinsics - _HALF, np.array(self.coefficients), size, alpha=0
         )
-        return _view(camera, intrinsics)
+        return _view(camera, _with_pixels_of(camera, np.asarray(intrinsics, dtype=np.float64) + _HALF))
 
     def pixels(self, camera: RawCamera, view: PinholeView) -> Float32[np.ndarray, "two H W"]:
         """Where the pixels of ``view`` are in the distorted picture."""
@@ -66,7 +66,7 @@ class FisheyeLens:
             np.eye(3),
             balance=0.0,
         )
-        return _view(camera, intrinsics)
+        return _view(camera, np.asarray(intrinsics, dtype=np.float64) + _HALF)
 
     def pixels(self, camera: RawCamera, view: PinholeView) -> Float32[np.ndarray, "two H W"]:
         """Where the pixels of ``view`` are in the distorted picture."""
@@ -97,13 +97,21 @@ def _same(camera: RawCamera) -> PinholeView:
     )
 
 
-def _view(camera: RawCamera, intrinsics: Any) -> PinholeView:
-    """The view with OpenCV's matrix, which is only believed if a picture could have been taken with it."""
-    matrix = np.asarray(intrinsics, dtype=np.float64) + _HALF
-    focal = np.diagonal(matrix)[:2] / np.diagonal(camera.intrinsics)[:2]
-    if not np.isfinite(matrix).all() or not ((focal > 0.1) & (focal < 10)).all():
+def _with_pixels_of(camera: RawCamera, intrinsics: Float64[np.ndarray, "3 3"]) -> Float64[np.ndarray, "3 3"]:
+    """OpenCV stretches what can be seen to the size; pixels as wide and high as before see the middle of that."""
+    before, stretched = np.diagonal(camera.intrinsics)[:2], np.diagonal(intrinsics)[:2]
+    focal = before * (stretched / before).max()
+    middle = np.array([camera.width, camera.height]) / 2
+    center = middle - focal * (middle - intrinsics[:2, 2]) / stretched
+    return np.array([[focal[0], 0, center[0]], [0, focal[1], center[1]], [0, 0, 1]])
+
+
+def _view(camera: RawCamera, intrinsics: Float64[np.ndarray, "3 3"]) -> PinholeView:
+    """The view, if a picture could have been taken with it."""
+    zoom = np.diagonal(intrinsics)[:2] / np.diagonal(camera.intrinsics)[:2]
+    if not np.isfinite(intrinsics).all() or not ((zoom > 0.1) & (zoom < 10)).all():
         raise UnusableScene("its distortion coefficients leave no pinhole view without black borders.")
-    return PinholeView(intrinsics=matrix, height=camera.height, width=camera.width, view_from_camera=np.eye(3))
+    return PinholeView(intrinsics=intrinsics, height=camera.height, width=camera.width, view_from_camera=np.eye(3))
 
 
 def _maps(
