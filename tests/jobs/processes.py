@@ -26,6 +26,7 @@ def environment() -> dict[str, str]:
         "PYTHONPATH": str(TESTS),
         "OMP_NUM_THREADS": "1",
         "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_worker_niceness": "0",  # 15 would be last in the queue of a busy machine
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN": TOKEN,
     }

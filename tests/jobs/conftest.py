@@ -1,0 +1,3 @@
+from cli.conftest import gen3r, model
+
+__all__ = ["gen3r", "model"]
