@@ -30,6 +30,15 @@ class EncodedClips:
     def __len__(self) -> int:
         return sum(map(len, self.groups))
 
+    def first(self, count: int) -> EncodedClips:
+        """The first items alone."""
+        groups, left = [], count
+        for group in self.groups:
+            groups.append(group[: max(0, left)])
+            left -= len(group)
+        kept = [(group, weight) for group, weight in zip(groups, self.weights, strict=True) if group]
+        return EncodedClips(self.latents, tuple(group for group, _ in kept), tuple(weight for _, weight in kept))
+
     def order(self, seed: int) -> Order:
         """Shuffled epochs of one dataset; a mixture of several."""
         if len(self.groups) == 1:

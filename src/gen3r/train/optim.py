@@ -26,7 +26,7 @@ def build_optimizer(networks: nn.Module, config: LoopConfig) -> torch.optim.Adam
     listed = [
         {"params": members, "weight_decay": decay, "lr_factor": factor} for (factor, decay), members in groups.items()
     ]
-    return torch.optim.AdamW(listed, lr=config.lr, betas=config.betas)
+    return torch.optim.AdamW(listed, lr=config.lr, betas=config.betas, eps=config.eps)
 
 
 def learning_rate(step: int, config: LoopConfig) -> float:

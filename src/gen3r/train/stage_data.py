@@ -70,7 +70,8 @@ class StageData:
         if are_packs(paths):
             return PackedClips(paths, limit, split)
         if are_encoded(paths):
-            return open_encoded(paths, split, self.encoders())
+            encoded = open_encoded(paths, split, self.encoders())
+            return encoded if limit is None else encoded.first(limit)
         scenes, weights = open_scenes(paths, split, limit)
         encodes = self.stage == "diffusion" and preset.diffusion.text is not None
         if split == "validation" or encodes:  # each scene once
