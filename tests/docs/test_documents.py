@@ -14,7 +14,14 @@ PHOTO = ROOT / "examples" / "photos" / "temple.jpg"
 EXAMPLE = ROOT / "examples" / "01_photo_to_scene.py"
 
 
-DOCUMENTS = ("README.md", "docs/cameras.md", "docs/conventions.md", "docs/first_scene.md", "docs/performance.md")
+DOCUMENTS = (
+    "README.md",
+    "docs/cameras.md",
+    "docs/conventions.md",
+    "docs/datasets_format.md",
+    "docs/first_scene.md",
+    "docs/performance.md",
+)
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)

@@ -39,12 +39,7 @@ class FolderSet:
     def __init__(self, folder: Path, clips: Sequence[Path]) -> None:
         self._folder = folder
         self._clips = tuple(clips)
-        self._records = tuple(replace(StoredClip.open(path).record, times=None) for path in self._clips)
-        for path, record in zip(self._clips, self._records, strict=True):
-            if path.name != record.name:
-                raise ValueError(
-                    f"{path} holds the clip {record.name}; name the folder as {RECORD_FILE} names the clip."
-                )
+        self._records = tuple(replace(open_clip(path).record, times=None) for path in self._clips)
 
     @property
     def place(self) -> str:
@@ -57,7 +52,7 @@ class FolderSet:
 
     def clip(self, index: int) -> StoredClip:
         """The clip of this number."""
-        return StoredClip.open(self._clips[index])
+        return open_clip(self._clips[index])
 
 
 class ClipDataset(Sequence[StoredClip]):
@@ -121,14 +116,21 @@ class ClipDataset(Sequence[StoredClip]):
         clips, inside, _ = self._entries[index]
         return clips.clip(inside)
 
-    @property
-    def sets(self) -> tuple[ClipSet, ...]:
-        """What the clips lie in."""
-        return self._sets
-
     def __iter__(self) -> Iterator[StoredClip]:
         """All clips in order."""
         return (self[index] for index in range(len(self)))
+
+
+def open_clip(folder: Path) -> StoredClip:
+    """The clip in a clip folder of a dataset.
+
+    Raises:
+        ValueError: as `StoredClip.open`, and if the folder is not named as the clip.
+    """
+    clip = StoredClip.open(folder)
+    if folder.name != clip.name:
+        raise ValueError(f"{folder} holds the clip {clip.name}; name the folder as {RECORD_FILE} names the clip.")
+    return clip
 
 
 def open_sets(path: Path) -> list[ClipSet]:

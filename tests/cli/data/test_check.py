@@ -35,6 +35,15 @@ def test_bad_clips_are_listed_with_reasons(clips: Path, tmp_path: Path, gen3r: R
     assert sorted(path.name for path in clips.iterdir()) == ["a", "b", "c", "check.json"]
 
 
+def test_a_damaged_record_is_one_bad_clip(clips: Path, gen3r: Runner) -> None:
+    (clips / "a" / "scene.json").write_text("{")
+    (clips / "c").rename(clips / "d")
+    outcome = gen3r("data", "check", clips, "--min-frames", 1)
+    assert outcome.code == 1
+    assert "3 checked, 3 bad, 3 unreadable" in outcome.stdout
+    assert "holds the clip c" in outcome.stdout
+
+
 def test_bad_clips_can_be_moved_and_left_out(clips: Path, tmp_path: Path, gen3r: Runner) -> None:
     gen3r("data", "check", clips, "--min-frames", 1, "--list", tmp_path / "bad.txt")
     assert gen3r("data", "pack", clips, tmp_path / "shards", "--leave-out", tmp_path / "bad.txt").code == 0

@@ -7,15 +7,17 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from gen3r.data.checking.clip import check_clip
 from gen3r.data.checking.report import ClipReport, Fault
 from gen3r.data.checking.thresholds import CheckThresholds
-from gen3r.data.dataset import ClipDataset
+from gen3r.data.dataset import ClipDataset, open_clip
+from gen3r.data.schema.folder import clip_folders
 from gen3r.data.shards.index import Shard
-from gen3r.data.shards.reading import ShardSet
+from gen3r.data.shards.reading import open_shards
 from gen3r.whole_file import whole_file
 
 FORMAT, VERSION = "gen3r-check", 1
@@ -42,15 +44,17 @@ def list_checks(config: CheckConfig) -> list[dict[str, Any]]:
     """The items for `CheckClip`: one per clip, and one per shard, whose hash is compared.
 
     Raises:
-        ValueError: as `ClipDataset.open`.
+        ValueError: if there are no clips, and for shards that cannot be opened; clip folders that cannot are bad clips.
     """
-    clips = ClipDataset.open(config.dataset)
-    shards = [(found, shard) for found in clips.sets if isinstance(found, ShardSet) for shard in found.shards]
+    sets = open_shards(config.dataset)
+    if not sets:
+        return [{"key": folder.name, "folder": str(folder)} for folder in clip_folders(config.dataset)]
     items: list[dict[str, Any]] = [
         {"key": f"shard {shard.file}", "shard": asdict(shard) | {"folder": str(found.folder)}}
-        for found, shard in shards
+        for found in sets
+        for shard in found.shards
     ]
-    return items + [{"key": name, "clip": number} for number, name in enumerate(clips.names)]
+    return items + [{"key": name, "clip": number} for number, name in enumerate(ClipDataset.open(config.dataset).names)]
 
 
 class CheckClip:
@@ -61,7 +65,7 @@ class CheckClip:
     """
 
     def __init__(self, settings: dict[str, Any]) -> None:
-        self._clips = ClipDataset.open(settings["dataset"])
+        self._dataset = settings["dataset"]
         self._thresholds = CheckThresholds(**settings["thresholds"])
         self._matching = settings["matching"]
 
@@ -70,8 +74,15 @@ class CheckClip:
         if "shard" in item:
             values = dict(item["shard"])
             return check_shard(Path(values.pop("folder")), Shard(**values)).to_record()
-        clip = self._clips[item["clip"]]
+        try:
+            clip = open_clip(Path(item["folder"])) if "folder" in item else self._shards[item["clip"]]
+        except ValueError as error:
+            return ClipReport(clip=item["key"], faults=(Fault(reason="unreadable", detail=str(error)),)).to_record()
         return check_clip(clip, self._thresholds, matching=self._matching).to_record()
+
+    @cached_property
+    def _shards(self) -> ClipDataset:
+        return ClipDataset.open(self._dataset)
 
 
 def check_shard(folder: Path, shard: Shard) -> ClipReport:
