@@ -16,7 +16,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -126,7 +125,7 @@ class TartanAir:
         numbers = [number for number in pictures if number < len(poses)]
         if not numbers:
             raise UnusableScene(f"none of {len(pictures)} pictures has one of {len(poses)} poses.")
-        height, width = _size([pictures[number] for number in numbers])
+        height, width = picture_size(pictures[number] for number in numbers)
         focal = 320 * width / 640
         intrinsics = np.array([[focal, 0, width / 2], [0, 320 * height / 480, height / 2], [0, 0, 1]])
         frames = [
@@ -175,14 +174,6 @@ def _numbered(folder: Path, suffixes: tuple[str, ...] = PICTURE_SUFFIXES) -> dic
     names = sorted(os.listdir(folder)) if folder.is_dir() else []
     begun = {name: re.match(r"\d+", name) for name in names if name.lower().endswith(suffixes)}
     return {int(number.group()): folder / name for name, number in begun.items() if number}
-
-
-def _size(pictures: list[Path]) -> tuple[int, int]:
-    """Height and width of the first picture that can be read; all are of one size."""
-    for path in pictures[:-1]:
-        with suppress(UnusableScene):
-            return picture_size(path)
-    return picture_size(pictures[-1])
 
 
 def _poses(path: Path) -> list[Float64[np.ndarray, "4 4"]]:
