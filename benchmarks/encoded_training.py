@@ -43,6 +43,7 @@ from measure.sizes import SIZES, Sizes, umt5
 from torch import Tensor
 
 from gen3r.conditioning.condition import ConditioningConfig
+from gen3r.conditioning.views import ViewSampler
 from gen3r.data.dataset import ClipDataset
 from gen3r.data.sampling import ClipSampler
 from gen3r.data.schema.folder import write_clip
@@ -69,7 +70,7 @@ from gen3r.whole_file import whole_file
 
 FORMAT = "gen3r-encoded-training"
 WAYS = ("encoded", "video")
-NETWORKS = dict.fromkeys(("vae", "vggt", "geometry_adapter", "text_encoder"), "0" * 64)
+NETWORKS: dict[str, str] = dict.fromkeys(("vae", "vggt", "geometry_adapter", "text_encoder"), "0" * 64)
 """Random weights have no identity worth the name."""
 logger = logging.getLogger(__name__)
 
@@ -138,6 +139,7 @@ class Bench:
             text=TextConfig(),
             loop=LoopConfig(steps=1, batch_size=settings.batch),
             conditioning=ConditioningConfig(rays_at_latent_size=latent_rays),
+            views=ViewSampler(),
         )
         self.encoders = self._encoders()
         dataset = self._dataset(folder / "clips")
@@ -272,8 +274,8 @@ def table(record: Mapping[str, Any]) -> str:
     height, width = record["size"]
     rows += [
         "",
-        f"Sizes {record['sizes']}, clips of {record['frames']} frames of {height}x{width}, batch {record['batch']}: a step "
-        f"on video takes {record['video_over_encoded']:.1f} times as long ({low:.1f} to {high:.1f} over "
+        f"Sizes {record['sizes']}, clips of {record['frames']} frames of {height}x{width}, batch {record['batch']}: a "
+        f"step on video takes {record['video_over_encoded']:.1f} times as long ({low:.1f} to {high:.1f} over "
         f"{record['rounds']} pairs of steps). Encoding takes {record['encoding_seconds_per_clip']:.2f} s and "
         f"{record['shard_bytes_per_clip'] / 1e6:.2f} MB per clip, once. On {device}.",
     ]

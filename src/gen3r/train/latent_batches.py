@@ -93,7 +93,7 @@ class LatentBatches(Batches):
         order: which items stand where; by default shuffled epochs of all.
 
     Raises:
-        ValueError: for latents made with other conditioning, or without the features that are to be read.
+        ValueError: for latents made with other conditioning, or without the views or features that are to be read.
     """
 
     def __init__(
@@ -109,6 +109,11 @@ class LatentBatches(Batches):
     ) -> None:
         super().__init__(len(store) if order is None else order, batch_size, seed)
         self.store, self.stage, self.validation = store, stage, validation
+        if stage.views.anything > 0 and not store.subsets:
+            raise ValueError(
+                f"views are random subsets with weight {stage.views.anything:g}, the latents were encoded without any; "
+                "encode with --subsets 1 or more."
+            )
         if isinstance(store, LatentShards):
             store.settings.check_conditioning(stage.conditioning, "the training set")
             self._check_image(store)
@@ -144,8 +149,7 @@ class LatentBatches(Batches):
         batch = super().at(step, first, size, total)
         if not self.stage.noise.stratified or self.validation:
             return batch
-        count = size or self.batch_size
-        return batch | {"stratum": torch.tensor([stratum(first + k, total or count) for k in range(count)])}
+        return batch | strata(first, size or self.batch_size, total)
 
     def _lines(self, items: Sequence[int], dropped: Tensor, rng: torch.Generator) -> list[int | None]:
         """Which caption of each item is read; one is drawn only where there are several."""
@@ -168,6 +172,11 @@ class LatentBatches(Batches):
                 "the transformer reads image features, the latents were encoded without an image encoder; encode the "
                 "dataset again with a model that has one."
             )
+
+
+def strata(first: int, count: int, total: int | None) -> Batch:
+    """The part of the noise levels of each of ``count`` samples of a step, see ``noise.stratum``."""
+    return {"stratum": torch.tensor([stratum(first + k, total or count) for k in range(count)])}
 
 
 def packed_rays(cameras: Cameras, config: ConditioningConfig) -> Float[Tensor, "b 24 f rows columns"]:
@@ -206,3 +215,8 @@ class ClipVideos(Batches):
             "camera_known": ~drops.camera,
             "scale": torch.ones(len(items)) if scale is None else scale,
         }
+
+    def at(self, step: int, first: int = 0, size: int | None = None, total: int | None = None) -> Batch:
+        """As that of `LatentBatches`."""
+        batch = super().at(step, first, size, total)
+        return batch | strata(first, size or self.batch_size, total) if self.stage.noise.stratified else batch

@@ -20,6 +20,7 @@ from gen3r.train.latent_batches import ClipVideos, LatentBatches
 from gen3r.train.latents import FrozenEncoders, LatentShards, open_latents
 from gen3r.train.objectives.diffusion import DiffusionObjective
 from gen3r.train.objectives.noise import TIMESTEPS, draw_levels, stratum
+from gen3r.train.order import DataOrder
 from gen3r.train.rng import sample_generators
 from gen3r.train.sources import Clips, ClipSource
 from gen3r.train.tokenizer import small_text_encoder
@@ -191,6 +192,10 @@ def test_conditions_of_another_making_are_refused(latents: LatentShards) -> None
     stage = dataclasses.replace(stage_of(), conditioning=ConditioningConfig(control_geometry="encoded"))
     with pytest.raises(ValueError, match="control_geometry 'encoded', got 'zeros'"):
         LatentBatches(latents, None, stage, batch_size=1, seed=0)
+    subsets = stage_of(views=ViewSampler(anything=1.0))
+    without = LatentShards(dataclasses.replace(latents.settings, subsets=0), latents.networks, [])
+    with pytest.raises(ValueError, match="encode with --subsets 1"):
+        LatentBatches(without, None, subsets, batch_size=1, seed=0, order=DataOrder(1, 0))
     silent = LatentShards(latents.settings, {"vae": ""}, [])
     with pytest.raises(ValueError, match="expected at least one training item"):
         LatentBatches(silent, None, stage_of(), batch_size=1, seed=0)
@@ -242,6 +247,8 @@ def test_video_is_encoded_by_frozen_networks(encoders: FrozenEncoders) -> None:
     assert encoders.text is not None
     torch.testing.assert_close(encoded["text"], encoders.text.encode(batch["prompts"]))
     torch.testing.assert_close(encoded["extrinsics"][:, -1, 0, 3], torch.full((2,), 0.5))
+    half = ClipVideos(TwoClips(), stage_of(noise=NoiseConfig(stratified=True)), frames=5, batch_size=2, seed=0)
+    assert torch.equal(half.at(0, 1, 1, 2)["stratum"], half.at(0)["stratum"][1:])
     objective(batch, rng).total.backward()
     assert all(value.grad is None for value in encoders.parameters())
     assert not any(name.startswith("encoders") for name in objective.saved_state())
