@@ -6,6 +6,7 @@ its header), so ``transformer.load_lora_adapter`` of any program reads it.
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, cast
@@ -22,6 +23,7 @@ from gen3r.models.transformer import JointTransformer
 from gen3r.presets.stages import LoRAConfig
 
 LORA_FOLDER, LORA_FILE = "lora", "pytorch_lora_weights.safetensors"
+ADAPTER_NAME = "default"
 EXTRA = Extra(name="train", modules=("peft",))
 _ATTENTION = ("to_q", "to_k", "to_v", "to_out.0", "add_k_proj", "add_v_proj")
 _FFN = ("ffn.net.0.proj", "ffn.net.2")
@@ -46,7 +48,8 @@ def add_lora(transformer: JointTransformer, config: LoRAConfig) -> None:
             lora_alpha=cast(int, config.alpha),  # any number will do
             lora_dropout=config.dropout,
             target_modules=list(names),
-        )
+        ),
+        ADAPTER_NAME,
     )
     for parameter in transformer.parameters():
         if parameter.requires_grad:
@@ -60,8 +63,18 @@ def is_updated(transformer: torch.nn.Module) -> bool:
 
 def save_lora(transformer: JointTransformer, folder: Path) -> Path:
     """Write the updates alone, megabytes, and return the file."""
+    from diffusers.loaders.lora_base import LORA_ADAPTER_METADATA_KEY
+    from peft.utils import get_peft_model_state_dict
+
+    settings = cast(Any, transformer).peft_config[ADAPTER_NAME].to_dict()
+    settings = {name: sorted(value) if isinstance(value, set) else value for name, value in settings.items()}
+    tensors = get_peft_model_state_dict(transformer, adapter_name=ADAPTER_NAME)
     with whole_folder(folder) as temporary:
-        transformer.save_lora_adapter(temporary, weight_name=LORA_FILE)
+        save_file(
+            {name: value.detach().cpu().contiguous() for name, value in tensors.items()},
+            temporary / LORA_FILE,
+            {"format": "pt", LORA_ADAPTER_METADATA_KEY: json.dumps(settings, sort_keys=True)},
+        )
     return folder / LORA_FILE
 
 
