@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,7 +49,8 @@ class PycolmapPoses:
         with tempfile.TemporaryDirectory(prefix="gen3r-") as name:
             folder = Path(name)
             names = _links(pictures, folder / "images")
-            models = self._map(pycolmap, folder, names)
+            with _quiet(pycolmap):
+                models = self._map(pycolmap, folder, names)
         if not models:
             raise UnusableScene(
                 f"no cameras could be found for its {len(pictures)} pictures: too few points match; they need texture, "
@@ -90,6 +93,17 @@ class PycolmapPoses:
         options.random_seed = self.seed
         models = pycolmap.incremental_mapping(database, images, folder / "models", options=options)
         return list(models.values())
+
+
+@contextmanager
+def _quiet(pycolmap: Any) -> Iterator[None]:
+    """Without COLMAP's page of log for every picture; what fails is told by an exception."""
+    level = pycolmap.logging.minloglevel
+    pycolmap.logging.minloglevel = int(pycolmap.logging.FATAL)
+    try:
+        yield
+    finally:
+        pycolmap.logging.minloglevel = level
 
 
 def _links(pictures: tuple[Path, ...], folder: Path) -> list[str]:
