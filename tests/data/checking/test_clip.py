@@ -10,6 +10,7 @@ import pytest
 import torch
 from PIL import Image, ImageFilter
 
+from data.clips import write_video
 from gen3r.cameras import Cameras
 from gen3r.data.checking.alternatives import alternatives
 from gen3r.data.checking.clip import check_clip
@@ -18,6 +19,7 @@ from gen3r.data.checking.thresholds import CheckThresholds
 from gen3r.data.clip import Clip
 from gen3r.data.schema import ClipWriter, StoredClip
 from gen3r.data.synthetic import generate_clip
+from gen3r.extras import Extra
 
 FRAMES, HEIGHT, WIDTH = 16, 120, 160
 
@@ -158,6 +160,40 @@ def test_damaged_files_are_found(
     report = check_clip(StoredClip.open(tmp_path / "clip"), matching=False)
     assert reasons(report) == [expected]
     assert told in report.faults[0].detail
+
+
+def test_a_video_is_looked_at_like_pictures(good: Clip, tmp_path: Path) -> None:
+    write_video(tmp_path / "film.mp4", good.rgb.numpy())
+    with ClipWriter(tmp_path / "clip") as writer:
+        writer.add_video(tmp_path / "film.mp4")
+        writer.finish(good.cameras, split="train", source="tests", licence="CC0-1.0", scale_kind="metric")
+    clip = StoredClip.open(tmp_path / "clip")
+    report = check_clip(clip, matching=False)
+    assert report.faults == ()
+    pictures = check_clip(written(good, tmp_path / "pictures"), matching=False)
+    assert report.measures["change"] == pytest.approx(pictures.measures["change"], rel=0.1)
+    content = (tmp_path / "clip" / "frames.mp4").read_bytes()
+    (tmp_path / "clip" / "frames.mp4").write_bytes(content[: len(content) // 2])
+    assert reasons(check_clip(clip, matching=False)) == ["unreadable"]
+
+
+def test_without_opencv_the_pictures_are_not_compared(
+    good: Clip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gen3r.data.checking.clip.OPENCV", Extra(name="data", modules=("no_such_module",)))
+    report = check_clip(written(good, tmp_path / "clip"))
+    assert report.faults == ()
+    assert any("pip install 'gen3r[data]'" in note for note in report.notes)
+    assert "match_error" not in report.measures
+
+
+def test_a_camera_on_a_tripod_is_noted(good: Clip, tmp_path: Path) -> None:
+    poses = good.cameras.extrinsics[:1].expand(FRAMES, 4, 4).contiguous()
+    report = check_clip(
+        written(replace(good, cameras=moved(good.cameras, poses)), tmp_path / "clip", with_depth=False), matching=False
+    )
+    assert report.faults == ()
+    assert "the camera stands still" in report.notes
 
 
 MISTAKES = ("inverted", "turned from OpenGL to OpenCV camera axes", "inverted and turned")
