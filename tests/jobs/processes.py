@@ -27,6 +27,7 @@ def environment() -> dict[str, str]:
         "OMP_NUM_THREADS": "1",
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_worker_niceness": "0",  # 15 would be last in the queue of a busy machine
+        "RAY_gcs_rpc_server_reconnect_timeout_s": "5",  # a driver whose head is gone ends after this
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN": TOKEN,
     }

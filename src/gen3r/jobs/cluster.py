@@ -7,6 +7,7 @@ import logging
 import math
 import os
 import shutil
+import socket
 import uuid
 import warnings
 from collections.abc import Generator, Iterator, Sequence
@@ -29,6 +30,8 @@ BEGUN = "begun"
 """In the run folder: a file for every item that a worker is at, so that one which kills workers is found out."""
 START_DEATHS = 3
 """So many times a worker may die while it loads its models."""
+AUTO = "auto"
+REACH_SECONDS = 10.0
 IN_FLIGHT = 2
 """Blocks that wait at each worker, the one at work included: it need not wait for the next one."""
 
@@ -96,17 +99,38 @@ def _connection(options: RunOptions) -> Iterator[None]:
         "object_store_memory": options.object_store,
         "include_dashboard": False,
     }
-    with _ray_as_it_is():
-        ray.init(
-            address=options.address or "local",
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-            **({} if options.address else local),
-        )
+    if options.address is not None:
+        _reach(options.address)
+    try:
+        with _ray_as_it_is():
+            ray.init(
+                address=options.address or "local",
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+                **({} if options.address else local),
+            )
+    except ConnectionError as error:
+        raise ValueError(
+            f"the Ray cluster at {options.address} lets nobody in ({error}); start it with ray start --head, and see "
+            "that RAY_AUTH_MODE and RAY_AUTH_TOKEN are the same here and there."
+        ) from error
     try:
         yield
     finally:
         ray.shutdown()
+
+
+def _reach(address: str) -> None:
+    """Whether somebody listens there: Ray itself takes minutes to find out, and ends the process then."""
+    if address == AUTO:
+        return
+    host, _, port = address.rpartition(":")
+    if not host or "/" in host or not port.isdigit():
+        raise ValueError(f"expected the address of a Ray cluster as HOST:PORT or {AUTO}, got {address!r}.")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=REACH_SECONDS).close()
+    except OSError as error:
+        raise ValueError(f"no Ray cluster answers at {address} ({error}); start one with ray start --head.") from error
 
 
 @contextmanager
@@ -128,6 +152,10 @@ class RayWorker:
         runtime = ray.get_runtime_context()
         self.name = f"node {runtime.get_node_id()[:8]}, process {os.getpid()}"
         self.unusable: dict[str, Any] | None = None
+        if not self.begun.is_dir():
+            reason = f"{self.name} does not see {self.begun}; use folders that all machines of the cluster share."
+            self.unusable = {"mistake": True, "reason": reason}
+            return
         actor = runtime.get_actor_id() or uuid.uuid4().hex
         deaths = self._begin(actor)
         if deaths >= START_DEATHS:
