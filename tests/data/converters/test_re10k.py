@@ -74,6 +74,24 @@ def test_a_missing_frame_goes_with_its_camera(tmp_path: Path) -> None:
     assert "damaged lines 11" in notes
 
 
+def test_frames_around_a_long_gap_are_no_neighbours(tmp_path: Path) -> None:
+    text = write_clip(tmp_path / "raw", SCENE)
+    url, *lines = text.read_text().splitlines()
+    late = [str(int(line.split()[0]) + 2_000_000) for line in lines[:3]]
+    for line, time in zip(lines[:3], late, strict=True):
+        (text.with_suffix("") / f"{line.split()[0]}.png").rename(text.with_suffix("") / f"{time}.png")
+    moved = [" ".join([time, *line.split()[1:]]) for line, time in zip(lines[:3], late, strict=True)]
+    text.write_text("\n".join([url, *lines[3:], *moved]))
+    made = convert(CONVERTER, tmp_path / "raw", tmp_path / "clips")
+    check_converted(made.clips[CLIP], SCENE, scale_free=True, frames=[3, 4, 5, 6, 7])
+    assert any(note.startswith("3 frames left out") for note in made.record(CLIP)["notes"])
+
+
+def test_the_folder_of_one_split_keeps_its_split(tmp_path: Path) -> None:
+    write_clip(tmp_path, SCENE, split="validation")
+    assert set(convert(CONVERTER, tmp_path / "validation", tmp_path / "clips").splits.values()) == {"validation"}
+
+
 def test_damaged_frames_and_cameras_are_left_out_and_told(tmp_path: Path) -> None:
     text = write_clip(tmp_path / "raw", SCENE)
     frames = sorted(text.with_suffix("").iterdir())
@@ -97,6 +115,8 @@ def test_what_cannot_be_used_is_listed_and_the_rest_converted(tmp_path: Path) ->
     shutil.rmtree(write_clip(raw, SCENE, split="train", clip="00000000000000bb").with_suffix(""))
     write_clip(raw, SCENE, split="train", clip="00000000000000cc").unlink()
     (raw / "train" / "000001.torch").write_bytes(b"no chunk")
+    (raw / "validation").mkdir()
+    shutil.copy(raw / "test" / f"{CLIP}.txt", raw / "validation")
     made = convert(CONVERTER, raw, tmp_path / "clips")
     assert list(made.clips) == [CLIP]
     assert "holds no cameras" in made.refused["00000000000000aa"]
@@ -104,6 +124,7 @@ def test_what_cannot_be_used_is_listed_and_the_rest_converted(tmp_path: Path) ->
     assert "video may be gone" in told["train/00000000000000bb.txt"]
     assert "no text file" in told["train/00000000000000cc"]
     assert "no chunk" in told["train/000001.torch"]
+    assert "another text file has this name" in told[f"validation/{CLIP}.txt"]
 
 
 def test_pickled_code_in_a_chunk_is_not_run(tmp_path: Path) -> None:

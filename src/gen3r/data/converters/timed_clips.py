@@ -16,22 +16,19 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-import pickle
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import torch
 from jaxtyping import Float64
 from PIL import Image
-from torch import Tensor
 
 from gen3r.data.clip import Split
-from gen3r.data.converters.side_files import as_pose, brief, plain_name, read_text
+from gen3r.data.converters.side_files import as_pose, brief, plain_name
+from gen3r.data.converters.timed_files import chunk_clip, is_frame, load_chunk, text_clip
 from gen3r.data.converting.raw import (
     ConvertOptions,
     Findings,
@@ -45,9 +42,8 @@ from gen3r.data.converting.raw import (
 
 SPLITS: Mapping[str, Split] = {"train": "train", "validation": "validation", "test": "held-out"}
 """By the name of the folder."""
-_COLUMNS = 18
-"""Numbers of a camera, after its time."""
-_SUFFIXES = (".png", ".jpg", ".jpeg")
+LONGEST_GAP = 1.0
+"""Seconds between frames that still are neighbours; so long may frames be missing within a clip."""
 _CHUNK = ".torch"
 _CLIP_NAME = re.compile(r"[0-9a-f]{8,64}")
 _BESIDE = " + "
@@ -74,8 +70,12 @@ class TimedClips:
             ValueError: if there are neither text files nor chunks.
         """
         tree = _look(source)
+        inside = Path(source.resolve().name)
         scenes: list[Found] = []
-        problems: list[Problem] = []
+        problems = [
+            Problem(place=str(path.relative_to(source)), reason="another text file has this name")
+            for path in tree.repeated
+        ]
         for name, text in sorted(tree.texts.items()):
             place = text.relative_to(source)
             frames = tree.frames.get(name)
@@ -86,7 +86,7 @@ class TimedClips:
                 Found(
                     name=name,
                     place=f"{place}{_BESIDE}{frames.folder.relative_to(source)}",
-                    split=split_of_place(place, name),
+                    split=split_of_place(inside / place, name),
                     frames=frames.count,
                     size=frames.size,
                 )
@@ -96,12 +96,12 @@ class TimedClips:
         for chunk in tree.chunks:
             place = chunk.relative_to(source)
             try:
-                keys = [str(entry["key"]) for entry in _load_chunk(chunk)]
+                keys = [str(entry["key"]) for entry in load_chunk(chunk)]
             except UnusableScene as error:
                 problems.append(Problem(place=str(place), reason=str(error)))
                 continue
             scenes += [
-                Found(name=plain_name(key), place=f"{place}#{index}", split=split_of_place(place, key))
+                Found(name=plain_name(key), place=f"{place}#{index}", split=split_of_place(inside / place, key))
                 for index, key in enumerate(keys)
             ]
         if not scenes and not problems:
@@ -119,22 +119,22 @@ class TimedClips:
         """
         place, is_entry, index = found.place.partition("#")
         text, _, folder = place.partition(_BESIDE)
-        clip = _chunk_clip(source / place, int(index)) if is_entry else _text_clip(source / text, source / folder)
-        frames = []
-        missing = []
-        for time, numbers in sorted(clip.cameras.items()):
-            picture = clip.pictures.get(time)
-            if picture is None:
-                missing.append(time)
-                continue
-            frames.append(_frame(time, numbers, picture))
+        clip = chunk_clip(source / place, int(index)) if is_entry else text_clip(source / text, source / folder)
+        times = [time for time in sorted(clip.cameras) if time in clip.pictures]
+        if not times:
+            raise UnusableScene(f"none of its {len(clip.cameras)} cameras has a frame.")
         notes = [*clip.notes]
+        missing = sorted(clip.cameras.keys() - set(times))
         if missing:
             notes.append(f"{len(missing)} cameras without a frame: {brief(missing)}")
-        if not SPLITS.keys() & set(Path(text).parts[:-1]):
+        kept = _longest_stretch(times)
+        if len(kept) < len(times):
+            notes.append(
+                f"{len(times) - len(kept)} frames left out: so many are missing that the others are no neighbours"
+            )
+        if not SPLITS.keys() & {source.resolve().name, *Path(text).parts[:-1]}:
             notes.append(f"there is no official split; it is {found.split} by a hash of its name")
-        if not frames:
-            raise UnusableScene(f"none of its {len(clip.cameras)} cameras has a frame.")
+        frames = [_frame(time, clip.cameras[time], clip.pictures[time]) for time in kept]
         return RawScene(
             name=found.name,
             split=found.split,
@@ -169,15 +169,8 @@ class _Tree:
     frames: Mapping[str, _Frames]
     """Folders of frames by their names."""
     chunks: tuple[Path, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Clip:
-    cameras: Mapping[int, Float64[np.ndarray, " 18"]]
-    """Numbers by time in microseconds."""
-    pictures: Mapping[int, Path | Callable[[], bytes]]
-    """Frames by time."""
-    notes: tuple[str, ...]
+    repeated: tuple[Path, ...]
+    """Further text files of a name."""
 
 
 def _look(source: Path) -> _Tree:
@@ -185,9 +178,10 @@ def _look(source: Path) -> _Tree:
     texts: dict[str, Path] = {}
     frames: dict[str, _Frames] = {}
     chunks: list[Path] = []
+    repeated: list[Path] = []
     for path, folders, files in os.walk(source):
         folders.sort()
-        timed = [name for name in files if _is_frame(name)]
+        timed = [name for name in files if is_frame(name)]
         if timed:
             folder = Path(path)
             size = len(timed) * (folder / timed[0]).stat().st_size
@@ -197,82 +191,19 @@ def _look(source: Path) -> _Tree:
         for name in sorted(files):
             stem, suffix = os.path.splitext(name)
             if suffix == ".txt" and _CLIP_NAME.fullmatch(stem):
+                if stem in texts:
+                    repeated.append(Path(path) / name)
                 texts.setdefault(stem, Path(path) / name)
             elif suffix == _CHUNK:
                 chunks.append(Path(path) / name)
-    return _Tree(texts=texts, frames=frames, chunks=tuple(sorted(chunks)))
+    return _Tree(texts=texts, frames=frames, chunks=tuple(sorted(chunks)), repeated=tuple(repeated))
 
 
-def _is_frame(name: str) -> bool:
-    stem, suffix = os.path.splitext(name)
-    return suffix.lower() in _SUFFIXES and stem.isdecimal()
-
-
-def _text_clip(text: Path, folder: Path) -> _Clip:
-    cameras: dict[int, np.ndarray] = {}
-    bad: list[int] = []
-    repeated = 0
-    for number, line in enumerate(read_text(text).splitlines(), start=1):
-        words = line.split()
-        if not words or (number == 1 and len(words) == 1):
-            continue  # the URL
-        try:
-            time, values = int(words[0]), np.array([float(word) for word in words[1:]])
-        except ValueError:
-            time, values = 0, np.zeros(0)
-        if len(values) != _COLUMNS:
-            bad.append(number)
-        elif time in cameras:
-            repeated += 1
-        else:
-            cameras[time] = values
-    if not cameras:
-        raise UnusableScene(f"{text.name} holds no cameras" + (f": damaged lines {brief(bad)}." if bad else "."))
-    return _Clip(cameras=cameras, pictures=_frames_in(folder), notes=_notes(text.name, bad, repeated))
-
-
-def _notes(name: str, bad: list[int], repeated: int) -> tuple[str, ...]:
-    notes = [f"{name}: damaged lines {brief(bad)}"] if bad else []
-    return (*notes, *([f"{name}: {repeated} times given twice"] if repeated else []))
-
-
-def _frames_in(folder: Path) -> dict[int, Path]:
-    with os.scandir(folder) as entries:
-        return {int(Path(entry.name).stem): folder / entry.name for entry in entries if _is_frame(entry.name)}
-
-
-def _load_chunk(chunk: Path) -> list[dict[str, Any]]:
-    """The entries of a chunk, whose pictures stay on disk until they are looked at."""
-    try:
-        entries = torch.load(chunk, map_location="cpu", weights_only=True, mmap=True)
-    except (OSError, RuntimeError, ValueError, EOFError, pickle.UnpicklingError) as error:
-        raise UnusableScene(f"{chunk.name} is no chunk of pixelSplat: {_first_line(error)}") from error
-    if not isinstance(entries, list) or not all(isinstance(entry, dict) and "key" in entry for entry in entries):
-        raise UnusableScene(f"{chunk.name} is no chunk of pixelSplat: expected a list of clips with a key.")
-    return entries
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
-
-
-def _chunk_clip(chunk: Path, index: int) -> _Clip:
-    entry = _load_chunk(chunk)[index]
-    try:
-        times, cameras, images = entry["timestamps"].tolist(), entry["cameras"].double().numpy(), entry["images"]
-    except (KeyError, AttributeError) as error:
-        raise UnusableScene(f"its entry in {chunk.name} lacks timestamps, cameras or images ({error}).") from error
-    if cameras.shape != (len(times), _COLUMNS) or len(images) != len(times):
-        raise UnusableScene(
-            f"its entry in {chunk.name} has {len(times)} times, {len(images)} images and cameras {cameras.shape}."
-        )
-    numbers = dict(zip(reversed(times), reversed(cameras), strict=True))  # of equal times, the first counts
-    pictures = {time: partial(_bytes, image) for time, image in zip(reversed(times), reversed(images), strict=True)}
-    return _Clip(cameras=numbers, pictures=pictures, notes=_notes(chunk.name, [], len(times) - len(numbers)))
-
-
-def _bytes(encoded: Tensor) -> bytes:
-    return encoded.numpy().tobytes()
+def _longest_stretch(times: Sequence[int]) -> Sequence[int]:
+    """The most times in a row without a long gap; of the same number, the first."""
+    breaks = [index for index in range(1, len(times)) if times[index] - times[index - 1] > LONGEST_GAP * 1e6]
+    bounds = pairwise([0, *breaks, len(times)])
+    return max((times[start:stop] for start, stop in bounds), key=len)
 
 
 def _frame(time: int, numbers: Float64[np.ndarray, " 18"], picture: Path | Callable[[], bytes]) -> RawFrame:
