@@ -113,6 +113,7 @@ def test_packing_goes_on_where_it_stopped(folders: Path, shards: Path, tmp_path:
     items = plan_packing(config)
     pack(items[0])
     (config.target / f"{items[1]['key']}.tar").write_bytes(b"killed before its part of the index was written")
+    (config.target / f".{items[1]['key']}.tar.12345678.partial").write_bytes(b"killed while writing")
     with pytest.raises(ValueError, match="packing was not finished"):
         ClipDataset.open(config.target)
     with pytest.raises(ValueError, match=r"shards of .* are missing"):

@@ -178,6 +178,8 @@ def finish_packing(config: PackConfig) -> list[Path]:
         indexes.append(path)
     for item in plan["items"]:
         _part(config.target, item["key"]).unlink()
+    for abandoned in config.target.glob(".*.partial"):  # by a process that was killed
+        abandoned.unlink()
     plan_path.unlink()
     return indexes
 
