@@ -65,6 +65,27 @@ def test_an_address_without_a_cluster_is_told_at_once(tmp_path: Path, address: s
 
 
 @pytest.mark.slow
+def test_workers_share_a_gpu_and_one_that_nobody_has_is_told(tmp_path: Path) -> None:
+    code = """
+import json, sys, ray
+from gen3r.jobs import RunOptions, WorkSpec, run_jobs
+from jobs.drive import items
+ended, options = [], RunOptions(backend="ray", workers=2)
+ray.init(num_cpus=2, num_gpus=1, object_store_memory=100_000_000, include_dashboard=False)
+where = WorkSpec(unit="jobs.units:Where", gpus=0.5)
+run_jobs(items(10), where, sys.argv[1] + "/half", options, ended=ended.append)
+print(json.dumps([[outcome.result["gpu"], outcome.result["pid"]] for outcome in ended]))
+run_jobs(items(1), WorkSpec(unit="jobs.units:Where", gpus=2.0), sys.argv[1] + "/two", options)
+"""
+    command = [str(word) for word in python("-c", code, tmp_path)]
+    result = subprocess.run(command, env=environment(), capture_output=True, text=True)
+    assert "a worker needs 2 GPU, and no machine of the Ray cluster has more than 1" in result.stderr
+    seen = json.loads(result.stdout.splitlines()[-1])
+    assert {gpu for gpu, _ in seen} == {"0"}
+    assert len({pid for _, pid in seen}) == 2
+
+
+@pytest.mark.slow
 def test_killed_workers_and_a_killed_head_lose_and_double_nothing(tmp_path: Path) -> None:
     out, count = tmp_path / "out", 40
     out.mkdir()

@@ -133,6 +133,15 @@ def test_a_unit_that_cannot_be_opened_ends_the_run(tmp_path: Path) -> None:
         run_jobs(items(2), WorkSpec(unit="jobs.units:DiesAtOnce"), tmp_path / "run", TWO)
 
 
+@pytest.mark.parametrize(("gpus", "seen"), [(1.0, {"3", "5"}), (0.5, {"3"}), (0.0, {"3,5"})])
+def test_each_worker_sees_its_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gpus: float, seen: set[str]) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,5")
+    ended: list[Outcome] = []
+    run_jobs(items(6), WorkSpec(unit="jobs.units:Where", gpus=gpus), tmp_path, TWO, ended=ended.append)
+    assert {outcome.result["gpu"] for outcome in ended} == seen
+    assert len({outcome.result["pid"] for outcome in ended}) == 2
+
+
 @pytest.mark.parametrize("wrong", [{"workers": -1}, {"retries": -1}, {"cpus": -0.5}])
 def test_options_out_of_range_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=rf"expected {next(iter(wrong))} to be 0 or more, got -"):

@@ -69,3 +69,14 @@ class DiesAtOnce:
 
     def __init__(self, settings: dict[str, Any]) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
+
+
+class Where:
+    """Tells which GPUs a worker sees. Items take a moment, so that all workers get some."""
+
+    def __init__(self, settings: dict[str, Any]) -> None:
+        pass
+
+    def __call__(self, item: dict[str, Any]) -> dict[str, Any]:
+        time.sleep(0.3)
+        return {"gpu": os.environ.get("CUDA_VISIBLE_DEVICES"), "pid": os.getpid()}

@@ -24,6 +24,8 @@ from gen3r.jobs.runner import RunOptions
 from gen3r.jobs.work import JobItem, Outcome, Task, WorkSpec, attempt, is_mistake, reason_of
 from gen3r.whole_file import whole_file
 
+logger = logging.getLogger(__name__)
+
 MAX_BLOCKS = 4096
 """Ray Data hands out blocks of items; more of them than this make its own bookkeeping slow."""
 BEGUN = "begun"
@@ -47,6 +49,7 @@ def run_on_ray(items: Sequence[JobItem], work: WorkSpec, options: RunOptions, fo
     begun.mkdir(parents=True)
     rows = [{"item": json.dumps({"key": item.key, "payload": item.payload})} for item in items]
     with _connection(options):
+        _check_room(work, options)
         for outcome in _rows(rows, asdict(work), options, begun):
             unusable = outcome.get("unusable")
             if unusable is not None:
@@ -133,6 +136,22 @@ def _reach(address: str) -> None:
         raise ValueError(f"no Ray cluster answers at {address} ({error}); start one with ray start --head.") from error
 
 
+def _check_room(work: WorkSpec, options: RunOptions) -> None:
+    """Whether a worker fits on a machine of the cluster.
+
+    Raises:
+        ValueError: if none does, on a cluster of this run's own. Others may get more machines: those are waited for.
+    """
+    kind, needed = ("GPU", work.gpus) if work.gpus else ("CPU", options.cpus)
+    most = max((node["Resources"].get(kind, 0.0) for node in ray.nodes() if node["Alive"]), default=0.0)
+    if needed <= most:
+        return
+    told = f"a worker needs {needed:g} {kind}, and no machine of the Ray cluster has more than {most:g}"
+    if options.address is None:
+        raise ValueError(f"{told}; ask for less, or name a cluster that has it.")
+    logger.warning("%s; waiting for one that has", told)
+
+
 @contextmanager
 def _ray_as_it_is() -> Iterator[None]:
     """Ray's warnings of what Ray does itself are not shown."""
@@ -166,7 +185,7 @@ class RayWorker:
             self.unit = WorkSpec(**work).open()
         except Exception as error:
             # Told with the first item: Ray would start the actor again and again.
-            logging.getLogger(__name__).debug("the work cannot begin", exc_info=True)
+            logger.debug("the work cannot begin", exc_info=True)
             self.unusable = {"mistake": is_mistake(error), "reason": reason_of(error)}
         self._end(actor)
 
