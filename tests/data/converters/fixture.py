@@ -215,21 +215,21 @@ def _scatter(empty: DrawnScene, random: np.random.Generator) -> np.ndarray:
 
 def _measurable(empty: DrawnScene, points: np.ndarray) -> np.ndarray:
     """[F,N] whether each point's dot is inside the picture and free of the others."""
-    size = (empty.height, empty.width)
-    return np.stack([_free(_project(empty.intrinsics, pose, points), *size) for pose in empty.world_from_camera])
+    return _free(_project(empty.intrinsics, empty.world_from_camera, points), empty.height, empty.width)
 
 
 def _project(intrinsics: np.ndarray, world_from_camera: np.ndarray, points: np.ndarray) -> np.ndarray:
-    seen = (points - world_from_camera[:3, 3]) @ world_from_camera[:3, :3] @ intrinsics.T
+    """[...,N,2] by poses [...,4,4]; not finite behind the camera."""
+    seen = (points - world_from_camera[..., None, :3, 3]) @ world_from_camera[..., :3, :3] @ intrinsics.T
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(seen[:, 2:] > 0, seen[:, :2] / seen[:, 2:], np.nan)
+        return np.where(seen[..., 2:] > 0, seen[..., :2] / seen[..., 2:], np.nan)
 
 
 def _free(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
-    inside = ((pixels > ROOM) & (pixels < np.array([width, height]) - ROOM)).all(1)
-    apart = np.abs(pixels[:, None] - pixels[None]).max(-1)
-    np.fill_diagonal(apart, np.inf)
-    return inside & (np.nan_to_num(apart, nan=np.inf).min(1, initial=np.inf) > 2 * RADIUS + 1.5)
+    inside = ((pixels > ROOM) & (pixels < np.array([width, height]) - ROOM)).all(-1)
+    apart = np.abs(pixels[..., :, None, :] - pixels[..., None, :, :]).max(-1)
+    apart[..., np.arange(apart.shape[-1]), np.arange(apart.shape[-1])] = np.inf
+    return inside & (np.nan_to_num(apart, nan=np.inf).min(-1, initial=np.inf) > 2 * RADIUS + 1.5)
 
 
 def _cover(middle: float, count: int) -> np.ndarray:
