@@ -185,11 +185,13 @@ class Bench:
         encoder = ItemEncoder(config, latent, self.encoders, self.device)
         writer = ShardWriter(self.encoders, latent, NETWORKS, self.device)
         encoder.encode(dataset[0], keys[0])  # what is slow the first time
-        synchronize(self.device)
-        started = time.perf_counter()
-        made = [encoder.encode(clip, key) for clip, key in zip(dataset, keys, strict=True)]
+        made, times = [], []
+        for clip, key in zip(dataset, keys, strict=True):
+            started = self._now()
+            made.append(encoder.encode(clip, key))
+            times.append(self._now() - started)
         writer.write(out / "latents-00000.safetensors", made, {})
-        return (time.perf_counter() - started) / len(made)
+        return statistics.median(times)
 
     def _batches(self, dataset: ClipDataset, latents: Path) -> dict[str, Batches]:
         grid, batch = self.grid, self.settings.batch
@@ -251,8 +253,8 @@ def measure(settings: Measure) -> dict[str, Any]:
             "frozen_parameters": parameter_count(bench.encoders),
             "rounds": settings.rounds,
             "seconds": {way: {name: round(value, 5) for name, value in row.items()} for way, row in middle.items()},
-            "video_over_encoded": round(middle["video"]["step"] / middle["encoded"]["step"], 3),
-            "lowest_and_highest_ratio": [round(min(ratios), 3), round(max(ratios), 3)],
+            "video_over_encoded": round(statistics.median(ratios), 3),
+            "middle_half_of_ratios": [round(ratio, 3) for ratio in statistics.quantiles(ratios, n=4)[::2]],
             "encoding_seconds_per_clip": round(bench.encode_seconds, 5),
             "shard_bytes_per_clip": bench.shard_bytes // settings.clips,
             "peak_device_gib": round(torch.cuda.max_memory_allocated() / 2**30, 2)
@@ -269,15 +271,16 @@ def table(record: Mapping[str, Any]) -> str:
         rows.append(
             f"| {label} | " + " | ".join(f"{seconds[name]:.3f}" for name in ("read", "encode", "train", "step")) + " |"
         )
-    machine, (low, high) = record["machine"], record["lowest_and_highest_ratio"]
+    machine, (low, high) = record["machine"], record["middle_half_of_ratios"]
     device = machine["gpu"] or f"{machine['processor']}, {record['threads']} thread"
     height, width = record["size"]
+    size, cost = f"{record['frames']} frames of {height}x{width}", record["encoding_seconds_per_clip"]
+    ratio, megabytes = record["video_over_encoded"], record["shard_bytes_per_clip"] / 1e6
     rows += [
         "",
-        f"Sizes {record['sizes']}, clips of {record['frames']} frames of {height}x{width}, batch {record['batch']}: a "
-        f"step on video takes {record['video_over_encoded']:.1f} times as long ({low:.1f} to {high:.1f} over "
-        f"{record['rounds']} pairs of steps). Encoding takes {record['encoding_seconds_per_clip']:.2f} s and "
-        f"{record['shard_bytes_per_clip'] / 1e6:.2f} MB per clip, once. On {device}.",
+        f"Sizes {record['sizes']}, clips of {size}, batch {record['batch']}: a step on video takes {ratio:.1f} times "
+        f"as long (middle half of {record['rounds']} pairs of steps: {low:.1f} to {high:.1f}). Encoding takes "
+        f"{cost:.2f} s and {megabytes:.2f} MB per clip, once. On {device}.",
     ]
     return "\n".join(rows)
 

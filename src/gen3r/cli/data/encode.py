@@ -55,7 +55,7 @@ class Encode:
     normalize_scale: Choice = "model"
     """Divide camera translations by the first view's mean depth; clips without depth are measured by VGGT."""
     shard_clips: int = 32
-    """Clips in a shard; about 18 MB each at 49 frames of 560x560."""
+    """Clips in a shard; about 15 MB each at 49 frames of 560x560."""
     seed: int = 0
     """Seed of frames, views and wordings."""
     device: str = "auto"
