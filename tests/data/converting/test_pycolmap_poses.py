@@ -58,5 +58,8 @@ def test_pictures_without_texture_are_refused(tmp_path: Path) -> None:
 
 def test_pictures_can_be_written_after_pycolmap() -> None:
     """Pillow crashes in a process that had pycolmap before it and zlib."""
-    code = "import gen3r.data.converters.colmap, io, PIL.Image as p; p.effect_noise((99, 99), 50).save(io.BytesIO(), 'png')"
+    code = (
+        "import gen3r.data.converters.colmap, io; from PIL import Image; "
+        "Image.effect_noise((200, 200), 50).save(io.BytesIO(), 'PNG')"
+    )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
