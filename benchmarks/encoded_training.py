@@ -278,9 +278,10 @@ def table(record: Mapping[str, Any]) -> str:
     ratio, megabytes = record["video_over_encoded"], record["shard_bytes_per_clip"] / 1e6
     rows += [
         "",
-        f"Sizes {record['sizes']}, clips of {size}, batch {record['batch']}: a step on video takes {ratio:.1f} times "
-        f"as long (middle half of {record['rounds']} pairs of steps: {low:.1f} to {high:.1f}). Encoding takes "
-        f"{cost:.2f} s and {megabytes:.2f} MB per clip, once. On {device}.",
+        f"Sizes {record['sizes']}, clips of {size}, batch {record['batch']}: a step on video takes {ratio:.1f} times",
+        f"as long (middle half of {record['rounds']} pairs of steps: {low:.1f} to {high:.1f}). Encoding takes {cost:.2f} s",
+        f"and {megabytes:.2f} MB per clip, once. On {device}.",
+        "",
     ]
     return "\n".join(rows)
 

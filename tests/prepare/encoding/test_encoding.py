@@ -97,6 +97,7 @@ def test_the_same_clips_make_the_same_shards_and_only_missing_ones_are_made(
     assert encoded_shards(out) == (1, 2)
     encode(config)
     assert plan_encoding(config) == []
+    assert len({path.stat().st_mode for path in out.glob("latents*")}) == 1
     first, again = (load_file(folder / "latents-00001.safetensors") for folder in (encoded, out))
     assert all(torch.equal(first[name], again[name]) for name in first)
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from gen3r.prepare.encoding.items import EncodedItem
 from gen3r.train.latents.encoders import FrozenEncoders
-from gen3r.train.latents.layout import LatentSettings, shard_header
+from gen3r.train.latents.layout import MANIFEST_FILE, LatentSettings, shard_header
 from gen3r.train.latents.shards import HALVES
 from gen3r.whole_file import whole_file
 
@@ -34,10 +34,11 @@ class ShardWriter:
         self.shared = _shared(encoders, settings, device)
 
     def write(self, path: Path, made: Sequence[EncodedItem], failed: Mapping[str, str]) -> None:
-        """Write a shard as a whole; ``failed`` are reasons by key of items that are not in it."""
+        """Write a shard as a whole, as readable as its manifest; ``failed`` are reasons by key of items not in it."""
         header = shard_header(self.settings, self.networks, [one.item for one in made], failed)
         with whole_file(path) as temporary:
             save_file(self._tensors(made), temporary, header)
+            temporary.chmod((path.parent / MANIFEST_FILE).stat().st_mode)  # safetensors makes private files
 
     def _tensors(self, made: Sequence[EncodedItem]) -> dict[str, Tensor]:
         if not made:
