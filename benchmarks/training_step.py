@@ -1,10 +1,12 @@
 """How fast optimizer steps are here: operations per second of a stage's step, beside the fastest matrix product.
 
-python benchmarks/training_step.py --cases tiny:diffusion tiny:adapter --out benchmarks/results/training_step_cpu.json
-python benchmarks/training_step.py --cases full:diffusion full:adapter:25 --out benchmarks/results/training_step_h100.json
+R=benchmarks/results
+python benchmarks/training_step.py --cases tiny:diffusion tiny:adapter --threads 1 --out $R/training_step_cpu.json
+python benchmarks/training_step.py --cases full:diffusion full:adapter:25 --out $R/training_step_h100.json
 
 A case is PRESET:STAGE[:FRAMES[:BATCH]]. Networks have random weights and read noise; the loop, the optimizer and the
-average are those of ``gen3r train``. ``gen3r train ... --dry-run --measured RESULTS.json`` plans with what was measured.
+average are those of ``gen3r train``, which plans with the results: ``--dry-run --measured RESULTS.json``. On one CPU
+thread its own time is counted, which other programs do not change.
 """
 
 from __future__ import annotations
@@ -12,10 +14,11 @@ from __future__ import annotations
 import gc
 import json
 import logging
+import os
 import statistics
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -38,6 +41,7 @@ from gen3r.train.rng import Rng
 from gen3r.train.stages import settings
 from gen3r.whole_file import whole_file
 
+Clock = Callable[[], float]
 logger = logging.getLogger(__name__)
 
 
@@ -82,7 +86,7 @@ class Noise(Objective):
 
 
 def measure(
-    preset: Preset, stage: str, loop: LoopConfig, clips: Clips, options: Options, ceiling: Ceiling
+    preset: Preset, stage: str, loop: LoopConfig, clips: Clips, options: Options, ceiling: Ceiling, clock: Clock
 ) -> dict[str, Any]:
     """One case."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -100,10 +104,10 @@ def measure(
         times = []
         for _ in range(options.warmup + options.repeats):
             synchronize(device)
-            started = time.perf_counter()
+            started = clock()
             trainer.optimizer_step()
             synchronize(device)
-            times.append(time.perf_counter() - started)
+            times.append(clock() - started)
             trainer.step += 1
     del trainer, step
     seconds = statistics.median(times[options.warmup :])
@@ -133,13 +137,16 @@ def run(options: Options) -> None:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if options.threads is not None:
         torch.set_num_threads(options.threads)
-    ceiling = matmul_ceiling(device, torch.bfloat16)
+    alone = device.type == "cpu" and options.threads == 1
+    clock: Clock = time.process_time if alone else time.perf_counter
+    ceiling = matmul_ceiling(device, torch.bfloat16, clock=clock)
     record: dict[str, Any] = {
         "format": FORMAT,
         "version": 1,
         "commit": source_commit(),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "machine": machine_record(device) | {"threads": torch.get_num_threads()},
+        "machine": machine_record(device) | {"load_average": round(os.getloadavg()[0], 2)},
+        "clock": "time of the process" if alone else "wall",
         "ceiling": asdict(ceiling),
         "cases": [],
     }
@@ -153,7 +160,7 @@ def run(options: Options) -> None:
         preset, loop = settings(stage, name, changes)
         clips = Clips(loop.batch_size, int(rest[0]) if rest else preset.frames)
         try:
-            row = measure(preset, stage, loop, clips, options, ceiling)
+            row = measure(preset, stage, loop, clips, options, ceiling, clock)
         except torch.OutOfMemoryError as error:
             row = {"preset": name, "stage": stage, "out_of_memory": str(error).splitlines()[0]}
         logger.info("%s", row)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -30,7 +30,13 @@ def synchronize(device: torch.device) -> None:
         torch.cuda.synchronize(device)
 
 
-def matmul_ceiling(device: torch.device, dtype: torch.dtype, repeats: int = 5, calls: int = 4) -> Ceiling:
+def matmul_ceiling(
+    device: torch.device,
+    dtype: torch.dtype,
+    repeats: int = 5,
+    calls: int = 4,
+    clock: Callable[[], float] = time.perf_counter,
+) -> Ceiling:
     """Time ``repeats`` times ``calls`` products of each side after a warm-up, and keep the fastest."""
     fastest = []
     for side in SIDES[device.type]:
@@ -39,11 +45,11 @@ def matmul_ceiling(device: torch.device, dtype: torch.dtype, repeats: int = 5, c
         seconds = []
         for _ in range(repeats):
             synchronize(device)
-            started = time.perf_counter()
+            started = clock()
             for _ in range(calls):
                 torch.mm(a, b, out=out)
             synchronize(device)
-            seconds.append((time.perf_counter() - started) / calls)
+            seconds.append((clock() - started) / calls)
         fastest.append((2 * side**3 / min(seconds), side))
     speed, side = max(fastest)
     return Ceiling(dtype=str(dtype).removeprefix("torch."), side=side, flops_per_second=speed)

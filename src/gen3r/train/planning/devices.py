@@ -80,5 +80,6 @@ def measured_speed(file: Path, stage: str) -> Speed:
         )
     best = max(cases, key=lambda case: case["model_flops_per_second"])
     clip = f"preset {best['preset']}, {best['frames']} frames, batch {best['batch']}"
-    source = f"{best['mfu']:.0%} of {record['machine']['name']}'s fastest matrix product, measured on {clip}"
+    machine = record["machine"]["gpu"] or record["machine"]["processor"]
+    source = f"{best['mfu']:.0%} of the fastest matrix product of {machine}, measured on {clip}"
     return Speed(flops=best["model_flops_per_second"], source=source, measured=True)
