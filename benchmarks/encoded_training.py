@@ -276,10 +276,11 @@ def table(record: Mapping[str, Any]) -> str:
     height, width = record["size"]
     size, cost = f"{record['frames']} frames of {height}x{width}", record["encoding_seconds_per_clip"]
     ratio, megabytes = record["video_over_encoded"], record["shard_bytes_per_clip"] / 1e6
+    spread = f"{low:.1f} to {high:.1f}"
     rows += [
         "",
         f"Sizes {record['sizes']}, clips of {size}, batch {record['batch']}: a step on video takes {ratio:.1f} times",
-        f"as long (middle half of {record['rounds']} pairs of steps: {low:.1f} to {high:.1f}). Encoding takes {cost:.2f} s",
+        f"as long (middle half of {record['rounds']} pairs of steps: {spread}). Encoding takes {cost:.2f} s",
         f"and {megabytes:.2f} MB per clip, once. On {device}.",
         "",
     ]
