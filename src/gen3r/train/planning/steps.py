@@ -110,7 +110,7 @@ def diffusion_step(preset: Preset, clips: Clips) -> MicroStep:
     text = None if stage.text is None else small_text_encoder(["a room"], stage.text)
     objective = DiffusionObjective(_transformer(stage), text, stage)
     rays = grid.latent_size if stage.conditioning.rays_at_latent_size else grid.size
-    shapes = {
+    shapes: dict[str, tuple[int, ...]] = {
         "clean": grid.joint_shape,
         "control": (network.control_channels, *grid.joint_shape[1:]),
         "camera": (network.camera_channels, grid.latent_frames, rays[0], 2 * rays[1]),
