@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from gen3r.jobs.journal import read_journal
 from gen3r.jobs.report import RunReport
 from gen3r.jobs.runner import RunOptions, run_jobs
 from gen3r.jobs.scenes.collection import CLIPS_RUN, RUN, Collection
@@ -83,57 +83,45 @@ def make_scenes(
         exists=lambda item: made[item.key] is not None,
         progress=progress,
     )
-    return _finish(collection, orders, first, run, limits, keep_rejected, licence if clips else None, options)
-
-
-def _finish(
-    collection: Collection,
-    orders: Sequence[SceneOrder],
-    first: Mapping[str, SceneOrder],
-    run: RunReport,
-    limits: Limits,
-    keep_rejected: bool,
-    licence: str | None,
-    options: RunOptions | None,
-) -> BatchReport:
     records = {order.id: record for order in first.values() if (record := collection.made(order)) is not None}
-    judgements = judge(records.values(), limits)
-    folders = {
-        name: collection.place(name, accepted=judgement.status == "accepted", keep=keep_rejected)
-        for name, judgement in judgements.items()
-    }
-    accepted = [name for name, folder in folders.items() if folder.parent == collection.scenes]
+    places = _judged(collection, records, limits, keep_rejected)
     written = None
-    if licence is not None:
+    if clips:
         written = run_jobs(
-            [JobItem(key=name, payload={"key": name}) for name in accepted],
+            [JobItem(key=name, payload={"key": name}) for name, place in places.items() if place.status == "accepted"],
             WorkSpec(unit=CLIP, settings={"out": str(collection.folder.resolve()), "licence": licence}),
             collection.folder / CLIPS_RUN,
             options,
             exists=lambda item: (collection.clips / item.key).exists(),
         )
-    journal = read_journal(collection.folder / RUN)
-    counts: dict[str, int] = {}
     lines = []
     for order in orders:
         name = first[order.content].id
-        told: dict[str, Any] = {"id": order.id}
+        line: dict[str, Any] = {"id": order.id}
         if order.id != name:
-            judgement = Judgement(status="duplicate", reason=f"the same request as {name}", same_as=name)
-            told |= asdict(judgement) | {"request": _request(order)}
+            twin = Judgement(status="duplicate", reason=f"the same request as {name}", same_as=name)
+            line |= asdict(twin) | {"request": _request(order)}
         elif name in records:
-            folder, judgement = folders[name], judgements[name]
-            if judgement.status == "accepted" and not (folder / ARRAYS_FILE).exists():
-                judgement = Judgement(status="removed", reason=REMOVED.format(folder=folder))
-            told |= asdict(judgement) | {"request": _request(order)} | records[name]
-            told |= {"folder": folder.relative_to(collection.folder).as_posix(), "files": _files(folder)}
+            folder = collection.folder_of(name)
+            line |= asdict(places[name]) | {"request": _request(order)} | records[name]
+            line |= {"folder": folder.relative_to(collection.folder).as_posix(), "files": _files(folder)}
         else:
-            reason = run.failed.get(name) or journal[name].reasons[-1]
-            told |= {"status": "failed", "reason": reason, "request": _request(order)}
-        counts[told["status"]] = counts.get(told["status"], 0) + 1
-        lines.append(told)
+            line |= {"status": "failed", "reason": run.failed[name], "request": _request(order)}
+        lines.append(line)
     collection.write_manifest(lines)
-    return BatchReport(run=run, counts=counts, clips=written)
+    return BatchReport(run=run, counts=dict(Counter(line["status"] for line in lines)), clips=written)
+
+
+def _judged(
+    collection: Collection, records: Mapping[str, Mapping[str, Any]], limits: Limits, keep_rejected: bool
+) -> dict[str, Judgement]:
+    """What becomes of each scene, which has been moved to where it belongs."""
+    judgements = judge(records.values(), limits)
+    for name, judgement in judgements.items():
+        folder = collection.place(name, accepted=judgement.status == "accepted", keep=keep_rejected)
+        if judgement.status == "accepted" and not (folder / ARRAYS_FILE).exists():
+            judgements[name] = Judgement(status="removed", reason=REMOVED.format(folder=folder))
+    return judgements
 
 
 def _request(order: SceneOrder) -> dict[str, Any]:

@@ -103,7 +103,11 @@ class Collection:
                         shutil.rmtree(item)
                     elif item.name != MADE:
                         item.unlink()
-        return right / name if (right / name).exists() else wrong / name
+        return self.folder_of(name)
+
+    def folder_of(self, name: str) -> Path:
+        """Where a scene that was made lies."""
+        return next(place / name for place in (self.scenes, self.rejected) if (place / name).exists())
 
     def write_manifest(self, lines: list[dict[str, Any]]) -> Path:
         """Write manifest.jsonl, whole."""
