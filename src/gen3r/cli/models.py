@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
+from gen3r.cli.assemble import Assemble
 from gen3r.cli.download import announce_download
 from gen3r.cli.terminal import say, working
 from gen3r.hub.entries import MODELS
@@ -190,7 +191,7 @@ class Remove:
 
 @dataclass(frozen=True, kw_only=True)
 class Models:
-    """List, download, check and remove models."""
+    """List, download, check, remove and assemble models."""
 
     task: (
         Annotated[List, tyro.conf.subcommand("list")]
@@ -198,6 +199,7 @@ class Models:
         | Annotated[Download, tyro.conf.subcommand("download")]
         | Annotated[Verify, tyro.conf.subcommand("verify")]
         | Annotated[Remove, tyro.conf.subcommand("remove")]
+        | Annotated[Assemble, tyro.conf.subcommand("assemble")]
     )
 
     def run(self) -> None:

@@ -1,7 +1,4 @@
-"""From finished runs to a model folder that ``Gen3RPipeline.from_pretrained`` reads.
-
-python -m gen3r.train.release --runs RUN_VGGT RUN_VAE RUN_ADAPTER RUN_DIFFUSION --preset tiny --out FOLDER
-"""
+"""From finished runs to a model folder that ``Gen3RPipeline.from_pretrained`` reads."""
 
 from __future__ import annotations
 
@@ -44,6 +41,8 @@ class ReleaseConfig:
     """Model folder to write; an older model folder there is replaced."""
     revision: str
     """Which training this is, for provenance."""
+    name: str | None = None
+    """What the model is called; the preset's name if left out."""
     max_travel: float | None = None
     """Farthest camera displacement in the training clips, in mean depths of the first view."""
     steps: int | None = None
@@ -80,7 +79,7 @@ def release(config: ReleaseConfig, preset: Preset | None = None) -> Path:
         image=None if vision is None else ImageEncoder(vision, pixels, feature_layer(vision.config)),
     )
     settings = PipelineConfig(
-        name=preset.name,
+        name=config.name or preset.name,
         revision=config.revision,
         frames=preset.frames,
         height=preset.height,
@@ -96,14 +95,3 @@ def release(config: ReleaseConfig, preset: Preset | None = None) -> Path:
     )
     save_networks(networks, settings, config.out, torch.float16 if config.half else None)
     return config.out
-
-
-def main() -> None:
-    """Command line of this module."""
-    import tyro
-
-    release(tyro.cli(ReleaseConfig))
-
-
-if __name__ == "__main__":
-    main()
