@@ -147,10 +147,8 @@ def look(vggt: VGGT, pictures: Sequence[Path], size: tuple[int, int], device: st
     Raises:
         UnusableScene: for cameras that are none.
     """
-    images = [read_image(picture) for picture in pictures]
-    crops = tuple(cover_crop(image.shape[-2], image.shape[-1], *size) for image in images)
-    batch = torch.stack([crop.apply(image) for crop, image in zip(crops, images, strict=True)])[None].to(device)
-    tokens = vggt.aggregate(batch)
+    images, crops = zip(*(_cropped(picture, size) for picture in pictures), strict=True)
+    tokens = vggt.aggregate(torch.stack(images)[None].to(device))
     depth, confidence = vggt.depth_head(tokens, size, HEAD_FRAMES)
     cameras = predicted_cameras(vggt.camera_head(tokens[-1])[-1][0], *size).to(dtype=torch.float64)
     try:
@@ -158,6 +156,12 @@ def look(vggt: VGGT, pictures: Sequence[Path], size: tuple[int, int], device: st
     except ValueError as error:
         raise UnusableScene(f"VGGT finds no cameras for its pictures: {error}") from error
     return Views(cameras=cameras, depth=depth[0].float().cpu(), confidence=confidence[0].float().cpu(), crops=crops)
+
+
+def _cropped(picture: Path, size: tuple[int, int]) -> tuple[Tensor, CoverCrop]:
+    image = read_image(picture)
+    crop = cover_crop(image.shape[-2], image.shape[-1], *size)
+    return crop.apply(image), crop
 
 
 def alignment(source: Views, target: Views) -> Sim3:

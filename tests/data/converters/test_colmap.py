@@ -68,10 +68,12 @@ def test_models_and_folders_of_pictures_are_scenes_of_their_own(tmp_path: Path) 
     write_colmap(raw / "walk", SMALL, sparse="sparse/1")
     write_colmap(raw / "rig", SMALL, names=["left/1.jpg", "left/2.jpg", "right/1.jpg"])
     write_colmap(raw / "old", SMALL, sparse="sparse", names=["10.jpg", "9.jpg", "100.jpg"])
+    write_colmap(raw / "processed", SMALL, sparse="colmap/sparse/0")
     (raw / "empty" / "sparse").mkdir(parents=True)
     findings = CONVERTER.find(raw, ConvertOptions())
     assert {found.name: found.frames for found in findings.scenes} == {
         "old": 3,
+        "processed": 3,
         "rig-left": 2,
         "rig-right": 1,
         "walk-0": 3,
@@ -81,6 +83,7 @@ def test_models_and_folders_of_pictures_are_scenes_of_their_own(tmp_path: Path) 
     made = convert(CONVERTER, raw, tmp_path / "clips")
     assert made.record("rig-left")["frames"] == 2
     check_converted(made.clips["old"], SMALL, scale_free=True, frames=[1, 0, 2])
+    check_converted(made.clips["processed"], SMALL, scale_free=True)
     assert "at least 2" in made.refused["rig-right"]
 
 

@@ -132,8 +132,8 @@ def _scenes(source: Path, project: Path, model: Path, label: tuple[str, ...]) ->
     pictures = picture_folder(model)
     place = model.relative_to(source).as_posix()
     cameras = [folder for folder in subfolders(pictures) if picture_files(folder)] if pictures.is_dir() else []
-    if not cameras:
-        files = picture_files(pictures)
+    files = picture_files(pictures)
+    if files or not cameras:
         name = clip_name(source, project, *label)
         return [Found(name=name, place=place, split="train", frames=len(files), size=total_size(files))]
     return [

@@ -75,6 +75,7 @@ def _pinhole(path: Path, name: str, camera: pycolmap.Camera) -> Float64[Tensor, 
 
 
 def picture_folder(model: Path) -> Path:
-    """Where the pictures are: beside the folder sparse/0 or sparse, or in the model's own."""
-    places = [folder / IMAGES_FOLDER for folder in (model.parent.parent, model.parent, model)]
+    """Where the pictures are: beside the folder sparse/0, sparse or colmap/sparse/0, or in the model's own."""
+    parent = model.parent
+    places = [folder / IMAGES_FOLDER for folder in (parent.parent, parent, model, parent.parent.parent)]
     return next((place for place in places if place.is_dir()), places[0])
