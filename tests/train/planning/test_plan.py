@@ -19,7 +19,7 @@ from gen3r.presets.stages import Preset
 from gen3r.train.optim import build_optimizer
 from gen3r.train.planning.devices import DEVICES, FORMAT, measured_speed, speed_of
 from gen3r.train.planning.footprint import Memory, footprint, step_flops
-from gen3r.train.planning.plan import Plan, plan
+from gen3r.train.planning.plan import Plan, clip_lengths, plan
 from gen3r.train.planning.steps import STEPS, Clips
 from gen3r.train.planning.words import describe
 from gen3r.train.sharding import recompute_activations
@@ -130,7 +130,7 @@ def test_operations_are_three_forward_passes_of_the_closed_form() -> None:
     )  # with patches, text, cameras and time, which have no closed form here
 
 
-def test_a_curriculum_is_planned_in_phases() -> None:
+def test_frozen_networks_are_planned_too() -> None:
     tiny = load_preset("tiny")
     vggt = VGGTConfig(
         image_size=112,
@@ -148,21 +148,28 @@ def test_a_curriculum_is_planned_in_phases() -> None:
     adapter = dataclasses.replace(
         tiny.adapter,
         network=AdapterConfig(hidden=4, token_channels=5 * vggt.token_dim, res_blocks=1, resample_scale=20),
-        curriculum=((0.0, 1), (0.25, 5)),
     )
     small = dataclasses.replace(
         tiny,
+        frames=1,
         vggt=dataclasses.replace(tiny.vggt, network=vggt),
         vae=dataclasses.replace(tiny.vae, network=VAEConfig(base_dim=4, num_res_blocks=1)),
         adapter=adapter,
     )
     made = plan("adapter", small, adapter.loop, devices=1, speed=SPEED)
-    assert [(phase.frames, phase.share) for phase in made.phases] == [(1, 0.25), (5, 0.75)]
-    assert made.frozen > 0
-    assert made.most == made.phases[1].stored.total
+    assert made.frozen > made.trained > 0
+    assert made.phases[0].stored.frozen == 4 * made.frozen
+    assert made.most == made.phases[0].stored.total
     text = describe(made, DEVICES["rtx4090"])
     assert "rtx4090 has 24 GB: fits." in text
     assert "AN ASSUMPTION, not measured" in text
+
+
+def test_a_curriculum_has_phases() -> None:
+    tiny = load_preset("tiny")
+    grows = dataclasses.replace(tiny, adapter=dataclasses.replace(tiny.adapter, curriculum=((0.0, 5), (0.25, 9))))
+    assert clip_lengths("adapter", grows) == [(5, 0.25), (9, 0.75)]
+    assert clip_lengths("diffusion", grows) == [(tiny.frames, 1.0)]
 
 
 @pytest.fixture(scope="module")

@@ -91,7 +91,7 @@ def plan(stage: str, preset: Preset, loop: LoopConfig, *, devices: int, speed: S
         raise ValueError(f"expected at least one device, got {devices}.")
     accumulate = micro_steps(loop, loop.batch_size, devices)
     phases = []
-    for frames, share in _lengths(stage, preset):
+    for frames, share in clip_lengths(stage, preset):
         clips = Clips(max(1, loop.batch_size // frames) if stage == "vggt" else loop.batch_size, frames)
 
         def needs(recompute: bool, clips: Clips = clips) -> Footprint:
@@ -115,7 +115,7 @@ def plan(stage: str, preset: Preset, loop: LoopConfig, *, devices: int, speed: S
     )
 
 
-def _lengths(stage: str, preset: Preset) -> list[tuple[int, float]]:
+def clip_lengths(stage: str, preset: Preset) -> list[tuple[int, float]]:
     """Frames per clip and share of the steps, in their order."""
     curriculum = preset.adapter.curriculum if stage == "adapter" else ()
     starts = [start for start, _ in curriculum] + [1.0]
