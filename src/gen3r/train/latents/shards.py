@@ -15,7 +15,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from gen3r.cameras.cameras import Cameras
-from gen3r.hub.networks import TEXT_ENCODER
+from gen3r.hub.networks import IMAGE_ENCODER, TEXT_ENCODER
 from gen3r.latents.joint import left_only, pair
 from gen3r.models.posterior import Posterior
 from gen3r.train.latents.layout import AGAIN, LatentItem, LatentManifest, LatentSettings, read_header
@@ -159,7 +159,8 @@ def open_latents(folder: Path | Sequence[Path], expected: Mapping[str, str] | No
 
     Args:
         folder: one folder, or several, which must agree in networks and settings.
-        expected: sha256 of networks by name (see ``model_identities``); shards made by another one are refused.
+        expected: sha256 of networks by name (see ``model_identities``); shards made by another one are refused, shards
+            without features of text or images are not.
 
     Raises:
         ValueError: for no such folder, missing shards, another version, shards or folders that do not belong together,
@@ -225,7 +226,8 @@ def _check_same(
 def _check_expected(networks: Mapping[str, str], expected: Mapping[str, str], folder: Path) -> None:
     for name, identity in expected.items():
         got = networks.get(name)
-        if got != identity:
+        left_out = got is None and name in (TEXT_ENCODER, IMAGE_ENCODER)  # whoever needs their features asks for them
+        if got != identity and not left_out:
             raise ValueError(
                 f"{folder} was encoded by another {name}: expected {_short(identity)}, got {_short(got)}; train with "
                 f"the networks that made it, or {AGAIN}."
