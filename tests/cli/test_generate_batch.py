@@ -27,17 +27,21 @@ def stamps(out: Path) -> dict[str, int]:
 
 def test_lines_become_scenes_and_clips_once(tmp_path: Path, gen3r: Runner, model: Path) -> None:
     write_photo(tmp_path / "photo.png", seed=0)
+    (tmp_path / "no.png").write_text("no picture")
     ball = {"id": "ball", "prompt": "a red ball", "images": ["photo.png"], "trajectory": "orbit_right", "seed": 3}
     room, same = {"id": "room", "prompt": "a room"}, {"id": "same", **{k: ball[k] for k in ball if k != "id"}}
-    batch = write_lines(tmp_path / "prompts.jsonl", ball, room, same)
+    batch = write_lines(tmp_path / "prompts.jsonl", {"id": "bad", "images": ["no.png"]}, ball, room, same)
     out = tmp_path / "out"
     common = ("--model", model, "--device", "cpu", "--steps", 1, "--out", out)
     outcome = gen3r("generate", "--batch", batch, *common, "--as-clips", "--duplicate-bits", 0)
-    assert (outcome.code, outcome.stderr) == (0, "")
-    assert "2 accepted, 1 duplicate of 3 requests" in outcome.stdout
+    assert outcome.code == 2
+    assert "1 scenes could not be made, such as bad: " in outcome.stderr
+    assert "2 accepted, 1 duplicate, 1 failed of 4 requests" in outcome.stdout
 
     manifest = {line["id"]: line for line in read_manifest(out)}
     assert [manifest[name]["status"] for name in ("ball", "room", "same")] == ["accepted", "accepted", "duplicate"]
+    assert manifest["bad"]["status"] == "failed"
+    assert "no.png" in manifest["bad"]["reason"]
     assert manifest["same"]["same_as"] == "ball"
     told = manifest["ball"]
     assert (told["seed"], told["folder"], told["frames"], told["size"]) == (3, "scenes/ball", FRAMES, [SIDE, SIDE])
@@ -61,50 +65,37 @@ def test_lines_become_scenes_and_clips_once(tmp_path: Path, gen3r: Runner, model
     torch.testing.assert_close(clip.cameras.extrinsics, scene.cameras.extrinsics)
 
     before = stamps(out)
-    write_lines(batch, ball, room, same, {"id": "new", "prompt": "a ball"})
+    write_photo(tmp_path / "no.png", seed=1)
     outcome = gen3r("generate", "--batch", batch, *common)
-    assert outcome.code == 0
+    assert (outcome.code, outcome.stderr) == (0, "")
     assert "1 done, 2 done before" in outcome.stdout
-    assert stamps(out).items() > before.items()  # the same files, and new ones
+    after = stamps(out)
+    assert after.keys() - before.keys() == {"bad"}
+    assert after.items() > before.items()  # the same files as before
 
 
 def test_thresholds_judge_what_is_there_again(tmp_path: Path, gen3r: Runner, model: Path) -> None:
-    batch = write_lines(tmp_path / "prompts.jsonl", {"id": "a", "prompt": "a ball"}, {"id": "b", "prompt": "a room"})
+    batch = write_lines(tmp_path / "prompts.jsonl", {"id": "a", "prompt": "a ball"})
     out = tmp_path / "out"
     common = ("generate", "--batch", batch, "--model", model, "--device", "cpu", "--steps", 1, "--out", out)
-    assert "2 rejected of 2" in gen3r(*common, "--max-color-error", 0.0, "--as-clips").stdout
+    assert "1 rejected of 1" in gen3r(*common, "--max-color-error", 0.0, "--as-clips").stdout
     assert not (out / "scenes" / "a").exists()
     assert not (out / "clips").exists()
     line = read_manifest(out)[0]
     assert (line["folder"], line["status"]) == ("rejected/a", "rejected")
     assert "at most 0 asked for" in line["reason"]
     before = stamps(out)
-    assert "2 accepted of 2" in gen3r(*common, "--as-clips").stdout
+    assert "1 accepted of 1" in gen3r(*common, "--as-clips").stdout
     assert stamps(out) == before
-    assert len(ClipDataset.open(out / "clips")) == 2
+    assert len(ClipDataset.open(out / "clips")) == 1
 
     outcome = gen3r(*common, "--max-color-error", 0.0, "--drop-rejected")
-    assert "2 rejected of 2" in outcome.stdout
+    assert "1 rejected of 1" in outcome.stdout
     assert [path.name for path in (out / "rejected" / "a").iterdir()] == ["made.json"]
     assert not list((out / "clips").iterdir())
     outcome = gen3r(*common)
-    assert "2 removed of 2" in outcome.stdout
+    assert "1 removed of 1" in outcome.stdout
     assert "delete the folder" in read_manifest(out)[0]["reason"]
-
-
-def test_a_request_that_fails_is_listed_and_tried_again(tmp_path: Path, gen3r: Runner, model: Path) -> None:
-    (tmp_path / "no.png").write_text("no picture")
-    lines = ({"id": "bad", "images": ["no.png"]}, {"id": "good", "prompt": "a ball"})
-    batch, out = write_lines(tmp_path / "prompts.jsonl", *lines), tmp_path / "out"
-    command = ("generate", "--batch", batch, "--model", model, "--device", "cpu", "--steps", 1, "--out", out)
-    outcome = gen3r(*command)
-    assert outcome.code == 2
-    assert "1 scenes could not be made, such as bad: " in outcome.stderr
-    assert [line["status"] for line in read_manifest(out)] == ["failed", "accepted"]
-    write_photo(tmp_path / "no.png", seed=1)
-    outcome = gen3r(*command)
-    assert (outcome.code, outcome.stderr) == (0, "")
-    assert [line["status"] for line in read_manifest(out)] == ["accepted", "accepted"]
 
 
 def test_wrong_lines_and_options_are_told_before_any_work(tmp_path: Path, gen3r: Runner, model: Path) -> None:
