@@ -104,6 +104,13 @@ def test_labels_make_captions_without_a_model(tmp_path: Path) -> None:
     assert plan_captions(dataclasses.replace(config, source="model"))[0]["clips"] == ["clip0", "clip1"]
 
 
+def test_damaged_clips_are_left_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    dataset = write_dataset(tmp_path / "clips", count=2, captions=0)
+    (dataset / "clip0" / RECORD_FILE).write_text("{")
+    assert plan_captions(config_of(dataset, None)) == [{"clips": ["clip1"]}]
+    assert "clip0 is left out" in caplog.text
+
+
 def test_shards_are_to_be_captioned_before(tmp_path: Path) -> None:
     (tmp_path / "train-00000.tar").touch()
     with pytest.raises(ValueError, match="caption the clip folders, then pack"):

@@ -241,6 +241,9 @@ def test_video_is_encoded_by_frozen_networks(encoders: FrozenEncoders) -> None:
     rng = sample_generators("loss", positions=range(2))
     batch = batches.at(0)
     encoded = objective.encoded(batch, rng)
+    with torch.autocast("cpu", torch.bfloat16):
+        narrow = objective.encoded(batch, sample_generators("loss", positions=range(2)))
+    assert torch.equal(narrow["clean"], encoded["clean"])
     appearance, _ = encoders.posteriors(batch["video"])
     torch.testing.assert_close(encoded["control"][:, :16, ..., :14], appearance.mean)
     assert not encoded["control"][:, :16, ..., 14:].any()

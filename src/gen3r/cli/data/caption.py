@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import tyro
 
 from gen3r.cli.data.running import RUN_FOLDER, Running, run_units
-from gen3r.cli.terminal import say, warn
+from gen3r.cli.terminal import note, say, warn
 
 SHOWN = 10
 
@@ -77,6 +77,8 @@ class Caption:
             dtype=dtype,
         )
         items = plan_captions(config)
+        if items and self.source == "model" and not Path(self.model).is_dir():
+            note(f"{self.model} comes from the hub: it is downloaded once, gigabytes, to the cache of huggingface_hub.")
         if items:
             gpus = self.running.gpus(device)
             run_units("Captioning", CaptionClips, config.settings(), items, self.dataset, self.running, gpus=gpus)

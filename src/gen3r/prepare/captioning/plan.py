@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any
 
 from gen3r.data.schema.folder import clip_folders
 from gen3r.data.schema.record import CaptionKind
 from gen3r.data.schema.stored import StoredClip
+from gen3r.mistakes import raised_by_this_package
 from gen3r.prepare.captioning.config import CaptionConfig
+
+logger = logging.getLogger(__name__)
 
 
 def list_items(settings: dict[str, Any]) -> list[dict[str, Any]]:
@@ -34,7 +38,14 @@ def plan_captions(config: CaptionConfig) -> list[dict[str, Any]]:
 
 
 def _is_wanted(folder: Path, config: CaptionConfig) -> bool:
+    """Whether a clip is to be captioned; damaged ones are not, and a warning names them."""
     kinds: set[CaptionKind] = {"none"} if config.source == "labels" else {"none", "template"}
     if config.replace_given:
         kinds.add("given")
-    return StoredClip.open(folder).record.caption_kind in kinds
+    try:
+        return StoredClip.open(folder).record.caption_kind in kinds
+    except ValueError as error:
+        if not raised_by_this_package(error):
+            raise
+        logger.warning("%s is left out: %s", folder.name, error)
+        return False

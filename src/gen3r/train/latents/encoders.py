@@ -92,7 +92,7 @@ class FrozenEncoders(nn.Module):
 
     @torch.no_grad()
     def encode(self, clips: Mapping[str, Any], rng: Rng) -> dict[str, Any]:
-        """A training batch from clips that are not encoded yet.
+        """A training batch from clips that are not encoded yet, each network in its own type, whatever autocast says.
 
         Args:
             clips: ``video`` [n,F,3,H,W] in [0, 1], ``given`` [n,F], ``prompts`` (after drops), ``extrinsics``
@@ -103,6 +103,10 @@ class FrozenEncoders(nn.Module):
             ``clean``, ``control`` (with mask), ``text``, ``extrinsics`` (relative), ``intrinsics``, ``camera_known``
             and, with an image encoder, ``image``.
         """
+        with torch.autocast(clips["video"].device.type, enabled=False):
+            return self._encode(clips, rng)
+
+    def _encode(self, clips: Mapping[str, Any], rng: Rng) -> dict[str, Any]:
         video, given = clips["video"], clips["given"]
         appearance, geometry = self.posteriors(video)
         cameras = Cameras(clips["extrinsics"], clips["intrinsics"], video.shape[-2], video.shape[-1])
