@@ -14,6 +14,8 @@ from gen3r.data.converting.raw import RawCamera, UnusableScene
 from gen3r.extras import Extra
 
 _READ_BY_COLMAP = (".png", ".jpg", ".jpeg")
+GLOBAL_GROWTH = 1.4
+"""By how much a model grows until all of it is adjusted again: what COLMAP itself takes for videos."""
 PYCOLMAP = Extra(name="data", modules=("pycolmap",))
 
 
@@ -29,6 +31,8 @@ class PycolmapPoses:
     """Neighbours of a picture that it is matched with."""
     max_picture_side: int = 1600
     """Pixels; larger pictures are shrunk for finding points."""
+    max_points: int = 4096
+    """Points that are looked for in a picture; time grows with them."""
     threads: int = -1
     """-1: all cores."""
     seed: int = 0
@@ -70,6 +74,7 @@ class PycolmapPoses:
         extraction = pycolmap.FeatureExtractionOptions()
         extraction.use_gpu, extraction.num_threads = False, self.threads
         extraction.max_image_size = self.max_picture_side
+        extraction.sift.max_num_features = self.max_points
         pycolmap.extract_features(
             database,
             images,
@@ -91,6 +96,7 @@ class PycolmapPoses:
         options = pycolmap.IncrementalPipelineOptions()
         options.num_threads = self.threads
         options.random_seed = self.seed
+        options.ba_global_frames_ratio = options.ba_global_points_ratio = GLOBAL_GROWTH
         models = pycolmap.incremental_mapping(database, images, folder / "models", options=options)
         return list(models.values())
 
