@@ -1,0 +1,26 @@
+"""``gen3r train --dry-run``, and what training asks for."""
+
+import pytest
+
+from gen3r.cli.train import Train
+
+
+def test_a_dry_run_tells_memory_and_time() -> None:
+    command = Train(
+        stage="diffusion", preset="tiny", dry_run=True, devices=2, sharding="fsdp2", batch_size=1, steps=100
+    )
+    text = command.plan()
+    assert "2 device(s) x 1 micro-step(s) x batch 1 = 2 samples per step, 100 steps" in text
+    assert "gathered" in text
+    assert "device-hours" in text
+    assert "AN ASSUMPTION" in text
+
+
+def test_only_a_dry_run_does_without_a_folder() -> None:
+    with pytest.raises(ValueError, match="expected --out RUN"):
+        Train(stage="vae").run()
+
+
+def test_what_is_published_is_not_planned() -> None:
+    with pytest.raises(ValueError, match="takes the vae as it was published"):
+        Train(stage="vae", preset="full", dry_run=True).run()
