@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
-from torch._subclasses.fake_tensor import FakeTensorMode
-from torch.nn.attention import SDPBackend, sdpa_kernel
-from torch.utils.flop_counter import FlopCounterMode
 
 from gen3r.latents.appearance import AppearanceCodec
 from gen3r.latents.geometry import GeometryCodec
 from gen3r.latents.grid import LatentGrid
 from gen3r.latents.tokens import unpack_tokens
 from gen3r.models.vggt import VGGT
+from gen3r.train.planning.tracing import count_flops as count
+from gen3r.train.planning.tracing import shapes_alone
 from measure.formulas import image_rows
 from measure.networks import (
     Place,
@@ -33,21 +30,6 @@ from measure.sizes import Sizes
 
 SHAPES = Place(device=torch.device("cpu"), dtype=torch.float32)
 """Where networks are made inside ``shapes_alone``."""
-
-
-def shapes_alone() -> AbstractContextManager[Any]:
-    """Every tensor made inside has a shape and no values."""
-    return FakeTensorMode()
-
-
-def count(work: Callable[[], Any]) -> int:
-    """Operations of a call, backward passes included; two per multiply-add.
-
-    Attention runs as matrix products, because the counter does not know the CPU's fused kernel.
-    """
-    with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
-        work()
-    return counter.get_total_flops()
 
 
 @dataclass(frozen=True, kw_only=True)

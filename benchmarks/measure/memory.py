@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
 from gen3r.cameras import Cameras
 from gen3r.conditioning.cameras import camera_rays_packed, relative_cameras
@@ -19,6 +16,7 @@ from gen3r.latents.geometry import GeometryCodec
 from gen3r.latents.grid import LatentGrid
 from gen3r.pipeline.decode import eight_bit
 from gen3r.pipeline.memory import PROFILES, MemoryProfile
+from gen3r.train.planning.tracing import ASIDE, LiveBytes
 from measure.counting import SHAPES, shapes_alone, transformer_inputs
 from measure.networks import MAKERS, Place, appearance_codec
 from measure.sizes import Sizes
@@ -27,40 +25,6 @@ STREAMED_BLOCKS = 2
 """Blocks of a streaming network on the device at once: the one that works and the next."""
 SPARE = 10**9
 """Bytes of a card that are left to driver, libraries and the allocator when views are reckoned."""
-ASIDE = torch.device("meta")
-"""Where results go that leave the device."""
-
-
-class LiveBytes(TorchDispatchMode):
-    """Counts the bytes of tensors made inside a ``with`` block, as long as they live; those on ``meta`` are none."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.now = self.peak = 0
-        self._known: set[int] = set()
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        result = func(*args, **(kwargs or {}))
-        given = {_key(tensor) for tensor in tree_leaves((args, kwargs)) if isinstance(tensor, Tensor)}
-        for tensor in tree_leaves(result):
-            if isinstance(tensor, Tensor) and tensor.device != ASIDE and _key(tensor) not in given | self._known:
-                self._add(tensor)
-        return result
-
-    def _add(self, tensor: Tensor) -> None:
-        storage, key = tensor.untyped_storage(), _key(tensor)
-        self._known.add(key)
-        self.now += storage.nbytes()
-        self.peak = max(self.peak, self.now)
-        weakref.finalize(storage, self._drop, key, storage.nbytes())
-
-    def _drop(self, key: int, size: int) -> None:
-        self._known.discard(key)
-        self.now -= size
-
-
-def _key(tensor: Tensor) -> int:
-    return tensor.untyped_storage()._cdata
 
 
 def peak_bytes(work: Callable[[], object]) -> int:
