@@ -13,9 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
 
-from gen3r.hub.load import TRANSFORMER
 from gen3r.latents.grid import LatentGrid
 from gen3r.presets.loop import LoopConfig
 from gen3r.presets.stages import DiffusionStage, TextConfig
@@ -24,7 +22,7 @@ from gen3r.train.loop import Trainer
 from gen3r.train.losses.adapter import AdapterLossConfig
 from gen3r.train.objectives.adapter import AdapterObjective
 from gen3r.train.objectives.base import Batch, Objective
-from gen3r.train.objectives.diffusion import TIMESTEPS, DiffusionObjective
+from gen3r.train.objectives.diffusion import DiffusionObjective
 from measure.ceiling import Ceiling, matmul_ceiling, synchronize
 from measure.counting import adapter_step_flops, diffusion_step_flops
 from measure.formulas import image_rows
@@ -73,18 +71,6 @@ class RandomBatches(Batches):
         return self.batch
 
 
-class CachedFeatures(DiffusionObjective):
-    """The diffusion objective on cached text and image features: no encoder is trained, as in the official code."""
-
-    def __init__(self, transformer: nn.Module, stage: DiffusionStage) -> None:
-        Objective.__init__(self, {TRANSFORMER: transformer})
-        self.stage = stage
-
-    def _velocity(self, batch: Batch, noisy: Tensor, sigma: Tensor) -> Tensor:
-        conditions = {name: batch[name] for name in ("text", "camera", "image")}
-        return self.networks[TRANSFORMER](noisy, sigma * TIMESTEPS, batch["control"], **conditions)
-
-
 # what is trained --------------------------------------------------------------------------------------------------
 
 
@@ -114,7 +100,7 @@ def diffusion_case(case: Case) -> tuple[Objective, Batch]:
         "image": (image_rows(case.sizes.image), config.image_dim),
     }
     batch = {name: torch.randn(case.batch, *shape, device=case.device) for name, shape in shapes.items()}
-    return CachedFeatures(transformer, stage), batch
+    return DiffusionObjective(transformer, None, stage), batch
 
 
 @dataclass(frozen=True, kw_only=True)
