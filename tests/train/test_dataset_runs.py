@@ -53,11 +53,11 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def preset(model: Path) -> Preset:
-    """``full`` with the sizes of ``model``: 9 frames of 112x112."""
+    """``full`` with the sizes of ``model``: 5 frames of 112x112, and a single one at first."""
     parts, full = find_parts([model]), load_preset("full")
     loop = loop_config(STEPS, checkpoint_every=2, ema_decay=0.0, batch_size=1)
-    full = replace(full, frames=9, height=112, width=112)
-    adapter = replace(full.adapter, network=parts[ADAPTER].config, curriculum=((0.0, 5), (0.5, 9)), loop=loop)
+    full = replace(full, frames=5, height=112, width=112)
+    adapter = replace(full.adapter, network=parts[ADAPTER].config, curriculum=((0.0, 1), (0.5, 5)), loop=loop)
     diffusion = replace(
         full.diffusion,
         network=parts[TRANSFORMER].config,
@@ -76,7 +76,7 @@ def preset(model: Path) -> Preset:
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("data") / "clips"
-    return write_dataset(folder, 3, frames=12, depth=False)
+    return write_dataset(folder, 3, frames=7, depth=False)
 
 
 def resumed(run: Path, place: Path) -> Path:
@@ -103,7 +103,7 @@ def stored_names(checkpoint: Path) -> set[str]:
 def test_stage_1_without_depth_lengthens_its_clips_and_resumes_exactly(
     preset: Preset, model: Path, data: Path, tmp_path: Path
 ) -> None:
-    validation = write_dataset(tmp_path / "held", 1, frames=9, depth=False, split="validation")
+    validation = write_dataset(tmp_path / "held", 1, frames=5, depth=False, split="validation")
     said = Console(record=True, width=200, quiet=True)
     options: dict[str, Any] = {
         "data": [data],
@@ -162,7 +162,7 @@ def test_stage_2_on_encoded_clips_reads_its_split_and_its_networks(
     preset: Preset, model: Path, data: Path, tmp_path: Path
 ) -> None:
     write_dataset(tmp_path / "more", 1, split="validation", depth=False)
-    settings = {"frames": 9, "split": None}
+    settings = {"split": None}
     latents = encode(config_of(data, tmp_path / "latents", model, **settings))
     held = encode(config_of(tmp_path / "more", tmp_path / "held", model, **settings))
     export = train(

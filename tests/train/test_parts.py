@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from torch import nn
 
 from gen3r.presets.loop import LoopConfig
-from gen3r.train.order import DataOrder
 from gen3r.train.ema import EMA
 from gen3r.train.optim import build_optimizer, learning_rate
+from gen3r.train.order import DataOrder
 from gen3r.train.rng import derive_seed, generator
 
 

@@ -33,7 +33,7 @@ class Running:
     worker_cpus: float = 1.0
     """Processor cores that Ray keeps for each worker."""
     worker_gpus: float | None = None
-    """What each worker needs of a GPU: 0.5 lets two share one. Left out, 1 for work that uses a GPU, if there is one."""
+    """What each worker needs of a GPU: 0.5 lets two share one. Left out, 1 for networks where there is a GPU."""
 
     def options(self) -> RunOptions:
         """As the runner takes them.
