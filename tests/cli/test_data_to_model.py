@@ -46,7 +46,7 @@ def test_every_raw_dataset_ends_in_a_trained_model_and_a_scene(
 
     stage = ("--preset", "tiny", "--steps", STEPS, "--batch-size", 1)
     run("train", "adapter", *stage, "--data", *datasets, "--networks", "tiny", "--out", "adapter")
-    run("data", "encode", *datasets, "--networks", "adapter", "--out", "latents", "--no-text", "--subsets", 1)
+    run("data", "encode", *datasets, "--networks", "adapter", "--out", "latents", "--no-text")
     assert len(open_latents(tmp_path / "latents", None)) == len(trained)
     run("train", "diffusion", *stage, "--data", "latents", "--networks", "adapter", "tiny", "--out", "diffusion")
     for log in (read_log(tmp_path / "adapter"), read_log(tmp_path / "diffusion")):

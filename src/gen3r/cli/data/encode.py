@@ -42,8 +42,9 @@ class Encode:
     """Clips drawn from every scene."""
     mirrored: bool = False
     """Encode every clip mirrored as well."""
-    subsets: int = 0
-    """Random choices of given views per clip, beside first frame, both ends, all and none."""
+    subsets: int = 1
+    """Random choices of given views per clip, beside first frame, both ends, all and none; the presets full and lora
+    need none."""
     no_text: bool = False
     """Leave out text features: a text encoder is to be trained along."""
     keep_prefixes: bool = False
