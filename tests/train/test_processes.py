@@ -32,7 +32,8 @@ def start(folder: Path, orders: list[dict[str, Any]]) -> list[subprocess.Popen[s
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
     shared = {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
-    shared |= {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(PROGRAM.parents[1])}
+    paths = [str(PROGRAM.parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]
+    shared |= {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(paths)}
     command = [sys.executable, str(PROGRAM), str(folder / "orders.json")]
     return [
         subprocess.Popen(

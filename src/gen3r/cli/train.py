@@ -53,8 +53,9 @@ class Train:
     """Micro-steps per optimizer step. Left out, the preset's."""
     global_batch: Count = None
     """Samples per optimizer step over all processes, in place of --accumulate. Left out, the preset's."""
-    sharding: Literal["none", "fsdp2"] | None = None
-    """What each of several processes holds: the whole model, or its share of weights, gradients, optimizer and average.
+    sharding: Literal["none", "fsdp2", "deepspeed"] | None = None
+    """What each of several processes holds: the whole model (none), its share of weights, gradients, optimizer and
+    average (fsdp2), or whole weights and its share of the rest (deepspeed: ZeRO-2, pip install 'gen3r[deepspeed]').
     Left out, the preset's."""
     recompute: Literal["yes", "no"] | None = None
     """Compute activations again in the backward pass instead of keeping them. Left out, the preset's."""

@@ -46,9 +46,9 @@ class LoopConfig:
     """Decay of the exponential moving average of the weights (shorter in the first steps)."""
     precision: Literal["fp32", "bf16"] = "fp32"
     """bf16 runs the forward pass under autocast; weights, losses and optimizer stay float32."""
-    sharding: Literal["none", "fsdp2"] = "none"
-    """What each of several processes holds: the whole model (none), or its share of weights, gradients, optimizer and
-    average (fsdp2)."""
+    sharding: Literal["none", "fsdp2", "deepspeed"] = "none"
+    """What each of several processes holds: the whole model (none), its share of weights, gradients, optimizer and
+    average (fsdp2), or whole weights and its share of the rest (deepspeed: ZeRO-2)."""
     recompute: bool = False
     """Recompute the activations of blocks in the backward pass: far less memory, about a third more time."""
     seed: int = 0

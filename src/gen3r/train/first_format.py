@@ -29,8 +29,7 @@ def load_first_format(folder: Path, state: RunState) -> None:
     if state.ema.decay:
         stored |= {AVERAGE + name: value for name, value in load_file(folder / "average.safetensors").items()}
     moments = torch.load(folder / "optimizer.pt", map_location="cpu", weights_only=True)["state"]
-    names = {id(value): name for name, value in state.objective.networks.named_parameters()}
-    order = [names[id(value)] for group in state.optimizer.param_groups for value in group["params"]]
+    order = state.order()
     for index, values in moments.items():
         stored |= {f"{OPTIMIZER}{order[index]}.{key}": value for key, value in values.items()}
     frozen = {name for name, value in state.objective.networks.named_parameters() if not value.requires_grad}

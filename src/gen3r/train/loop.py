@@ -15,29 +15,25 @@ from typing import Any
 import torch
 from rich.console import Console
 from torch import Tensor
-from torch.distributed.tensor import DTensor
 
 from gen3r.presets.loop import LoopConfig
 from gen3r.train.batches import Batches
 from gen3r.train.checkpoint import Saver, list_checkpoints, load_checkpoint, read_facts
-from gen3r.train.ema import EMA
 from gen3r.train.guards import (
     MicroBatch,
     NonFiniteError,
     Stragglers,
     answering,
-    bad_gradients,
     describe_gradients,
     describe_losses,
 )
 from gen3r.train.hooks import ProgressLine, RunLog
 from gen3r.train.loading import Loader, Slot, micro_steps
 from gen3r.train.objectives.base import Batch, Objective
-from gen3r.train.optim import build_optimizer, learning_rate
+from gen3r.train.optim import learning_rate
 from gen3r.train.processes import Processes
 from gen3r.train.rng import derive_seed, generator, sample_generators
 from gen3r.train.sharding import recompute_activations, share
-from gen3r.train.state import RunState
 
 logger = logging.getLogger(__name__)
 
@@ -81,12 +77,13 @@ class Trainer:
         if config.recompute:
             recompute_activations(objective.networks)
         self.sharing = share(self.objective, self.processes, config)
-        self.ema = EMA(objective.networks, config.ema_decay)
-        self.optimizer = build_optimizer(objective.networks, config)
-        self.state = RunState(self.objective, self.ema, self.optimizer)
+        self.ema = self.sharing.average(config.ema_decay)
+        self.optimizer = self.sharing.optimizer(config)
+        self.state = self.sharing.state(self.ema, self.optimizer)
         self.step, self.skipped = int(known.get("step", 0)), int(known.get("skipped", 0))
         if newest is not None:
             load_checkpoint(newest, self.state, self.processes)
+            self.state.filled()
         self.loader = Loader(batches, config.prefetch, self._following)
         self.stragglers = Stragglers(self.processes, config.straggler_every, config.straggler_factor)
         keep, background = config.keep_checkpoints, config.background_saves
@@ -158,7 +155,7 @@ class Trainer:
         rate = learning_rate(self.step, config)
         for group in self.optimizer.param_groups:
             group["lr"] = rate * group.get("lr_factor", 1.0)
-        self.optimizer.zero_grad(set_to_none=True)
+        self.sharing.forget(self.optimizer)
         running = {name: value.clone() for name, value in self.objective.running.named_buffers()}
         moved = {name: torch.zeros_like(value) for name, value in running.items()}
         reports = []
@@ -170,10 +167,10 @@ class Trainer:
                 moved[name] += value / self.accumulate
                 value.copy_(running[name])
         means = self._means([terms for _, terms in reports])
-        norm = self._clip(config.clip_at(self.step))
+        norm = self.sharing.clip(config.clip_at(self.step))
         failure = self._failure(means, norm, reports)
         if failure is None:
-            self.optimizer.step()
+            self.sharing.step(self.optimizer)
             self.ema.update(self.step)
             for name, value in self.objective.running.named_buffers():
                 value.copy_(self.processes.mean(moved[name]))
@@ -200,17 +197,13 @@ class Trainer:
         with self.sharing.syncing(last):
             with self.stragglers.working("computing"):
                 terms = self.sharing.train(lose)
-            (terms["total"] / self.accumulate).backward()
+            self.sharing.backward(terms["total"] / self.accumulate)
         return {name: value.detach() for name, value in terms.items()}
 
     def _means(self, terms: list[dict[str, Tensor]]) -> dict[str, float]:
         names = list(terms[0])
         values = torch.stack([torch.stack([each[name].float() for name in names]) for each in terms]).mean(0)
         return dict(zip(names, self.processes.mean(values.to(self.device)).tolist(), strict=True))
-
-    def _clip(self, limit: float) -> Tensor:
-        norm = torch.nn.utils.clip_grad_norm_(self.objective.networks.parameters(), limit)
-        return norm.full_tensor() if isinstance(norm, DTensor) else norm
 
     # what is not finite -----------------------------------------------------------------------------------------------
 
@@ -222,7 +215,7 @@ class Trainer:
             own = [self._report(slot, terms) for slot, terms in reports]
             return describe_losses(self.step, [each for several in self.processes.gather(own) for each in several])
         if not bool(torch.isfinite(norm)):
-            names = bad_gradients(self.objective.networks, self.processes)
+            names = self.sharing.bad_gradients(self.processes)
             return describe_gradients(self.step, names, self._culprits())
         return None
 
@@ -238,14 +231,14 @@ class Trainer:
         running = {name: value.clone() for name, value in self.objective.running.named_buffers()}
         for rank in range(self.processes.world):
             for micro in range(self.accumulate):
-                self.optimizer.zero_grad(set_to_none=True)
+                self.sharing.forget(self.optimizer)
                 slot = self._slot(self.step, micro, rank)
                 terms = self._micro_step(slot, last=True)
-                if not bool(torch.isfinite(self._clip(1.0))):
+                if not bool(torch.isfinite(self.sharing.clip(1.0))):
                     found.append(str(dataclasses.replace(self._report(slot, terms), rank=rank)))
                 for name, value in self.objective.running.named_buffers():
                     value.copy_(running[name])
-        self.optimizer.zero_grad(set_to_none=True)
+        self.sharing.forget(self.optimizer)
         return found
 
     # places in the data -----------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""How processes share a model: each a whole copy, or each its part of every tensor (FSDP2).
+"""How processes share a model: each a whole copy, or each its part of every tensor (FSDP2; ZeRO: `gen3r.train.zero`).
 
 PyTorch's own wrappers, not accelerate's: only trained networks are to be sharded (frozen encoders beside them stay
 whole), each with its own choice of blocks, and the optimizer is built on what results. ``accelerate launch`` starts the
@@ -26,8 +26,11 @@ from gen3r.models.transformer import JointTransformer
 from gen3r.models.vggt import VGGT
 from gen3r.presets.loop import LoopConfig
 from gen3r.train.ema import EMA
+from gen3r.train.guards import bad_gradients
 from gen3r.train.objectives.base import Objective
+from gen3r.train.optim import build_optimizer
 from gen3r.train.processes import Processes
+from gen3r.train.state import RunState
 
 T = TypeVar("T")
 
@@ -65,6 +68,39 @@ class Sharing(ABC):
     @abstractmethod
     def averaged(self, ema: EMA) -> AbstractContextManager[Objective | None]:
         """Within: the objective with whole averaged weights, to be exported by the main process; None elsewhere."""
+
+    def average(self, decay: float) -> EMA:
+        """The moving average of the weights that this process has."""
+        return EMA(self.objective.networks, decay)
+
+    def optimizer(self, config: LoopConfig) -> torch.optim.Optimizer:
+        """The optimizer of the weights that this process has."""
+        return build_optimizer(self.objective.networks, config)
+
+    def state(self, ema: EMA, optimizer: torch.optim.Optimizer) -> RunState:
+        """What checkpoints hold."""
+        return RunState(self.objective, ema, optimizer)
+
+    def backward(self, loss: Tensor) -> None:
+        """Add the gradients of a micro-batch."""
+        loss.backward()
+
+    def clip(self, limit: float) -> Tensor:
+        """The norm of the gradients over all processes, which the next `step` keeps below ``limit``."""
+        norm = torch.nn.utils.clip_grad_norm_(self.objective.networks.parameters(), limit)
+        return norm.full_tensor() if isinstance(norm, DTensor) else norm
+
+    def bad_gradients(self, processes: Processes) -> list[str]:
+        """Names of parameters whose gradient is not finite on any process."""
+        return bad_gradients(self.objective.networks, processes)
+
+    def step(self, optimizer: torch.optim.Optimizer) -> None:
+        """Move the weights."""
+        optimizer.step()
+
+    def forget(self, optimizer: torch.optim.Optimizer) -> None:
+        """Drop the gradients."""
+        optimizer.zero_grad(set_to_none=True)
 
 
 class Alone(Sharing):
@@ -164,10 +200,7 @@ class Shards(Sharing):
         if not self.processes.main:
             yield None
             return
-        twin = copy.deepcopy(self.twin)
-        _fill(twin, values)
-        twin.running.load_state_dict(self.objective.running.state_dict())
-        yield twin.to(self.processes.device)
+        yield filled_twin(self.twin, values, self.objective).to(self.processes.device)
 
 
 def share(objective: Objective, processes: Processes, config: LoopConfig) -> Sharing:
@@ -177,9 +210,16 @@ def share(objective: Objective, processes: Processes, config: LoopConfig) -> Sha
     return _SEVERAL[config.sharding](objective, processes, config)
 
 
+def _zero(objective: Objective, processes: Processes, config: LoopConfig) -> Sharing:
+    from gen3r.train.zero import Zero
+
+    return Zero(objective, processes, config)
+
+
 _SEVERAL: Mapping[str, Callable[[Objective, Processes, LoopConfig], Sharing]] = {
     "none": lambda objective, processes, config: Replicas(objective, processes),
     "fsdp2": Shards,
+    "deepspeed": _zero,
 }
 
 
@@ -244,8 +284,9 @@ def hollow_twin(objective: Objective) -> Objective:
     return copy.deepcopy(objective, known)
 
 
-def _fill(twin: Objective, values: Mapping[str, Tensor]) -> None:
-    """Give a hollow twin its values; tensors that were one stay one."""
+def filled_twin(hollow: Objective, values: Mapping[str, Tensor], objective: Objective) -> Objective:
+    """A copy of a hollow twin with values, and what ``objective`` carries; tensors that were one stay one."""
+    twin = copy.deepcopy(hollow)
     places: dict[int, list[tuple[nn.Module, str]]] = {}
     for module in twin.networks.modules():
         for name, value in module.named_parameters(recurse=False, remove_duplicate=False):
@@ -254,4 +295,5 @@ def _fill(twin: Objective, values: Mapping[str, Tensor]) -> None:
     for (first, name), *others in places.values():
         for module, other in others:
             setattr(module, other, getattr(first, name))
-    twin.eval()
+    twin.running.load_state_dict(objective.running.state_dict())
+    return twin.eval()

@@ -22,7 +22,7 @@ class RunState:
     def __init__(self, objective: Objective, ema: EMA, optimizer: torch.optim.Optimizer) -> None:
         self.objective, self.ema, self.optimizer = objective, ema, optimizer
 
-    def tensors(self) -> dict[str, Tensor]:
+    def tensors(self) -> Mapping[str, Tensor]:
         """Name and tensor, not copied; single numbers as one row."""
         frozen = {f"networks.{name}" for name, value in self._parameters().items() if not value.requires_grad}
         saved = self.objective.saved_state()
@@ -34,7 +34,7 @@ class RunState:
                 named[f"{OPTIMIZER}{name}.{key}"] = moment
         return {name: value.detach().view(1) if not value.ndim else value.detach() for name, value in named.items()}
 
-    def prepare(self, stored: Iterable[str]) -> dict[str, Tensor]:
+    def prepare(self, stored: Iterable[str]) -> Mapping[str, Tensor]:
         """`tensors` with room for the optimizer's moments that are ``stored``.
 
         Raises:
@@ -48,12 +48,27 @@ class RunState:
                     key: torch.zeros(()) if key == "step" else torch.zeros_like(value.detach()) for key in sorted(keys)
                 }
         tensors = self.tensors()
-        if set(tensors) != stored:
-            raise ValueError(
-                f"the checkpoint differs from the networks in {sorted(set(tensors) ^ stored)[:8]}; "
-                "was the preset changed?"
-            )
+        check_names(tensors, stored)
         return tensors
+
+    def filled(self) -> None:
+        """To be called when what `prepare` gave has its values."""
+
+    def order(self) -> list[str]:
+        """Names of the trained parameters as the optimizer counts them."""
+        names = {id(value): name for name, value in self._parameters().items()}
+        return [names[id(value)] for group in self.optimizer.param_groups for value in group["params"]]
 
     def _parameters(self) -> Mapping[str, Tensor]:
         return dict(self.objective.networks.named_parameters())
+
+
+def check_names(own: Iterable[str], stored: Iterable[str]) -> None:
+    """Check that a checkpoint has the tensors of the run.
+
+    Raises:
+        ValueError: if it has others.
+    """
+    other = sorted(set(own) ^ set(stored))
+    if other:
+        raise ValueError(f"the checkpoint differs from the networks in {other[:8]}; was the preset changed?")

@@ -65,8 +65,10 @@ def footprint(
     """Memory of a micro-step.
 
     Raises:
-        ValueError: with ``recompute``, for a network that cannot.
+        ValueError: with ``recompute``, for a network that cannot; for a sharding whose memory is not known.
     """
+    if loop.sharding == "deepspeed":
+        raise ValueError("expected sharding none or fsdp2 to plan for: the memory of deepspeed's buffers is not known.")
     shares = devices if loop.sharding == "fsdp2" and devices > 1 else 1
     with _made(stage, preset, clips, loop, narrow_blocks=shares > 1, recompute=recompute) as step:
         trained = [value for value in step.networks.parameters() if value.requires_grad]
