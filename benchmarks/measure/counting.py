@@ -9,10 +9,11 @@ import torch
 from torch import Tensor
 
 from gen3r.latents.appearance import AppearanceCodec
-from gen3r.latents.geometry import GeometryCodec
 from gen3r.latents.grid import LatentGrid
 from gen3r.latents.tokens import unpack_tokens
 from gen3r.models.vggt import VGGT
+from gen3r.train.losses.adapter import AdapterLossConfig
+from gen3r.train.objectives.adapter import AdapterObjective
 from gen3r.train.planning.tracing import count_flops as count
 from gen3r.train.planning.tracing import shapes_alone
 from measure.formulas import image_rows
@@ -166,26 +167,12 @@ def adapter_step_flops(sizes: Sizes, grid: LatentGrid, batch: int, checkpointing
 
     def step(recompute: bool) -> int:
         with shapes_alone():
-            vggt, adapter = make_vggt(sizes, SHAPES), make_adapter(sizes, SHAPES).requires_grad_(True)
+            adapter = make_adapter(sizes, SHAPES).requires_grad_(True)
             adapter.set_gradient_checkpointing(recompute)
-            codec = GeometryCodec(vggt, adapter)
-            images = torch.empty(batch, grid.frames, 3, *grid.size)
-
-            def heads(volume: Tensor) -> list[Tensor]:
-                layers = unpack_tokens(volume, sizes.vggt.special_tokens, camera_in_all=False)
-                dense = [head(layers, grid.size, None)[0] for head in (vggt.depth_head, vggt.point_head)]
-                return [*dense, *vggt.camera_head(layers[-1])]
-
-            def objective() -> None:
-                with torch.no_grad():
-                    tokens = codec.tokens(images)
-                    heads(tokens)
-                    _codec(sizes).encode(images)
-                decoded = adapter.decode(adapter.encode(tokens).mean, grid=grid.token_grid)
-                terms = [term.sum() for term in heads(decoded)]
-                torch.stack(terms).sum().backward()
-
-            return count(objective)
+            weights = AdapterLossConfig()
+            objective = AdapterObjective(adapter, make_vggt(sizes, SHAPES), _codec(sizes), weights, kl_average=None)
+            images, frames = torch.empty(batch, grid.frames, 3, *grid.size), range(grid.frames)
+            return count(lambda: objective.losses(images, None, frames, kl_weight=1.0).total.backward())
 
     model = step(False)
     return {"model": model, "hardware": step(True) if checkpointing else model}

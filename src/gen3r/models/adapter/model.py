@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import torch
 import torch.nn.functional as F
@@ -57,10 +57,10 @@ class Encoder(nn.Module):
     ) -> Float[Tensor, "B z2 f h w"]:
         size = self.config.latent_size((tokens.shape[-2], tokens.shape[-1]))
         step = self.config.time_factor  # the widest maps exist for a few frames at a time
-        parts = [self._enter(part, size) for part in tokens.split(step, dim=2)]
-        x = self.widen(parts[0] if len(parts) == 1 else torch.cat(parts, dim=2), cache)
+        recompute = self.gradient_checkpointing and cache is None
+        x = self.widen(_by_frames(lambda part: self._enter(part, size), tokens, step, recompute), cache)
         for stage in (*self.stages, self.middle):
-            x = _run(stage, x, cache, self.gradient_checkpointing)
+            x = _run(stage, x, cache, recompute)
         return self.head(F.silu(self.head_norm(x)), cache)
 
     def _enter(self, tokens: Tensor, size: tuple[int, int]) -> Tensor:
@@ -93,10 +93,14 @@ class Decoder(nn.Module):
     def forward(
         self, latents: Float[Tensor, "B z f h w"], grid: tuple[int, int], cache: TemporalCache | None = None
     ) -> Float[Tensor, "B C F gh gw"]:
+        recompute = self.gradient_checkpointing and cache is None
         x = self.widen(latents, cache)
         for stage in (self.middle, *self.stages):
-            x = _run(stage, x, cache, self.gradient_checkpointing)
+            x = _run(stage, x, cache, recompute)
         x = self.head(F.silu(self.head_norm(x)), cache)
+        return _by_frames(lambda part: self._leave(part, grid), x, self.config.time_factor, recompute)
+
+    def _leave(self, x: Tensor, grid: tuple[int, int]) -> Tensor:
         x = _nearest(x, (2 * grid[0], 2 * grid[1]))
         border = self.config.io_kernel // 2  # zeros at the right and the bottom only
         return self.exit(F.pad(x, (0, border, 0, border)))
@@ -117,8 +121,13 @@ class GeometryAdapter(nn.Module):
         self.unmoments = nn.Conv3d(channels, channels, 1)
         self.decoder = Decoder(self.config)
 
+    @property
+    def gradient_checkpointing(self) -> bool:
+        """Whether activations are computed again in the backward pass."""
+        return self.encoder.gradient_checkpointing and self.decoder.gradient_checkpointing
+
     def set_gradient_checkpointing(self, enabled: bool) -> None:
-        """Recompute stage activations in the backward pass: less memory, about a third more time."""
+        """Recompute activations in the backward pass: far less memory, about a third more time."""
         self.encoder.gradient_checkpointing = enabled
         self.decoder.gradient_checkpointing = enabled
 
@@ -191,7 +200,16 @@ def _nearest(x: Tensor, size: tuple[int, int]) -> Tensor:
     return F.interpolate(x, size=(x.shape[2], *size), mode="nearest-exact")
 
 
+def _by_frames(work: Callable[[Tensor], Tensor], x: Tensor, step: int, recompute: bool) -> Tensor:
+    """`work` on `step` frames (axis 2) at a time; with `recompute` its activations live for one part at a time."""
+    if recompute and torch.is_grad_enabled():
+        parts = [checkpoint(work, part, use_reentrant=False) for part in x.split(step, dim=2)]
+    else:
+        parts = [work(part) for part in x.split(step, dim=2)]
+    return parts[0] if len(parts) == 1 else torch.cat(parts, dim=2)
+
+
 def _run(stage: nn.Module, x: Tensor, cache: TemporalCache | None, recompute: bool) -> Tensor:
-    if recompute and cache is None and torch.is_grad_enabled():
+    if recompute and torch.is_grad_enabled():
         return checkpoint(stage, x, None, use_reentrant=False)
     return stage(x, cache)

@@ -22,6 +22,7 @@ from gen3r.models.vggt import VGGTOutput
 # B batch, F frames, D token width, gh gw token grid, H W image
 
 Difference = Callable[[Tensor, Tensor], Tensor]
+KLWeight = Callable[[float], float] | float | None
 
 
 def l1_difference(a: Tensor, b: Tensor) -> Tensor:
@@ -70,6 +71,24 @@ class AdapterLossConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ReconstructionErrors:
+    """How far reconstructed tokens, and what VGGT's heads read in them, are from the target; none is weighted."""
+
+    image_tokens: Float[Tensor, ""]
+    """Smooth L1 of the patch tokens."""
+    camera_tokens: Float[Tensor, ""]
+    """Smooth L1 of the camera token."""
+    camera: Float[Tensor, ""]
+    """Pose encodings over the iterations."""
+    depth: Float[Tensor, ""]
+    """Depth."""
+    points: Float[Tensor, ""]
+    """Points."""
+    similarity: Float[Tensor, ""]
+    """What the cosine similarities of patch and camera tokens lack of 1, added."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class AdapterLosses:
     """Every term, each a scalar tensor; only `total` carries the gradient the trainer needs."""
 
@@ -110,9 +129,9 @@ def adapter_losses(
     posterior: Posterior,
     reference: Posterior | None,
     config: AdapterLossConfig | None = None,
-    kl_weight: Tensor | float | None = None,
+    kl_weight: KLWeight = None,
 ) -> AdapterLosses:
-    """All terms of one step.
+    """All terms of one step, from whole volumes.
 
     Args:
         reconstructed: token volume from the adapter's decoder.
@@ -122,34 +141,63 @@ def adapter_losses(
         posterior: the adapter's.
         reference: the video VAE's with its mean normalised by its own constants; may be None if `config.align` is 0.
         config: weights.
-        kl_weight: use this in place of the adaptive weight of the step (for instance its moving average).
+        kl_weight: see `weigh`.
     """
     config = config or AdapterLossConfig()
     patches, camera = split_volume(reconstructed)
     target_patches, target_camera = split_volume(target)
-    image_tokens = F.smooth_l1_loss(patches, target_patches, beta=config.image_token_beta)
-    camera_tokens = F.smooth_l1_loss(camera, target_camera, beta=config.camera_token_beta)
-    poses = camera_loss(reconstructed_heads.pose_encodings, target_heads.pose_encodings, config)
-    depth = depth_loss(reconstructed_heads.depth, target_heads.depth, config.largest_error)
-    points = points_loss(reconstructed_heads.points, target_heads.points, config.largest_error)
-    group = image_tokens + camera_tokens + config.camera * poses + config.depth * depth + config.points * points
-    reconstruction = config.reconstruction * group
-    similarity = config.similarity * (cosine_loss(patches, target_patches) + cosine_loss(camera, target_camera))
+    errors = ReconstructionErrors(
+        image_tokens=F.smooth_l1_loss(patches, target_patches, beta=config.image_token_beta),
+        camera_tokens=F.smooth_l1_loss(camera, target_camera, beta=config.camera_token_beta),
+        camera=camera_loss(reconstructed_heads.pose_encodings, target_heads.pose_encodings, config),
+        depth=depth_loss(reconstructed_heads.depth, target_heads.depth, config.largest_error),
+        points=points_loss(reconstructed_heads.points, target_heads.points, config.largest_error),
+        similarity=cosine_loss(patches, target_patches) + cosine_loss(camera, target_camera),
+    )
+    return weigh(errors, posterior, reference, config, kl_weight)
+
+
+def weigh(
+    errors: ReconstructionErrors,
+    posterior: Posterior,
+    reference: Posterior | None,
+    config: AdapterLossConfig,
+    kl_weight: KLWeight = None,
+) -> AdapterLosses:
+    """All terms of one step, from what the reconstruction lacks and both posteriors as in `adapter_losses`.
+
+    Args:
+        errors: not weighted.
+        posterior: the adapter's.
+        reference: the video VAE's.
+        config: weights.
+        kl_weight: a number in place of the adaptive weight of the step, or what to make of that (for instance a moving
+            average).
+    """
+    group = (
+        errors.image_tokens
+        + errors.camera_tokens
+        + config.camera * errors.camera
+        + config.depth * errors.depth
+        + config.points * errors.points
+    )
+    reconstruction, similarity = config.reconstruction * group, config.similarity * errors.similarity
     aligned = config.align > 0
     if aligned and reference is None:
         raise ValueError("aligning needs the video posterior: pass `reference`, or set `align` to 0.")
     kl = official_kl(posterior, reference if aligned else None)
-    if kl_weight is None:
-        kl_weight = adaptive_kl_weight(reconstruction, kl, config)
+    if kl_weight is None or callable(kl_weight):
+        adaptive = adaptive_kl_weight(reconstruction, kl, config)
+        kl_weight = adaptive if kl_weight is None else kl_weight(adaptive)
     weight = torch.as_tensor(kl_weight, dtype=kl.dtype, device=kl.device)
     alignment = (config.align if aligned else 1.0) * weight * kl
     return AdapterLosses(
         total=reconstruction + similarity + alignment,
-        image_tokens=image_tokens,
-        camera_tokens=camera_tokens,
-        camera=poses,
-        depth=depth,
-        points=points,
+        image_tokens=errors.image_tokens,
+        camera_tokens=errors.camera_tokens,
+        camera=errors.camera,
+        depth=errors.depth,
+        points=errors.points,
         reconstruction=reconstruction,
         similarity=similarity,
         kl=kl,

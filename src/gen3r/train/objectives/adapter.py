@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import cast
 
 import torch
-from jaxtyping import UInt8
+from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from gen3r.cameras.cameras import Cameras
@@ -17,12 +17,12 @@ from gen3r.hub.folder import save_network
 from gen3r.hub.load import ADAPTER
 from gen3r.latents.appearance import AppearanceCodec
 from gen3r.latents.geometry import GeometryCodec
-from gen3r.latents.tokens import unpack_tokens
 from gen3r.models.adapter import GeometryAdapter
-from gen3r.models.vggt import VGGT, VGGTOutput
+from gen3r.models.vggt import VGGT
 from gen3r.train import augment
 from gen3r.train.batches import Batches
-from gen3r.train.losses.adapter import AdapterLossConfig, adapter_losses, official_kl
+from gen3r.train.losses.adapter import AdapterLossConfig, AdapterLosses, KLWeight, official_kl, weigh
+from gen3r.train.losses.by_frames import reconstruction_errors
 from gen3r.train.losses.geometry import aligned_errors
 from gen3r.train.objectives.base import Batch, Objective, Terms
 from gen3r.train.objectives.vggt import rotation_degrees, targets, view_batch
@@ -62,33 +62,40 @@ class AdapterObjective(Objective):
         return cast(GeometryAdapter, self.networks[ADAPTER])
 
     def loss(self, batch: Batch, rng: Rng) -> Terms:
-        """Encode tokens, decode a sample, compare tokens and what heads read in them, align with the video."""
-        adapter, images = self.adapter, batch["images"]
+        """The losses of a batch; everything else in it than its images is for `metrics`."""
+        frames = self._dense_frames(batch["images"].shape[1], first_generator(rng))
+        average = None if self.kl_average is None else self._average_weight
+        losses = self.losses(batch["images"], rng, frames, average)
+        parts = {name: torch.as_tensor(value) for name, value in losses.scalars().items() if name != "total"}
+        return Terms(losses.total, parts)
+
+    def losses(
+        self, images: Float[Tensor, "B F 3 H W"], rng: Rng | None, frames: Sequence[int], kl_weight: KLWeight = None
+    ) -> AdapterLosses:
+        """Encode tokens, decode a sample, compare tokens and what heads read in them, align with the video.
+
+        Args:
+            images: RGB in [0, 1].
+            rng: for the sample.
+            frames: those whose cameras, depth and points are compared; tokens are of all.
+            kl_weight: see `losses.adapter.weigh`.
+        """
+        adapter = self.adapter
         with torch.no_grad():
             tokens = GeometryCodec(self.vggt, adapter).tokens(images)
-            frames = self._dense_frames(images.shape[1], first_generator(rng))
-            target_heads = self._heads(tokens, images, frames)
             reference = self.appearance.encode(images)
         posterior = adapter.encode(tokens)
         decoded = adapter.decode(posterior.sample(rng), grid=(tokens.shape[-2], tokens.shape[-1]))
-        heads = self._heads(decoded.float(), images, frames)
-        inputs = {
-            "reconstructed": decoded.float(),
-            "target": tokens.float(),
-            "reconstructed_heads": heads,
-            "target_heads": target_heads,
-            "posterior": posterior,
-            "reference": reference,
-            "config": self.weights,
-        }
-        official = adapter_losses(**inputs)
-        losses = (
-            official
-            if self.kl_average is None
-            else adapter_losses(**inputs, kl_weight=self._average_weight(float(official.kl_weight)))
+        errors = reconstruction_errors(
+            self.vggt,
+            decoded,
+            tokens,
+            frames=frames,
+            size=(images.shape[-2], images.shape[-1]),
+            config=self.weights,
+            recompute=adapter.gradient_checkpointing,
         )
-        parts = {name: torch.as_tensor(value) for name, value in losses.scalars().items() if name != "total"}
-        return Terms(losses.total, parts)
+        return weigh(errors, posterior, reference, self.weights, kl_weight)
 
     def _average_weight(self, official: float) -> float:
         running = cast(Tensor, self.running.kl_weight)
@@ -97,23 +104,9 @@ class AdapterObjective(Objective):
             running.copy_(decay * running + (1 - decay) * official)
         return float(running) if running >= 0 else official
 
-    def _dense_frames(self, frames: int, rng: torch.Generator) -> Tensor:
+    def _dense_frames(self, frames: int, rng: torch.Generator) -> list[int]:
         order = torch.randperm(frames, generator=rng, device=rng.device)
-        return order[: self.dense_frames].sort().values
-
-    def _heads(self, tokens: Tensor, images: Tensor, frames: Tensor) -> VGGTOutput:
-        """What VGGT's heads say of these frames; the camera head has seen all of them."""
-        layers = unpack_tokens(tokens, self.vggt.config.special_tokens, camera_in_all=False)
-        size, chosen = (images.shape[-2], images.shape[-1]), [layer[:, frames] for layer in layers]
-        depth, depth_confidence = self.vggt.depth_head(chosen, size, None)
-        points, points_confidence = self.vggt.point_head(chosen, size, None)
-        return VGGTOutput(
-            pose_encodings=[pose[:, frames] for pose in self.vggt.camera_head(layers[-1])],
-            depth=depth,
-            depth_confidence=depth_confidence,
-            points=points,
-            points_confidence=points_confidence,
-        )
+        return sorted(order[: self.dense_frames].tolist())
 
     def metrics(self, batch: Batch, rng: Rng) -> dict[str, float]:
         """Depth and rotation errors of VGGT and of the round trip through the latent (mean, and a sample).

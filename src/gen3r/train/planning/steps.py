@@ -11,17 +11,17 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from gen3r.hub.load import ADAPTER, VAE, VGGT_FOLDER
+from gen3r.hub.load import VAE, VGGT_FOLDER
 from gen3r.latents.appearance import AppearanceCodec
-from gen3r.latents.geometry import GeometryCodec
 from gen3r.latents.grid import LatentGrid
-from gen3r.latents.tokens import unpack_tokens
 from gen3r.models.adapter import GeometryAdapter
 from gen3r.models.transformer import JointTransformer
 from gen3r.models.vae import LinearShortcutVAE
 from gen3r.models.vggt import VGGT
 from gen3r.presets.stages import DiffusionStage, Preset
 from gen3r.train.lora import add_lora
+from gen3r.train.losses.adapter import AdapterLossConfig
+from gen3r.train.objectives.adapter import AdapterObjective
 from gen3r.train.objectives.diffusion import DiffusionObjective
 from gen3r.train.objectives.noise import TIMESTEPS, NoiseLevels
 from gen3r.train.tokenizer import small_text_encoder
@@ -78,29 +78,17 @@ def vggt_step(preset: Preset, clips: Clips) -> MicroStep:
 
 
 def adapter_step(preset: Preset, clips: Clips) -> MicroStep:
-    """Stage 1: tokens there and back, heads on both, and the VAE's posterior."""
-    adapter, vggt, vae = GeometryAdapter(preset.adapter.network), VGGT(preset.vggt.network), _appearance(preset)
-    vggt.requires_grad_(False)
-    vae.requires_grad_(False)
-    size, dense = (preset.height, preset.width), preset.adapter.dense_frames
-
-    def heads(volume: Tensor) -> list[Tensor]:
-        layers = unpack_tokens(volume, vggt.config.special_tokens, camera_in_all=False)
-        chosen = [layer[:, :dense] for layer in layers]
-        maps = [head(chosen, size, None)[0] for head in (vggt.depth_head, vggt.point_head)]
-        return [*maps, *vggt.camera_head(layers[-1])]
+    """Stage 1, with all its losses; the KL has a weight that is given, as its own depends on values."""
+    adapter, vggt = GeometryAdapter(preset.adapter.network), VGGT(preset.vggt.network)
+    dense = preset.adapter.dense_frames
+    objective = AdapterObjective(adapter, vggt, _appearance(preset), AdapterLossConfig(), None, dense)
 
     def lose() -> Tensor:
-        images = torch.rand(clips.count, clips.frames, 3, *size)
-        with torch.no_grad():
-            tokens = GeometryCodec(vggt, adapter).tokens(images)
-            aims = heads(tokens)
-            vae.encode(images)
-        decoded = adapter.decode(adapter.encode(tokens).mean, grid=(tokens.shape[-2], tokens.shape[-1])).float()
-        errors = [seen - aim for seen, aim in zip(heads(decoded), aims, strict=True)]
-        return _total([*errors, decoded - tokens])
+        images = torch.rand(clips.count, clips.frames, 3, preset.height, preset.width)
+        return objective.losses(images, None, range(clips.frames)[:dense], kl_weight=1.0).total
 
-    return MicroStep(networks=nn.ModuleDict({ADAPTER: adapter}), frozen=nn.ModuleList([vggt, vae]), lose=lose)
+    frozen = nn.ModuleList([objective.vggt, objective.appearance])
+    return MicroStep(networks=objective.networks, frozen=frozen, lose=lose)
 
 
 def diffusion_step(preset: Preset, clips: Clips) -> MicroStep:
