@@ -27,7 +27,10 @@ EXTRAS = {
     "mesh": "meshes and collision shapes",
     "viewer": "gen3r view",
     "studio": "gen3r studio",
-    "train": "curves while training",
+    "data": "gen3r data: undistorting, checking, cameras of your own pictures, duplicates",
+    "captions": "the default model of gen3r data caption",
+    "ray": "work on a cluster: --backend ray",
+    "train": "curves while training, low-rank updates",
 }
 """Groups of optional libraries in pyproject.toml, and what they are for."""
 ABSENT = "missing"

@@ -13,6 +13,8 @@ Layout = Literal["gen3r", "official"]
 PIPELINE_FILE = "pipeline.json"
 OFFICIAL_INDEX = "model_index.json"
 VGGT_COMPANION = "vggt"
+RUN_EXPORT = "export"
+"""Where a training run keeps its networks."""
 
 _SIGNS: dict[Layout, Callable[[Path], bool]] = {
     "gen3r": lambda path: (path / PIPELINE_FILE).is_file(),
@@ -44,6 +46,11 @@ def detect_layout(path: Path) -> Layout:
     for layout, fits in _SIGNS.items():
         if fits(path):
             return layout
+    if (path / RUN_EXPORT).is_dir():
+        raise ModelFolderError(
+            f"expected a model folder, but {path} is a training run; put its networks and those it was trained with "
+            f"together by gen3r models assemble {path} MODEL --preset PRESET --out FOLDER."
+        )
     found = "a folder with neither" if path.is_dir() else "no such folder"
     raise ModelFolderError(
         f"expected a model folder with {PIPELINE_FILE} (ours) or {OFFICIAL_INDEX} (official) at {path}, got {found}; "

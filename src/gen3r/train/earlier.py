@@ -11,15 +11,12 @@ from pathlib import Path
 from gen3r.hub.base import open_base_model
 from gen3r.hub.files import read_json_object
 from gen3r.hub.folder import CONFIG_FILE, WEIGHTS_STEM
-from gen3r.hub.layout import OFFICIAL_INDEX, ModelFolder
+from gen3r.hub.layout import OFFICIAL_INDEX, RUN_EXPORT, ModelFolder
 from gen3r.hub.networks import KINDS, TEXT_ENCODER, TOKENIZER, VGGT_FOLDER, Part
 from gen3r.hub.official import HUB_STEM, OFFICIAL_PARTS, open_official_part
 from gen3r.hub.registry import find_entry, present_models
 from gen3r.hub.stored import open_weights
 from gen3r.hub.stream import SAME_NAMES
-
-RUN_EXPORT = "export"
-"""Where a run keeps its networks."""
 
 Parts = dict[str, Part]
 
