@@ -1,9 +1,11 @@
+from dataclasses import asdict, replace
 from typing import Any
 
 import pytest
 import torch
 
 from gen3r.jobs.scenes.likeness import Fingerprints, fingerprint
+from gen3r.jobs.scenes.quality import measure_quality
 from gen3r.jobs.scenes.verdicts import Limits, judge
 from scene.rooms import room_scene
 
@@ -25,12 +27,21 @@ def record(name: str, *, fingerprint: list[str] | None = None, **quality: Any) -
 )
 def test_each_limit_looks_at_its_number(limits: Limits, bad: dict[str, float], told: str) -> None:
     judged = judge([record("good"), record("bad", **bad), record("unknown", **dict.fromkeys(bad))], limits)
-    assert [judged[name].status for name in ("good", "bad", "unknown")] == ["accepted", "rejected", "accepted"]
+    assert [judged[name].status for name in ("good", "bad", "unknown")] == ["accepted", "rejected", "rejected"]
     assert judged["bad"].reason == told
+    number, _, asked = told.partition(", ")
+    assert judged["unknown"].reason == f"{number.split()[0]} cannot be measured, {asked}"
 
 
 def test_without_limits_all_are_accepted() -> None:
     assert judge([record("bad", agreement=0.0)], Limits())["bad"].status == "accepted"
+
+
+def test_a_scene_without_any_depth_reaches_no_limit() -> None:
+    empty = measure_quality(replace(room_scene(5, 24, 32), mask=torch.zeros(5, 24, 32, dtype=torch.bool)))
+    row = record("empty", **asdict(empty))
+    for limits in (Limits(min_agreement=0.0), Limits(max_color_error=1.0), Limits(min_motion=0.0)):
+        assert judge([row], limits)["empty"].status == "rejected"
 
 
 def test_of_those_that_look_the_same_the_first_good_one_stays() -> None:

@@ -15,7 +15,10 @@ Verdict = Literal["accepted", "rejected", "duplicate", "removed"]
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """What a scene must reach; None asks for nothing. See `quality.Quality` for the numbers."""
+    """What a scene must reach; None asks for nothing, and a number that cannot be measured reaches nothing.
+
+    See `quality.Quality` for the numbers.
+    """
 
     min_agreement: float | None = None
     """Share of comparable pixels whose depth other frames confirm, 0..1."""
@@ -80,15 +83,18 @@ def judge(records: Iterable[Mapping[str, Any]], limits: Limits) -> dict[str, Jud
 
 
 def _failings(quality: Mapping[str, float | None], limits: Limits) -> list[str]:
-    """What is not reached; numbers that a scene does not have are not held against it."""
+    """What is not reached, or cannot be told: a scene without anything to compare is no good one."""
     found = []
     for field in fields(limits):
         bound, limit = field.name.partition("_")[::2], getattr(limits, field.name)
         if bound[0] not in _MISSES or limit is None:
             continue
         value = quality[bound[1]]
-        if value is not None and _MISSES[bound[0]](value, limit):
-            found.append(f"{bound[1]} {value:.3g}, {_WORDS[bound[0]]} {limit:g} asked for")
+        asked = f"{_WORDS[bound[0]]} {limit:g} asked for"
+        if value is None:
+            found.append(f"{bound[1]} cannot be measured, {asked}")
+        elif _MISSES[bound[0]](value, limit):
+            found.append(f"{bound[1]} {value:.3g}, {asked}")
     return found
 
 
