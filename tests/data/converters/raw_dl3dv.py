@@ -56,3 +56,10 @@ def zipped(folder: Path, *, inner: bool) -> Path:
     archive = shutil.make_archive(str(folder), "zip", base, folder.name if inner else ".")
     shutil.rmtree(folder)
     return Path(archive)
+
+
+def write_benchmark_list(folder: Path, *indices: int, count: int = 140) -> None:
+    """benchmark-meta.csv with the scenes of ``indices`` and others, ``count`` in all."""
+    others = [f"f{index:063x}" for index in range(count - len(indices))]
+    hashes = [scene_hash(index) for index in indices] + others
+    (folder / "benchmark-meta.csv").write_text("hash,batch\n" + "".join(f"{name},1K\n" for name in hashes))

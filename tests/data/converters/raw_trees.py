@@ -11,7 +11,7 @@ from data.converters.raw_acid import write_flat
 from data.converters.raw_captures import write_pictures, write_video
 from data.converters.raw_co3d import write_annotations, write_sequence
 from data.converters.raw_colmap import write_colmap
-from data.converters.raw_dl3dv import write_dl3dv
+from data.converters.raw_dl3dv import write_benchmark_list, write_dl3dv
 from data.converters.raw_kitti360 import write_calibration, write_drive
 from data.converters.raw_mvimgnet import write_mvimgnet
 from data.converters.raw_nerfstudio import write_nerfstudio
@@ -42,6 +42,11 @@ def write_co3d(root: Path) -> None:
     write_annotations(root, write_sequence(root, SCENE), quality={"110_13051_23361": 0.9})
 
 
+def write_dl3dv_with_list(root: Path) -> None:
+    write_dl3dv(root, SCENE, lens={"k1": -0.05})
+    write_benchmark_list(root)
+
+
 def write_kitti360(root: Path) -> None:
     write_calibration(root, SCENE)
     write_drive(root, SCENE)
@@ -50,7 +55,7 @@ def write_kitti360(root: Path) -> None:
 TREES: Mapping[str, RawTree] = {
     "realestate10k": RawTree(write=lambda root: write_clip(root, SCENE, split="train")),
     "acid": RawTree(write=lambda root: write_flat(root, SCENE, ["00000000000000a0", "00000000000000a1"]), clips=2),
-    "dl3dv": RawTree(write=lambda root: write_dl3dv(root, SCENE, lens={"k1": -0.05})),
+    "dl3dv": RawTree(write=write_dl3dv_with_list),
     "tartanair": RawTree(write=lambda root: write_trajectory(root, field_of_90_degrees(3))),
     "synthetic": RawTree(write=lambda root: write_pack(root / "pack.safetensors", SCENE)),
     "kitti360": RawTree(write=write_kitti360, clips=2, options=("--cameras", "00", "01")),

@@ -67,6 +67,8 @@ class Convert:
     """Frames per second to take of a video."""
     include_benchmarks: bool = False
     """Convert scenes of official benchmarks as well, as held-out."""
+    without_benchmark_list: bool = False
+    """Convert without the list of the scenes that a benchmark tests on, which may then be trained on (dl3dv)."""
     poses: Literal["vggt", "pycolmap"] | None = None
     """What finds the cameras of images and video: a network, or structure from motion (extra data)."""
     model: str | None = None
@@ -128,6 +130,7 @@ class Convert:
                 square_windows=self.square_windows,
                 rate=self.rate,
                 include_benchmarks=self.include_benchmarks,
+                without_benchmark_list=self.without_benchmark_list,
                 poses=POSES[self.poses] if self.poses is not None else None,
                 pose_settings=self.pose_settings(),
             ),

@@ -24,9 +24,14 @@ TRANSFORMS = "transforms.json"
 IMAGE_FOLDERS = ("images", "images_2", "images_4", "images_8")
 """Full size first: of those that are there, the one with most pictures is read, the first of equals."""
 BENCHMARK_SCENES = 140
+BENCHMARK_LIST = "benchmark-meta.csv"
 _HASH = re.compile(r"[0-9a-f]{64}")
+_LISTED = re.compile(r"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
 _LIST_FILES = re.compile(r".*benchmark.*\.(csv|txt|json)", re.IGNORECASE)
 _HELD_OUT_FOLDERS = re.compile(r"benchmark|evaluation", re.IGNORECASE)
+_BENCHMARK_LAYOUT = "nerfstudio"
+_LARGEST_LIST = 16 << 20
+"""Bytes; 140 hashes are 9 KB."""
 _DEPTH = 4
 
 
@@ -40,12 +45,16 @@ class DL3DV:
     def find(self, source: Path, options: ConvertOptions) -> Findings:
         """Folders and zips named by 64 hexadecimal digits.
 
-        Scenes of the benchmark are those in a folder named so, those of the benchmark's own layout, and those that a
-        file such as benchmark-meta.csv lists, in the source or beside it.
+        Scenes of the benchmark are those in a folder named so, those of the benchmark's own layout, and those whose
+        hashes a file such as benchmark-meta.csv lists, in the source or beside it.
+
+        Raises:
+            ValueError: if there is no scene, and if nothing says which scenes the benchmark tests on, unless
+                ``options.without_benchmark_list``.
         """
         check_source(source)
         places: dict[str, Path] = {}
-        listed, lists = _listed_benchmark(source)
+        listed = _listed_benchmark(source)
         held_out = set(listed)
         problems: list[Problem] = []
         for place in _scenes(source, _DEPTH):
@@ -61,15 +70,8 @@ class DL3DV:
                 f"{source} holds no scene of DL3DV-10K; expected folders or zips named by 64 hexadecimal digits, such "
                 "as 1K/HASH.zip or 1K/HASH/transforms.json."
             )
+        problems += _unknown_benchmark(source, known=held_out, listed=listed, places=set(places), options=options)
         held_out &= set(places)
-        if not lists:
-            problems.append(
-                Problem(
-                    place="benchmark-meta.csv",
-                    reason=f"no list of the {BENCHMARK_SCENES} benchmark scenes is here, so they may be among those to "
-                    "train on: put benchmark-meta.csv of DL3DV/DL3DV-Benchmark into the folder or beside it",
-                )
-            )
         scenes: list[Found] = []
         for name, place in sorted(places.items()):
             if name in held_out and not options.include_benchmarks:
@@ -172,15 +174,51 @@ def _found(source: Path, name: str, place: Path, split: Split) -> Found:
 
 def _is_held_out(source: Path, place: Path) -> bool:
     parts = (source.absolute().name, *place.relative_to(source).parts)
-    return any(_HELD_OUT_FOLDERS.search(part) for part in parts) or (place / "nerfstudio").is_dir()
+    return any(_HELD_OUT_FOLDERS.search(part) for part in parts) or _has_benchmark_layout(place)
 
 
-def _listed_benchmark(source: Path) -> tuple[set[str], list[Path]]:
-    """The hashes in files whose name says benchmark, in the source, its folders and beside it; and those files."""
+def _has_benchmark_layout(place: Path) -> bool:
+    """Whether a folder or zip is one of DL3DV-Benchmark, by what is in it."""
+    if place.suffix != ".zip":
+        return (place / _BENCHMARK_LAYOUT).is_dir()
+    try:
+        names = ZipFiles(place).sizes()
+    except ValueError:
+        return False  # it is listed as damaged where it is read
+    return any(_BENCHMARK_LAYOUT in PurePosixPath(name).parts for name in names)
+
+
+def _listed_benchmark(source: Path) -> set[str]:
+    """The hashes in files whose name says benchmark, in the source, its folders and beside it."""
     folders = [source.absolute().parent, source, *subfolders(source)]
     lists = [file for folder in folders for file in sorted(folder.iterdir()) if _LIST_FILES.fullmatch(file.name)]
-    texts = [file.read_text(encoding="utf-8", errors="replace") for file in lists if file.is_file()]
-    return {name for text in texts for name in _HASH.findall(text)}, lists
+    return {name for file in lists if file.is_file() for name in _LISTED.findall(_beginning(file).lower())}
+
+
+def _beginning(file: Path) -> str:
+    with file.open("rb") as opened:
+        return opened.read(_LARGEST_LIST).decode("utf-8", errors="replace")
+
+
+def _unknown_benchmark(
+    source: Path, *, known: set[str], listed: set[str], places: set[str], options: ConvertOptions
+) -> list[Problem]:
+    """A problem where not all scenes of the benchmark are known.
+
+    Raises:
+        ValueError: where there is no list at all, but scenes to train on, and the user did not say that this is fine.
+    """
+    if len(known) >= BENCHMARK_SCENES or not places - known:
+        return []
+    where = f"put {BENCHMARK_LIST} of https://huggingface.co/datasets/DL3DV/DL3DV-Benchmark into the folder or beside it"
+    if not listed and not options.without_benchmark_list:
+        raise ValueError(
+            f"{source} has no list of the {BENCHMARK_SCENES} scenes that the DL3DV benchmark tests on, which lie among "
+            f"the others and must not be trained on: {where} (any .csv, .txt or .json whose name says benchmark and "
+            "which holds their hashes), or say --without-benchmark-list to train on whatever is here."
+        )
+    reason = f"only {len(known)} of the {BENCHMARK_SCENES} benchmark scenes are known, so others may be among those to "
+    return [Problem(place=BENCHMARK_LIST, reason=f"{reason}train on: {where}")]
 
 
 def _relative(source: Path, place: Path) -> str:

@@ -67,7 +67,7 @@ _ENTRIES: tuple[ConverterEntry, ...] = (
         download="https://huggingface.co/DL3DV (accept the terms; scripts/download.py of DL3DV-10K/Dataset)",
         terms="DL3DV-10K Terms of Use, CC BY-NC 4.0: https://github.com/DL3DV-10K/Dataset",
         extra=Extra(name="data", modules=("cv2",)),
-        heeds=("include_benchmarks",),
+        heeds=("include_benchmarks", "without_benchmark_list"),
     ),
     ConverterEntry(
         name="mvimgnet",

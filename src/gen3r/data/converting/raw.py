@@ -166,6 +166,8 @@ class ConvertOptions:
     """Frames per second to take of a video; None: all."""
     include_benchmarks: bool = False
     """Convert scenes of official benchmarks as well (as held-out); otherwise they are left out of train only."""
+    without_benchmark_list: bool = False
+    """Train on scenes of which nobody here knows whether an official benchmark tests on them (DL3DV-10K)."""
 
 
 @runtime_checkable

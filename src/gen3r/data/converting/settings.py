@@ -38,6 +38,8 @@ class ConvertSettings:
     """Frames per second to take of a video."""
     include_benchmarks: bool = False
     """Convert scenes of official benchmarks, as held-out."""
+    without_benchmark_list: bool = False
+    """Convert scenes for training though no list says which ones a benchmark tests on."""
     poses: str | None = None
     """``module:Class`` of the `PoseEstimator` for pictures without cameras."""
     pose_settings: Mapping[str, Any] = field(default_factory=dict)
@@ -68,6 +70,7 @@ class ConvertSettings:
             square_windows=self.square_windows,
             rate=self.rate,
             include_benchmarks=self.include_benchmarks,
+            without_benchmark_list=self.without_benchmark_list,
             poses=estimator,
         )
 

@@ -141,7 +141,7 @@ def items_of(plan: Plan) -> list[dict[str, Any]]:
 def _check_options(job: ConvertJob) -> None:
     """Raise ValueError for a choice that the converter does not heed."""
     heeded, usual = find_entry(job.dataset).heeds, ConvertSettings()
-    for name in ("cameras", "square_windows", "rate", "include_benchmarks", "poses"):
+    for name in ("cameras", "square_windows", "rate", "include_benchmarks", "without_benchmark_list", "poses"):
         if name not in heeded and getattr(job.settings, name) != getattr(usual, name):
             raise ValueError(f"{job.dataset} has no use for --{name.replace('_', '-')}; leave it out.")
 
