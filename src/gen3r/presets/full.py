@@ -55,6 +55,7 @@ def adapter() -> AdapterStage:
         lr=1e-5,
         betas=(0.9, 0.999),
         weight_decay=1e-4,
+        decay_all=True,
         warmup=0,
         final_lr=0.2,
         grad_clip=0.5,

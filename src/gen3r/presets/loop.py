@@ -35,7 +35,9 @@ class LoopConfig:
     eps: float = 1e-8
     """AdamW's addend to the root of the second moment."""
     weight_decay: float = 0.01
-    """AdamW's decay, for matrices and kernels only (not for biases, norms, tokens)."""
+    """AdamW's decay, for matrices and kernels only (not for biases, norms, tokens) unless ``decay_all``."""
+    decay_all: bool = False
+    """Decay every parameter, biases, norms and tokens too, as the official training does."""
     grad_clip: float = 1.0
     """Limit of the global gradient norm, from ``grad_clip_warmup`` of the steps on."""
     first_grad_clip: float | None = None
