@@ -21,6 +21,7 @@ from gen3r.train.hooks import read_log
 from train.tiny_flow import LOOP, RandomLatents, flow
 
 PROGRAM = Path(__file__).with_name("tiny_flow.py")
+NARROW: dict[str, Any] = {"precision": "bf16", "validate_every": 3, "validation_batches": 3, "sample_every": 3}
 PREFIXES = ("weights.", "average.", "optimizer.")
 
 
@@ -72,6 +73,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run that lost a process, then every run that the tests look at. What was told is in told-<rank>.json."""
     folder = tmp_path_factory.mktemp("runs")
     flow(folder / "alone", accumulate=2).run()
+    flow(folder / "narrow alone", accumulate=2, **NARROW).run()
 
     killed = {"out": folder / "killed", "sharding": "fsdp2", "slow": 0.05, "steps": 200}
     processes = start(folder / "first", [killed])
@@ -95,6 +97,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
         {"out": folder / "killed", "sharding": "fsdp2", "recompute": True, "resume": True},
         {"out": folder / "resharded", "sharding": "fsdp2", "resume": True},
         {"out": folder / "doubled", "resume": True},
+        {"out": folder / "narrow", "sharding": "fsdp2", **NARROW},
         {"out": folder / "nan", "sharding": "fsdp2", "bad": BAD_ITEM},
         {"out": folder / "left out", "bad": BAD_ITEM, "skip_nonfinite": 1},
     ]
@@ -148,6 +151,17 @@ def test_the_export_is_the_average(runs: Path, name: str) -> None:
     assert {f"transformer.{key}" for key in exported} == average.keys()
     for key, value in exported.items():
         torch.testing.assert_close(value, average[f"transformer.{key}"].view(value.shape), rtol=0, atol=0)
+
+
+@pytest.mark.slow
+def test_bfloat16_is_shared_and_validated(runs: Path) -> None:
+    ends = [read_log(runs / run) for run in ("narrow alone", "narrow")]
+    assert [line["step"] for line in ends[1] if "val/total" in line] == [3, 6]
+    for one, other in zip(*ends, strict=True):
+        name = "total" if "total" in one else "val/total"
+        assert other[name] == pytest.approx(one[name], rel=1e-2)
+    weights = read_tensors(at(runs / "narrow", LOOP.steps), "weights.")
+    assert {value.dtype for value in weights.values()} == {torch.float32}
 
 
 @pytest.mark.slow

@@ -56,7 +56,7 @@ LOOP = LoopConfig(
 
 
 class RandomLatents(Batches):
-    """Clips of noise; item ``bad`` is no number, and each takes its time."""
+    """Clips of noise whose control is another at every position; item ``bad`` is no number, and each takes its time."""
 
     def __init__(self, batch_size: int, bad: int | None = None, seconds: float = 0.0) -> None:
         super().__init__(16, batch_size, seed=0)
@@ -65,10 +65,11 @@ class RandomLatents(Batches):
     def make(self, items: Sequence[int], rng: torch.Generator) -> Batch:
         time.sleep(self.seconds)
         draws = [generator("item", item) for item in items]
-        shapes = {"clean": (16, 2, 2, 4), "control": (20, 2, 2, 4), "text": (4, 16), "camera": (24, 2, 2, 4)}
+        shapes = {"clean": (16, 2, 2, 4), "text": (4, 16), "camera": (24, 2, 2, 4)}
         batch = {
             name: torch.stack([torch.randn(shape, generator=each) for each in draws]) for name, shape in shapes.items()
         }
+        batch["control"] = torch.randn(len(items), 20, 2, 2, 4, generator=rng)
         if self.bad in items:
             batch["clean"] = batch["clean"] * float("nan")
         return batch
@@ -80,7 +81,8 @@ def flow(out: Path, *, resume: bool = False, bad: int | None = None, seconds: fl
     torch.manual_seed(0)
     stage = DiffusionStage(network=NETWORK, text=None, loop=loop)
     objective = DiffusionObjective(JointTransformer(NETWORK), None, stage)
-    return Trainer(objective, RandomLatents(loop.batch_size, bad, seconds), loop, out, resume=resume)
+    batches, validation = RandomLatents(loop.batch_size, bad, seconds), RandomLatents(loop.batch_size)
+    return Trainer(objective, batches, loop, out, validation=validation, resume=resume)
 
 
 def obey(order: dict[str, Any]) -> dict[str, Any]:

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from rich.console import Console
@@ -35,6 +37,7 @@ from gen3r.train.processes import Processes
 from gen3r.train.rng import derive_seed, generator, sample_generators
 from gen3r.train.sharding import recompute_activations, share
 
+T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
 
@@ -190,7 +193,7 @@ class Trainer:
         rng = sample_generators(config.seed, "loss", positions=positions, device=self.device)
 
         def lose(objective: Objective) -> dict[str, Tensor]:
-            with torch.autocast(self.device.type, torch.bfloat16, enabled=config.precision == "bf16"):
+            with self._precision():
                 terms = objective.loss(batch, rng)
             return {"total": terms.total} | {name: value.detach() for name, value in terms.parts.items()}
 
@@ -199,6 +202,9 @@ class Trainer:
                 terms = self.sharing.train(lose)
             self.sharing.backward(terms["total"] / self.accumulate)
         return {name: value.detach() for name, value in terms.items()}
+
+    def _precision(self) -> AbstractContextManager[None]:
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bf16")
 
     def _means(self, terms: list[dict[str, Tensor]]) -> dict[str, float]:
         names = list(terms[0])
@@ -269,7 +275,7 @@ class Trainer:
             for index in range(rank, -(-count // world) * world, world):  # as many for each: shards are gathered by all
                 batch = to_device(self.validation.at(index % count), self.device)
                 rng = generator(self.config.seed, "validation", index % count, device=self.device)
-                metrics = self.sharing.look(lambda objective, batch=batch, rng=rng: objective.metrics(batch, rng))
+                metrics = self._look(lambda objective, batch=batch, rng=rng: objective.metrics(batch, rng))
                 for name, value in metrics.items():
                     sums[name] = sums.get(name, 0.0) + (value / count if index < count else 0.0)
         values = self.processes.mean(torch.tensor(list(sums.values()), dtype=torch.float64, device=self.device))
@@ -287,9 +293,14 @@ class Trainer:
         with self.ema.applied():
             batch = to_device((self.validation or self.batches).at(0), self.device)
             rng = generator(self.config.seed, "pictures", device=self.device)
-            pictures = self.sharing.look(lambda objective: objective.pictures(batch, rng))
+            pictures = self._look(lambda objective: objective.pictures(batch, rng))
         if self.log:
             self.log.pictures(self.step, pictures)
+
+    def _look(self, work: Callable[[Objective], T]) -> T:
+        """``work`` without gradients, in the precision of training: that of the weights where they are gathered."""
+        with self._precision():
+            return self.sharing.look(work)
 
     def save(self) -> None:
         """Write a checkpoint, in the background unless the config says otherwise."""
