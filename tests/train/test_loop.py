@@ -72,12 +72,15 @@ def test_non_finite_loss_stops_before_the_weights_move(pack: Path, tmp_path: Pat
         torch.testing.assert_close(tensor, before[name], rtol=0, atol=0, equal_nan=True)
 
 
-def test_non_finite_gradient_stops_and_names_the_weights(pack: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_non_finite_gradient_stops_and_names_the_weights(pack: Path, tmp_path: Path, value: float) -> None:
     run = trainer(pack, tmp_path, loop_config(3))
     bias = run.objective.networks["vae"].linear.decode_first.bias
-    bias.register_hook(lambda gradient: gradient * float("inf"))
+    bias.register_hook(lambda gradient: gradient * value)
     before = bias.detach().clone()
-    with pytest.raises(NonFiniteError, match=r"linear\.decode_first\.bias"):
+    with pytest.raises(
+        NonFiniteError, match=r"not finite in vae\.linear\.decode_first\.bias \(1 tensors\); from rank 0"
+    ):
         run.run()
     assert torch.equal(bias, before)
 

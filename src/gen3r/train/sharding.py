@@ -86,9 +86,16 @@ class Sharing(ABC):
         loss.backward()
 
     def clip(self, limit: float) -> Tensor:
-        """The norm of the gradients over all processes, which the next `step` keeps below ``limit``."""
-        norm = torch.nn.utils.clip_grad_norm_(self.objective.networks.parameters(), limit)
-        return norm.full_tensor() if isinstance(norm, DTensor) else norm
+        """The norm of the gradients over all processes, which the next `step` keeps below ``limit``.
+
+        Where it is not finite, gradients stay as they are, to be looked at.
+        """
+        values = [value for value in self.objective.networks.parameters() if value.grad is not None]
+        norm = torch.nn.utils.get_total_norm([value.grad for value in values if value.grad is not None])
+        whole = norm.full_tensor() if isinstance(norm, DTensor) else norm
+        if bool(torch.isfinite(whole)):
+            torch.nn.utils.clip_grads_with_norm_(values, limit, norm)
+        return whole
 
     def bad_gradients(self, processes: Processes) -> list[str]:
         """Names of parameters whose gradient is not finite on any process."""
