@@ -95,6 +95,7 @@ def test_badly_rated_sequences_are_listed_and_left_out(tmp_path: Path) -> None:
     records = [record for name in names for record in write_sequence(tmp_path, SHORT, sequence=name)]
     quality = {"good": 0.51, "bad": 0.5, "unrated": None, "not downloaded": 2.0}
     write_annotations(tmp_path, records, quality=quality)
+    write_list(tmp_path, "manyview_dev_0", train=["good"])
     findings = CONVERTER.find(tmp_path, ConvertOptions())
     assert [(found.name, found.frames) for found in findings.scenes] == [("apple-good", 2)]
     assert [problem.place for problem in findings.problems] == ["apple/bad", "apple/unrated"]
@@ -153,7 +154,24 @@ def test_damaged_and_missing_files_are_told_and_the_rest_is_kept(tmp_path: Path)
     assert record["frames"] == 3
     assert any("no picture" in note and "no camera" in note for note in record["notes"])
     assert "damaged" in made.refused["cut-s"]
-    assert [problem.place for problem in made.findings.problems] == ["none"]
+    reasons = {problem.place: problem.reason for problem in made.findings.problems}
+    assert reasons.keys() == {"apple", "cut", "none"}
+    assert reasons["apple"] in record["notes"], "there are no set lists"
+
+
+@pytest.mark.parametrize(
+    "content", ["{", "[]", '{"train": [1]}', '{"train": 1}', '{"train": [[[]]]}', '{"train": ["s"]}']
+)
+def test_a_damaged_set_list_costs_its_category_alone(tmp_path: Path, content: str) -> None:
+    for category in ("apple", "cut"):
+        records = write_sequence(tmp_path, SHORT, category=category, sequence="s")
+        write_annotations(tmp_path, records, category=category, quality={"s": 0.9})
+        write_list(tmp_path, "fewview_dev", category=category, train=["s"])
+    (tmp_path / "cut" / "set_lists" / "set_lists_fewview_test.json").write_text(content)
+    findings = CONVERTER.find(tmp_path, ConvertOptions())
+    assert [found.name for found in findings.scenes] == ["apple-s"]
+    (problem,) = findings.problems
+    assert (problem.place, "set_lists_fewview_test.json" in problem.reason) == ("cut", True)
 
 
 def test_what_is_no_list_is_damage(tmp_path: Path) -> None:

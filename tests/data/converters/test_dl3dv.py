@@ -32,11 +32,14 @@ def test_dots_are_where_the_undistorted_cameras_say(tmp_path: Path) -> None:
 @pytest.mark.parametrize("inner", [True, False], ids=["folder in zip", "flat zip"])
 def test_a_zip_gives_the_clip_of_its_folder(tmp_path: Path, inner: bool) -> None:
     folder = write_dl3dv(tmp_path / "raw", SMALL)
-    from_folder = convert(CONVERTER, tmp_path / "raw", tmp_path / "one", without_benchmark_list=True).clips[scene_hash(0)]
+    one = convert(CONVERTER, tmp_path / "raw", tmp_path / "one", without_benchmark_list=True)
     (found,) = CONVERTER.find(tmp_path / "raw", ANYTHING).scenes
     zipped(folder, inner=inner)
-    from_zip = convert(CONVERTER, tmp_path / "raw", tmp_path / "two", without_benchmark_list=True).clips[scene_hash(0)]
-    contents = [{name: content for name, (_, content) in snapshot(clip).items()} for clip in (from_folder, from_zip)]
+    two = convert(CONVERTER, tmp_path / "raw", tmp_path / "two", without_benchmark_list=True)
+    contents = [
+        {name: content for name, (_, content) in snapshot(clip).items()}
+        for clip in (one.clips[scene_hash(0)], two.clips[scene_hash(0)])
+    ]
     assert contents[0] == contents[1]
     (in_zip,) = CONVERTER.find(tmp_path / "raw", ANYTHING).scenes
     assert (in_zip.frames, in_zip.size) == (found.frames, found.size)
@@ -144,12 +147,14 @@ def test_a_list_that_is_too_short_is_told(tmp_path: Path) -> None:
 
 
 def test_a_zip_of_the_benchmarks_layout_is_held_out(tmp_path: Path) -> None:
-    write_dl3dv(tmp_path, SMALL, 0)
-    folder = write_dl3dv(tmp_path, SMALL, 1, below="nerfstudio", images="images_4").parent
+    write_dl3dv(tmp_path / "raw", SMALL, 0)
+    folder = write_dl3dv(tmp_path / "raw", SMALL, 1, below="nerfstudio", images="images_4").parent
     zipped(folder, inner=True)
-    scenes = CONVERTER.find(tmp_path, ConvertOptions(include_benchmarks=True, without_benchmark_list=True)).scenes
+    scenes = CONVERTER.find(
+        tmp_path / "raw", ConvertOptions(include_benchmarks=True, without_benchmark_list=True)
+    ).scenes
     assert {found.name: found.split for found in scenes} == {scene_hash(0): "train", scene_hash(1): "held-out"}
-    assert len(CONVERTER.find(tmp_path, ANYTHING).scenes) == 1
+    assert len(CONVERTER.find(tmp_path / "raw", ANYTHING).scenes) == 1
 
 
 def test_a_scene_of_the_benchmarks_layout_is_read(tmp_path: Path) -> None:

@@ -52,12 +52,25 @@ def test_splits_are_those_of_the_lists(tmp_path: Path) -> None:
     assert (alone.name, alone.split) == ("b", "validation")
 
 
+def test_missing_lists_are_told_and_noted_and_damaged_ones_refused(tmp_path: Path) -> None:
+    write_scannetpp(tmp_path / "raw", SCENE, "a")
+    write_splits(tmp_path / "raw", nvs_sem_train=["a"], nvs_sem_val=["b"])
+    made = convert(CONVERTER, tmp_path / "raw", tmp_path / "clips")
+    (problem,) = made.findings.problems
+    assert (problem.place, "no splits/nvs_*test.txt" in problem.reason) == ("splits", True)
+    assert problem.reason in made.record("a")["notes"]
+    for damaged in (b"", b"\xff\xfe\x00"):
+        (tmp_path / "raw" / "splits" / "nvs_test.txt").write_bytes(damaged)
+        with pytest.raises(ValueError, match=r"nvs_test\.txt is (damaged|empty)"):
+            CONVERTER.find(tmp_path / "raw", ConvertOptions())
+
+
 def test_scenes_without_pictures_are_told(tmp_path: Path) -> None:
     folder = write_scannetpp(tmp_path, SCENE)
     for picture in (folder / "dslr" / "resized_images").iterdir():
         picture.unlink()
     findings = CONVERTER.find(tmp_path, ConvertOptions())
     assert not findings.scenes
-    assert "resized_images" in findings.problems[0].reason
+    assert any("resized_images" in problem.reason for problem in findings.problems)
     with pytest.raises(ValueError, match="dslr/nerfstudio"):
         CONVERTER.find(folder / "dslr" / "resized_images", ConvertOptions())

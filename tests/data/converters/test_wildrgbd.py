@@ -64,18 +64,40 @@ def test_row_major_intrinsics_are_noticed(tmp_path: Path) -> None:
         assert NAME in made.refused
 
 
-def test_a_scene_that_any_list_does_not_train_on_is_held_out(tmp_path: Path) -> None:
+def test_only_what_both_lists_train_on_is_trained_on(tmp_path: Path) -> None:
     for index in range(4):
         write_wildrgbd(tmp_path / "raw", SHORT, folder=f"scene_{index:03d}")
     names = [f"scenes/scene_{index:03d}" for index in range(4)]
     write_lists(
         tmp_path / "raw",
         "cup",
-        nvs_list={"train": names[:2], "val": [names[2]]},
+        nvs_list={"train": [names[0], names[1], names[3]], "val": [names[2]]},
         camera_eval_list={"train": [names[0], names[2]], "val": [names[1]]},
     )
-    scenes = CONVERTER.find(tmp_path / "raw", ConvertOptions()).scenes
-    assert [found.split for found in scenes] == ["train", "held-out", "held-out", "train"]
+    findings = CONVERTER.find(tmp_path / "raw", ConvertOptions())
+    assert [found.split for found in findings.scenes] == ["train", "held-out", "held-out", "held-out"]
+    assert findings.problems == ()
+
+
+def test_a_missing_list_is_told_and_noted(tmp_path: Path) -> None:
+    write_wildrgbd(tmp_path / "raw", SHORT)
+    write_wildrgbd(tmp_path / "raw", SHORT, folder="scene_001")
+    write_lists(tmp_path / "raw", "cup", nvs_list={"train": ["scenes/scene_000"], "val": []})
+    made = convert(CONVERTER, tmp_path / "raw", tmp_path / "clips")
+    assert made.splits == {"cup-scene_000": "train", "cup-scene_001": "held-out"}
+    (problem,) = made.findings.problems
+    assert (problem.place, "no camera_eval_list.json" in problem.reason) == ("cup", True)
+    assert problem.reason in made.record("cup-scene_000")["notes"]
+
+
+@pytest.mark.parametrize("content", ['{"train": 3}', "{", "[]", '{"train": ["scenes/a"]}', '{"train": [1], "val": []}'])
+def test_a_damaged_list_costs_its_category_alone(tmp_path: Path, content: str) -> None:
+    write_wildrgbd(tmp_path, SHORT)
+    write_wildrgbd(tmp_path, SHORT, category="hat")
+    (tmp_path / "cup" / "nvs_list.json").write_text(content)
+    findings = CONVERTER.find(tmp_path, ConvertOptions())
+    assert [found.name for found in findings.scenes] == ["hat-scene_000"]
+    assert "nvs_list.json" in {problem.place: problem.reason for problem in findings.problems}["cup"]
 
 
 def test_damaged_and_missing_files_are_told_and_the_rest_is_kept(tmp_path: Path) -> None:
@@ -88,12 +110,11 @@ def test_damaged_and_missing_files_are_told_and_the_rest_is_kept(tmp_path: Path)
     (broken / "metadata").write_text("{")
     bare = write_wildrgbd(raw, SCENE, folder="scene_002")
     (bare / "cam_poses.txt").unlink()
-    (raw / "cup" / "nvs_list.json").write_text('{"train": 3}')
     made = convert(CONVERTER, raw, tmp_path / "clips")
     check_converted(made.clips[NAME], SCENE, scale_free=False, frames=[0, 2, 3, 4])
     assert any("1, 5" in note for note in made.record(NAME)["notes"])
     assert "metadata" in made.refused["cup-scene_001"]
-    assert {Path(problem.place).name for problem in made.findings.problems} == {"scene_002", "nvs_list.json"}
+    assert {Path(problem.place).name for problem in made.findings.problems} == {"scene_002", "cup"}
 
 
 def test_another_folder_is_refused_saying_what_was_expected(tmp_path: Path) -> None:

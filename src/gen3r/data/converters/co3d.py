@@ -95,11 +95,11 @@ class Co3d:
                 if missing:
                     raise UnusableScene(f"it has no {' and no '.join(missing)}.")
                 sequences = _read_sequences(category / _SEQUENCES)
+                splits = _splits(category / "set_lists")
             except UnusableScene as error:
                 problems.append(Problem(place=category.name, reason=str(error)))
                 continue
-            splits, unread = _splits(category / "set_lists")
-            problems += unread
+            problems += [Problem(place=category.name, reason=note) for note in _missing_lists(category)]
             for name, quality in sorted(sequences.items()):
                 place = f"{category.name}/{name}"
                 if not (category / name / "images").is_dir():
@@ -146,7 +146,10 @@ class Co3d:
             frames=ordered,
             masks="foreground" if all(frame.mask for frame in ordered) else None,
             labels={"category": _WORDS.get(category, category.replace("_", " "))},
-            notes=(f"frames left out: {brief(left_out)}",) if left_out else (),
+            notes=(
+                *_missing_lists(source / category),
+                *((f"frames left out: {brief(left_out)}",) if left_out else ()),
+            ),
         )
 
 
@@ -226,15 +229,30 @@ def _read_sequences(path: Path) -> dict[str, float | None]:
         raise UnusableScene(f"{path.name} is damaged ({error}); download it again.") from error
 
 
-def _splits(folder: Path) -> tuple[dict[str, Split], list[Problem]]:
+def _named(entry: Any) -> str:
+    """The sequence of an entry of a list: its first item."""
+    if not isinstance(entry, list) or not isinstance(entry[0], str):
+        raise TypeError(f"expected lists that begin with a name, got {entry!r:.60}")
+    return entry[0]
+
+
+def _missing_lists(category: Path) -> tuple[str, ...]:
+    if any((category / "set_lists").glob("set_lists_*.json")):
+        return ()
+    return ("its category has no set_lists: sequences to train on may be ones a benchmark tests on",)
+
+
+def _splits(folder: Path) -> dict[str, Split]:
     """The split of every sequence that a list names.
 
     "val" and "test" of a fewview list are held out, whoever else trains on them, except that fewview_train tests on
     other frames of what it trains on. What the manyview lists name is held out as well, unless they are all there is:
     then this is the single-sequence subset, for trying things out, of which only manyview_test is held out.
+
+    Raises:
+        UnusableScene: if a list is damaged: what it holds out would be trained on.
     """
     found: dict[str, set[str]] = {"train": set(), "held-out": set(), "own": set(), "many": set()}
-    problems: list[Problem] = []
     any_fewview = False
     for path in sorted(folder.glob("set_lists_*.json")):
         fewview, own = "fewview" in path.name, "fewview_train" in path.name
@@ -244,13 +262,13 @@ def _splits(folder: Path) -> tuple[dict[str, Split], list[Problem]]:
                 kind = "train" if part == "train" else "own" if own else "held-out"
                 if not fewview:
                     kind = "held-out" if "_test" in path.name else "many"
-                found[kind].update(entry[0] for entry in entries)
+                found[kind].update(_named(entry) for entry in entries)
         except (UnusableScene, AttributeError, TypeError, IndexError, KeyError) as error:
-            problems.append(Problem(place=f"{folder.parent.name}/set_lists/{path.name}", reason=f"not used ({error})"))
+            raise UnusableScene(f"none of its sequences is used: {path.name} is damaged ({error!s:.100}).") from error
     held = found["held-out"] | (found["own"] - found["train"]) | (found["many"] if any_fewview else set())
     splits: dict[str, Split] = dict.fromkeys(sorted(found["train"] | found["many"]), "train")
     splits.update(dict.fromkeys(sorted(held), "held-out"))
-    return splits, problems
+    return splits
 
 
 CONVERTER = Co3d()

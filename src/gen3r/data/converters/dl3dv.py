@@ -25,6 +25,7 @@ IMAGE_FOLDERS = ("images", "images_2", "images_4", "images_8")
 """Full size first: of those that are there, the one with most pictures is read, the first of equals."""
 BENCHMARK_SCENES = 140
 BENCHMARK_LIST = "benchmark-meta.csv"
+_LIST_ADDRESS = "https://huggingface.co/datasets/DL3DV/DL3DV-Benchmark"
 _HASH = re.compile(r"[0-9a-f]{64}")
 _LISTED = re.compile(r"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
 _LIST_FILES = re.compile(r".*benchmark.*\.(csv|txt|json)", re.IGNORECASE)
@@ -210,7 +211,7 @@ def _unknown_benchmark(
     """
     if len(known) >= BENCHMARK_SCENES or not places - known:
         return []
-    where = f"put {BENCHMARK_LIST} of https://huggingface.co/datasets/DL3DV/DL3DV-Benchmark into the folder or beside it"
+    where = f"put {BENCHMARK_LIST} of {_LIST_ADDRESS} into the folder or beside it"
     if not listed and not options.without_benchmark_list:
         raise ValueError(
             f"{source} has no list of the {BENCHMARK_SCENES} scenes that the DL3DV benchmark tests on, which lie among "

@@ -59,11 +59,15 @@ class ScanNetPP:
     licence: str = "ScanNet++ Terms of Use, non-commercial"
 
     def find(self, source: Path, options: ConvertOptions) -> Findings:
-        """Folders with dslr/nerfstudio. Scenes on no list, or without lists, are train."""
+        """Folders with dslr/nerfstudio. Scenes on no list, or without lists, are train.
+
+        Raises:
+            ValueError: if there is no scene, and for damaged lists: what they hold out would be trained on.
+        """
         check_source(source)
         splits = _splits(source)
         scenes: list[Found] = []
-        problems: list[Problem] = []
+        problems = [Problem(place="splits", reason=note) for note in _missing_lists(source)]
         for folder in scene_folders(source, lambda folder: (folder / NERFSTUDIO).is_dir()):
             place = folder.relative_to(source).as_posix()
             variant = _variant(folder)
@@ -78,7 +82,7 @@ class ScanNetPP:
             scenes.append(found)
             if options.include_benchmarks:
                 scenes.append(Found(name=name + _TEST_VIEWS, place=place, split="held-out"))
-        if not scenes and not problems:
+        if not scenes and all(problem.place == "splits" for problem in problems):
             raise ValueError(f"{source} holds no scene of ScanNet++; expected folders data/SCENE/dslr/nerfstudio.")
         return Findings(scenes=tuple(scenes), problems=tuple(problems))
 
@@ -109,7 +113,7 @@ class ScanNetPP:
             frames=frames,
             masks="valid" if any(frame.mask for frame in frames) else None,
             labels={"place": "indoor room"},
-            notes=(*blurred, *notes),
+            notes=(*_missing_lists(source), *blurred, *notes),
         )
 
 
@@ -122,15 +126,34 @@ def _variant(folder: Path) -> Variant | None:
     return next(there, None)
 
 
-def _splits(source: Path) -> Mapping[str, Split]:
-    """Splits by scene, of the lists in splits in the source, in its parent (given its data), or two above (a scene)."""
+def _lists(source: Path) -> list[tuple[Path, Split]]:
+    """Lists in splits in the source, in its parent (given its data), or two above (a scene)."""
     places = [source.absolute(), *source.absolute().parents[:2]]
     folder = next((place / "splits" for place in places if (place / "splits").is_dir()), None)
+    files = sorted(folder.glob("nvs*.txt")) if folder else []
+    words = [re.split(r"[_.]", file.stem)[-1] for file in files]
+    return [(file, SPLIT_LISTS[word]) for file, word in zip(files, words, strict=True) if word in SPLIT_LISTS]
+
+
+def _missing_lists(source: Path) -> tuple[str, ...]:
+    there = {split for _, split in _lists(source)}
+    missing = [f"nvs_*{word}.txt" for word, split in SPLIT_LISTS.items() if split not in there]
+    if not missing:
+        return ()
+    return (f"there is no splits/{' and no '.join(missing)}: scenes to train on may be ones a benchmark tests on",)
+
+
+def _splits(source: Path) -> Mapping[str, Split]:
+    """Splits by scene; `ValueError` for a list that cannot be read."""
     splits: dict[str, Split] = {}
-    for file in sorted(folder.glob("nvs*.txt")) if folder else ():
-        split = SPLIT_LISTS.get(re.split(r"[_.]", file.stem)[-1])
-        if split is not None:
-            splits |= {line.strip(): split for line in file.read_text().splitlines() if line.strip()}
+    for file, split in _lists(source):
+        try:
+            names = file.read_text(encoding="utf-8").split()
+        except (OSError, ValueError) as error:
+            raise ValueError(f"the list of scenes {file} is damaged ({error!s:.100}); download it again.") from error
+        if not names:
+            raise ValueError(f"the list of scenes {file} is empty; download it again.")
+        splits |= dict.fromkeys(names, split)
     return splits
 
 

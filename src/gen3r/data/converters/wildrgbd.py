@@ -6,8 +6,9 @@
     <category>/{nvs_list.json, camera_eval_list.json}
 
 ``metadata`` is JSON whose ``K`` lists the intrinsics column by column; ``cam_poses.txt`` has the frame and a
-camera-to-world matrix (OpenCV axes, metres, row by row) per line; depth is 16-bit in millimetres, 0 = none. What one
-of the two lists does not train on is held out. Scenes are found by their files, whatever the folders are called.
+camera-to-world matrix (OpenCV axes, metres, row by row) per line; depth is 16-bit in millimetres, 0 = none. A scene is
+for training only if both lists train on it, as DUSt3R takes them; all others are held out. Scenes are found by their
+files, whatever the folders are called.
 """
 
 from __future__ import annotations
@@ -61,7 +62,8 @@ class WildRgbd:
             ValueError: if there is none.
         """
         folders, problems = list(_scene_folders(source)), []
-        splits: dict[Path, dict[str, Split]] = {}
+        trained: dict[Path, set[str] | None] = {}
+        refused: set[Path] = set()
         scenes: list[Found] = []
         for folder in folders:
             missing = [name for name in ("metadata", "cam_poses.txt") if not (folder / name).is_file()]
@@ -70,16 +72,24 @@ class WildRgbd:
                 problems.append(Problem(place=place, reason=f"it has no {' and no '.join(missing)}; unpack it again"))
                 continue
             category = _category(folder)
-            if category not in splits:
-                splits[category] = {}
-                for name in _LISTS:
-                    problems += _read_list(category / name, splits[category])
+            if category not in trained and category not in refused:
+                at = Path(os.path.relpath(category, source)).as_posix()
+                try:
+                    trained[category] = _trained_on(category)
+                except UnusableScene as error:
+                    refused.add(category)
+                    problems.append(Problem(place=at, reason=f"none of its scenes is used: {error}"))
+                else:
+                    problems += [Problem(place=at, reason=note) for note in _missing_lists(category)]
+            if category in refused:
+                continue
             pictures = numbered_pictures(folder / "rgb")
+            names = trained[category]
             scenes.append(
                 Found(
                     name=plain_name(category.resolve().name, folder.name),
                     place=place,
-                    split=splits[category].get(folder.name, "train"),
+                    split="train" if names is None or folder.name in names else "held-out",
                     frames=len(pictures),
                     size=estimated_bytes(pictures.values()),
                 )
@@ -125,7 +135,11 @@ class WildRgbd:
             ),
             masks="foreground" if all(frame in masks for frame in ids) else None,
             labels={"category": _category(folder).resolve().name.replace("_", " ")},
-            notes=poses.notes + ((f"frames without picture or pose: {brief(left_out)}",) if left_out else ()),
+            notes=(
+                *_missing_lists(_category(folder)),
+                *poses.notes,
+                *((f"frames without picture or pose: {brief(left_out)}",) if left_out else ()),
+            ),
         )
 
 
@@ -142,21 +156,30 @@ def _category(folder: Path) -> Path:
     return folder.parent.parent if folder.parent.name == "scenes" else folder.parent
 
 
-def _read_list(path: Path, splits: dict[str, Split]) -> list[Problem]:
-    """Add the scenes of one list: a scene stays for training only if no list says otherwise."""
-    if not path.is_file():
-        return []
-    try:
-        content = read_json(path)
-        lists: dict[Split, Any] = {"train": content["train"], "held-out": content["val"]}
-        for split, entries in lists.items():
-            for entry in entries:
-                name = Path(entry).name
-                if splits.get(name) != "held-out":
-                    splits[name] = split
-    except (UnusableScene, KeyError, TypeError) as error:
-        return [Problem(place=str(path), reason=f"no lists of scenes under 'train' and 'val' ({error}); not used")]
-    return []
+def _trained_on(category: Path) -> set[str] | None:
+    """The scenes that all lists of a category train on; None if it has no list.
+
+    Raises:
+        UnusableScene: if a list is damaged: what it holds out would be trained on.
+    """
+    lists = [_train_list(category / name) for name in _LISTS if (category / name).exists()]
+    return set.intersection(*lists) if lists else None
+
+
+def _train_list(path: Path) -> set[str]:
+    content = read_json(path)
+    parts = [content.get(part) for part in ("train", "val")] if isinstance(content, dict) else [None]
+    if not all(isinstance(part, list) and all(isinstance(entry, str) for entry in part) for part in parts):
+        raise UnusableScene(f"{path.name} has no lists of scenes under train and val; download it again.")
+    train, held_out = ({Path(entry).name for entry in part or ()} for part in parts)
+    return train - held_out
+
+
+def _missing_lists(category: Path) -> tuple[str, ...]:
+    missing = [name for name in _LISTS if not (category / name).exists()]
+    if not missing:
+        return ()
+    return (f"its category has no {' and no '.join(missing)}: scenes to train on may be ones a benchmark tests on",)
 
 
 def _read_metadata(path: Path) -> tuple[Float64[np.ndarray, "3 3"], int, int]:
