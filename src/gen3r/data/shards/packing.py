@@ -64,10 +64,10 @@ def plan_packing(config: PackConfig) -> list[dict[str, Any]]:
         ValueError: if the source holds no clips to pack, a name is too long for a tar header, or the target holds
             something else, or shards of another source or size.
     """
-    if any(config.target.glob(f"*{index_name('')}")):
+    path = config.target / _PLAN
+    if any(config.target.glob(f"*{index_name('')}")) and not path.is_file():
         raise ValueError(f"{config.target} holds finished shards; choose another folder.")
     plan = _plan(config, ClipDataset.open(config.source))
-    path = config.target / _PLAN
     if path.is_file():
         if json.loads(path.read_text(encoding="utf-8")) != plan:
             raise ValueError(
@@ -80,7 +80,7 @@ def plan_packing(config: PackConfig) -> list[dict[str, Any]]:
         config.target.mkdir(parents=True, exist_ok=True)
         with whole_file(path) as temporary:
             temporary.write_text(json.dumps(plan), encoding="utf-8")
-    return [item for item in plan["items"] if not _part(config.target, item["key"]).is_file()]
+    return _undone(config.target, plan)
 
 
 class PackShard:
@@ -154,34 +154,52 @@ def picture_folders(record: ClipRecord) -> tuple[str, ...]:
 
 
 def finish_packing(config: PackConfig) -> list[Path]:
-    """Join the parts into one index per split, and remove what was only there to go on with.
+    """Join the parts into one index per split, and remove what was only there to go on with: the plan last.
+
+    Killed half way, it is done by calling it again.
 
     Raises:
         ValueError: if shards of the plan are missing.
     """
     plan_path = config.target / _PLAN
     plan = json.loads(plan_path.read_text(encoding="utf-8"))
-    missing = [item["key"] for item in plan["items"] if not _part(config.target, item["key"]).is_file()]
+    missing = [item["key"] for item in _undone(config.target, plan)]
     if missing:
         raise ValueError(
             f"{len(missing)} shards of {config.target} are missing ({missing[0]}, ...); pack again to go on."
         )
-    indexes = []
-    for split in dict.fromkeys(item["split"] for item in plan["items"]):
-        parts = [_part(config.target, item["key"]) for item in plan["items"] if item["split"] == split]
-        read = [json.loads(part.read_text(encoding="utf-8")) for part in parts]
-        path = config.target / index_name(split)
-        shards = [Shard(**part["shard"]) for part in read]
-        write_index(
-            path, shards, ({"name": e["name"], "shard": n} | e for n, p in enumerate(read) for e in p["entries"])
-        )
-        indexes.append(path)
+    indexes = _indexes(config.target, plan)
+    if not _indexed(config.target, plan):
+        for split, index in indexes.items():
+            _join(index, [_part(config.target, item["key"]) for item in plan["items"] if item["split"] == split])
     for item in plan["items"]:
-        _part(config.target, item["key"]).unlink()
+        _part(config.target, item["key"]).unlink(missing_ok=True)
     for abandoned in config.target.glob(".*.partial"):  # by a process that was killed
         abandoned.unlink()
     plan_path.unlink()
-    return indexes
+    return list(indexes.values())
+
+
+def _join(index: Path, parts: Sequence[Path]) -> None:
+    read = [json.loads(part.read_text(encoding="utf-8")) for part in parts]
+    shards = [Shard(**part["shard"]) for part in read]
+    write_index(index, shards, ({"name": e["name"], "shard": n} | e for n, p in enumerate(read) for e in p["entries"]))
+
+
+def _undone(target: Path, plan: dict[str, Any]) -> list[dict[str, Any]]:
+    """The shards still to be written. None once all indexes are there: parts are removed after that alone."""
+    if _indexed(target, plan):
+        return []
+    return [item for item in plan["items"] if not _part(target, item["key"]).is_file()]
+
+
+def _indexed(target: Path, plan: dict[str, Any]) -> bool:
+    return all(path.is_file() for path in _indexes(target, plan).values())
+
+
+def _indexes(target: Path, plan: dict[str, Any]) -> dict[str, Path]:
+    """The index of each split."""
+    return {split: target / index_name(split) for split in dict.fromkeys(item["split"] for item in plan["items"])}
 
 
 def _plan(config: PackConfig, clips: ClipDataset) -> dict[str, Any]:
