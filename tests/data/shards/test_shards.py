@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import shutil
 import tarfile
 from contextlib import ExitStack
 from pathlib import Path
@@ -47,7 +48,7 @@ def hashes(folder: Path) -> dict[str, str]:
 
 
 def copied(folder: Path, target: Path) -> Path:
-    target.mkdir()
+    target.mkdir(parents=True)
     for path in folder.iterdir():
         (target / path.name).write_bytes(path.read_bytes())
     return target
@@ -131,11 +132,43 @@ def test_packing_goes_on_where_it_stopped(folders: Path, shards: Path, tmp_path:
         plan_packing(config)
 
 
+@pytest.mark.parametrize("killed", ["between indexes", "before tidying", "while tidying", "before the plan goes"])
+def test_packing_killed_while_finishing_is_finished(tmp_path: Path, killed: str) -> None:
+    for name, split in (("a", "train"), ("b", "train"), ("c", "validation")):
+        write_full(tmp_path / "in" / name, split=split)
+    config = PackConfig(source=tmp_path / "in", target=tmp_path / "out", shard_bytes=1)
+    for item in plan_packing(config):
+        PackShard({"source": str(config.source), "target": str(config.target)})(item)
+    finished = copied(config.target, tmp_path / "finished")
+    finish_packing(PackConfig(source=config.source, target=finished, shard_bytes=1))
+    indexes, parts = sorted(finished.glob("*-index.jsonl")), sorted(config.target.glob(".*.part.json"))
+    assert (len(indexes), len(parts)) == (2, 3)
+    for index in indexes[: 1 if killed == "between indexes" else 2]:
+        (config.target / index.name).write_bytes(index.read_bytes())
+    for part in parts[: {"while tidying": 2, "before the plan goes": 3}.get(killed, 0)]:
+        part.unlink()
+    with pytest.raises(ValueError, match="another size"):
+        plan_packing(PackConfig(source=config.source, target=config.target, shard_bytes=60_000))
+    assert plan_packing(config) == []
+    assert [path.name for path in finish_packing(config)] == [
+        f"{split}-index.jsonl" for split in ("train", "validation")
+    ]
+    assert hashes(config.target) == hashes(finished)
+    assert ClipDataset.open(config.target).names == ("a", "b", "c")
+    with pytest.raises(ValueError, match="holds finished shards"):
+        plan_packing(config)
+
+
 def rewrite(folder: Path, line: int, **changes: Any) -> None:
     path = folder / "train-index.jsonl"
     lines = path.read_text().splitlines()
     lines[line] = json.dumps(json.loads(lines[line]) | changes)
     path.write_text("\n".join(lines) + "\n")
+
+
+def misstate(folder: Path, **changes: Any) -> None:
+    header = json.loads((folder / "train-index.jsonl").read_text().splitlines()[0])
+    rewrite(folder, 0, shards=[header["shards"][0] | changes, *header["shards"][1:]])
 
 
 def cut(folder: Path) -> None:
@@ -150,6 +183,17 @@ def cut(folder: Path) -> None:
         (cut, "its index says"),
         (lambda folder: rewrite(folder, 0, version=2), "got 'gen3r-shards', 2"),
         (lambda folder: rewrite(folder, 0, shards=[{"file": "x"}]), "misstates its shards"),
+        *[
+            (lambda folder, change=change: misstate(folder, **change), f"shards.*{next(iter(change))}")
+            for change in (
+                *[{"bytes": value} for value in ("14028800", -1, True, 1.5)],
+                *[{"clips": value} for value in ("3", -1, None)],
+                *[{"sha256": value} for value in (7, "", "no hash")],
+                *[{"file": value} for value in (7, "", "..", ".tar", "a/b.tar", "a.txt", "a\0.tar")],
+            )
+        ],
+        (lambda folder: rewrite(folder, 0, shards=3), "misstates its shards"),
+        (lambda folder: rewrite(folder, 0, shards=["x"]), "misstates its shards"),
         (lambda folder: rewrite(folder, 1, start=10**9), "beyond the end"),
         (lambda folder: rewrite(folder, 1, shard=77), "misstates where"),
         (lambda folder: rewrite(folder, 1, record={}), "describes no clip"),
@@ -170,7 +214,7 @@ def test_names_outside_the_folder_are_refused(shards: Path, tmp_path: Path) -> N
     header = json.loads((folder / "train-index.jsonl").read_text().splitlines()[0])
     header["shards"][0]["file"] = "../train-00000.tar"
     rewrite(folder, 0, **header)
-    with pytest.raises(ValueError, match="must name files beside it"):
+    with pytest.raises(ValueError, match="a tar file beside it"):
         ClipDataset.open(folder)
 
 
@@ -193,3 +237,92 @@ def test_sizes_survive_packing(suffixes: list[str], depth: int) -> None:
     files += [(picture_key("frames", index, suffix), 10 + index) for index, suffix in enumerate(suffixes)]
     files += [(picture_key("depth", index, ".png"), index) for index in range(depth)]
     assert list(unpacked_sizes(json.loads(json.dumps(packed_sizes(files))))) == files
+
+
+FREE_PATHS = (
+    "frames/../../../outside.png",
+    "/tmp/outside.png",
+    "../scene.json",
+    "frame00000.png/../../outside",
+    "frame00000.svg",
+    "frame٠٠٠٠٠.png",
+    "scene.json\n",
+    "captions.txt/",
+    "notes.txt",
+    "..",
+    "",
+)
+
+
+@pytest.mark.parametrize("key", FREE_PATHS)
+def test_only_known_keys_have_a_file_name(key: str) -> None:
+    with pytest.raises(ValueError, match="no file of a clip"):
+        file_name(key)
+
+
+def hostile(folder: Path, *files: Any) -> None:
+    """The entry of the first clip with some of its files stated otherwise, or more of them."""
+    entry = json.loads((folder / "train-index.jsonl").read_text().splitlines()[1])
+    changed = {file[0]: file for file in files if isinstance(file, list) and file and isinstance(file[0], str)}
+    kept = [changed.pop(file[0], file) for file in entry["files"]]
+    rewrite(folder, 1, files=kept + [file for file in files if file not in kept])
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        *[([key, 3],) for key in FREE_PATHS],
+        *[([key, [3]],) for key in ("frame.png/../../x", "frame.svg", "frame", "notes.txt", "frame.png.png")],
+        (["frame00007.png", 3],),
+        (["scene.json", 3], ["scene.json", 4]),
+        *[(["captions.txt", size],) for size in (-1, "3", 1.5, True, None, [3], 10**12)],
+        *[(["depth.png", size],) for size in ([1, -1, 1], ["1"] * 3, "123", 7, {"0": 1}, [10**12] * 3)],
+        (7,),
+        ([],),
+        (["captions.txt"],),
+        ([["captions.txt"], 3],),
+    ],
+)
+def test_an_index_cannot_name_other_places(shards: Path, tmp_path: Path, files: Any) -> None:
+    folder = copied(shards, tmp_path / "deep" / "er" / "in")
+    hostile(folder, *files)
+    name = json.loads((folder / "train-index.jsonl").read_text().splitlines()[1])["name"]
+    before = hashes(tmp_path)
+    clips = ClipDataset.open(folder)
+    with pytest.raises(ValueError, match=r"train-index\.jsonl"):
+        clips[clips.names.index(name)]
+    target = tmp_path / "deep" / "er" / "out"
+    unpack = UnpackClip({"source": str(folder), "target": str(target)})
+    with pytest.raises(ValueError, match=r"train-index\.jsonl"):
+        unpack({"key": name})
+    assert hashes(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    "changes", [{"start": -512}, {"start": "0"}, {"start": True}, {"shard": -1}, {"shard": True}, {"files": None}]
+)
+def test_places_of_a_clip_are_whole_numbers_within_a_shard(shards: Path, tmp_path: Path, changes: Any) -> None:
+    folder = copied(shards, tmp_path / "in")
+    rewrite(folder, 1, **changes)
+    with pytest.raises(ValueError, match=r"train-index\.jsonl misstates where"):
+        list(ClipDataset.open(folder))
+
+
+def test_the_clip_in_the_shard_is_the_one_that_its_index_describes(shards: Path, tmp_path: Path) -> None:
+    folder = copied(shards, tmp_path / "in")
+    entry = json.loads((folder / "train-index.jsonl").read_text().splitlines()[1])
+    rewrite(folder, 1, name="other", record=entry["record"] | {"name": "other"})
+    with pytest.raises(ValueError, match="disagree"):
+        list(ClipDataset.open(folder))
+    rewrite(folder, 1, name="another")
+    with pytest.raises(ValueError, match="'another'"):
+        ClipDataset.open(folder)
+
+
+def test_the_unpacker_names_files_itself(folders: Path, tmp_path: Path) -> None:
+    source = tmp_path / "in" / "a"
+    shutil.copytree(folders / "a", source)
+    for number, path in enumerate(sorted((source / "frames").iterdir())):
+        path.rename(path.with_name(f"my picture {number}{path.suffix.upper()}"))
+    UnpackClip({"source": str(source.parent), "target": str(tmp_path / "out")})({"key": "a"})
+    assert hashes(tmp_path / "out" / "a") == hashes(folders / "a")

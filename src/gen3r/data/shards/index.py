@@ -14,7 +14,8 @@ which all offsets follow (`members.spans`). ``record`` is scene.json without ``t
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+import re
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -62,7 +63,8 @@ def read_header(line: bytes, path: Path) -> tuple[Shard, ...]:
     """The shards, from the first line of an index.
 
     Raises:
-        ValueError: naming ``path``, for another format or version, and for anything but names of files beside it.
+        ValueError: naming ``path``, for another format or version, and for shards that are no tar files beside it, with
+            whole numbers of bytes and clips.
     """
     header = read_line(line, path)
     if header.get("format") != FORMAT or header.get("version") != VERSION:
@@ -70,16 +72,12 @@ def read_header(line: bytes, path: Path) -> tuple[Shard, ...]:
             f"{path} must begin with format {FORMAT!r}, version {VERSION}, got {header.get('format')!r}, "
             f"{header.get('version')!r}; pack the clips again with gen3r data pack."
         )
-    try:
-        shards = tuple(Shard(**shard) for shard in header["shards"])
-    except (KeyError, TypeError) as error:
+    stated = header.get("shards")
+    if not isinstance(stated, list):
         raise ValueError(
-            f"{path} misstates its shards ({error}); pack the clips again with gen3r data pack."
-        ) from error
-    odd = [shard.file for shard in shards if Path(shard.file).name != shard.file]
-    if odd:
-        raise ValueError(f"{path} must name files beside it, got {odd[0]!r}.")
-    return shards
+            f"{path} misstates its shards (got {stated!r:.80}); pack the clips again with gen3r data pack."
+        )
+    return tuple(_shard(values, path) for values in stated)
 
 
 def read_line(line: bytes, path: Path) -> dict[str, Any]:
@@ -95,3 +93,35 @@ def read_line(line: bytes, path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise ValueError(f"{path} must hold JSON objects, got {type(content).__name__}.")
     return content
+
+
+def _shard(values: Any, path: Path) -> Shard:
+    names = list(_SHARD_FIELDS)
+    if not isinstance(values, dict) or sorted(values) != sorted(names):
+        raise ValueError(
+            f"{path} misstates its shards (expected {', '.join(names)} of each, got {values!r:.120}); pack the clips "
+            "again with gen3r data pack."
+        )
+    for name, (good, expected) in _SHARD_FIELDS.items():
+        if not good(values[name]):
+            raise ValueError(
+                f"{path} misstates its shards: {name} must be {expected}, got {values[name]!r:.80}; get a fresh copy, "
+                "or pack the clips again with gen3r data pack."
+            )
+    return Shard(**values)
+
+
+def _matches(pattern: str) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, str) and re.fullmatch(pattern, value) is not None
+
+
+def _whole(value: Any) -> bool:
+    return type(value) is int and value >= 0
+
+
+_SHARD_FIELDS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
+    "file": (_matches(r"[^./\\\x00-\x1f][^/\\\x00-\x1f]*\.tar"), "the name of a tar file beside it"),
+    "bytes": (_whole, "a whole number, at least 0"),
+    "sha256": (_matches("[0-9a-f]{64}"), "64 hexadecimal digits"),
+    "clips": (_whole, "a whole number, at least 0"),
+}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -99,16 +99,21 @@ class ShardSet:
         with self._index.open("rb") as file:
             file.seek(self._lines[index])
             entry = read_line(file.readline(), self._index)
-        try:
-            shard, found = self.shards[entry["shard"]], spans(entry["start"], entry["files"])
-            end = entry["start"] + sum(on_tape(size) for _, size in unpacked_sizes(entry["files"]))
-        except (KeyError, TypeError, ValueError, IndexError) as error:
-            raise ValueError(f"{self._index} misstates where clip {index} lies ({error!r}); pack it again.") from error
         record = self._records[index]
-        files = TarFiles(self.folder / shard.file, record.name, found)
-        if end > shard.bytes or entry["start"] < 0:
+        try:
+            shard = self.shards[_number(entry, "shard")]
+            start = _number(entry, "start")
+            sizes = list(unpacked_sizes(_listed(entry, "files")))
+            found = spans(start, entry["files"])
+        except (ValueError, IndexError) as error:
+            raise ValueError(f"{self._index} misstates where {record.name} lies ({error}); pack it again.") from error
+        if start + sum(on_tape(size) for _, size in sizes) > shard.bytes:
             raise ValueError(f"{self._index} puts {record.name} beyond the end of {shard.file}; pack it again.")
-        return StoredClip(files, ClipRecord.from_json(files.read(RECORD_FILE), f"{files.place}/{RECORD_FILE}"))
+        files = TarFiles(self.folder / shard.file, record.name, found)
+        read = ClipRecord.from_json(files.read(RECORD_FILE), f"{files.place}/{RECORD_FILE}")
+        if replace(read, times=None) != replace(record, times=None):
+            raise ValueError(f"{self._index} and {files.place}/{RECORD_FILE} disagree; get a fresh copy of both.")
+        return StoredClip(files, read)
 
     def _check_length(self, shard: Shard) -> None:
         path = self.folder / shard.file
@@ -138,4 +143,22 @@ def open_shards(folder: Path) -> list[ShardSet]:
 
 
 def _record(entry: dict[str, Any], index: Path) -> ClipRecord:
-    return ClipRecord.from_fields(entry.get("record"), f"{index}, record of {entry.get('name')!r}")
+    where = f"{index}, record of {entry.get('name')!r:.80}"
+    record = ClipRecord.from_fields(entry.get("record"), where)
+    if record.name != entry.get("name"):
+        raise ValueError(f"{where} has the name {record.name}; pack the clips again with gen3r data pack.")
+    return record
+
+
+def _number(entry: dict[str, Any], name: str) -> int:
+    value = entry.get(name)
+    if type(value) is not int or value < 0:
+        raise ValueError(f"{name} must be a whole number, at least 0, got {value!r:.80}.")
+    return value
+
+
+def _listed(entry: dict[str, Any], name: str) -> list[Any]:
+    value = entry.get(name)
+    if not isinstance(value, list):
+        raise ValueError(f"{name} must be a list, got {value!r:.80}.")
+    return value

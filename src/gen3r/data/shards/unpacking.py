@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from gen3r.data.dataset import ClipDataset
-from gen3r.data.schema.record import CAMERAS_FILE, CAPTIONS_FILE, RECORD_FILE, VIDEO_FILE
-from gen3r.data.shards.packing import picture_folders
+from gen3r.data.schema.record import RECORD_FILE
+from gen3r.data.shards.members import file_name
+from gen3r.data.shards.packing import clip_members
 from gen3r.scene.export.output_folder import whole_folder
 
 
@@ -34,14 +35,17 @@ class UnpackClip:
         self._target = Path(settings["target"])
 
     def __call__(self, item: dict[str, Any]) -> dict[str, Any]:
-        """Write the clip of ``item``, if it is not there yet."""
+        """Write the clip of ``item``, if it is not there yet.
+
+        Raises:
+            ValueError: if it cannot be read, or its index names what is no file of a clip.
+        """
         clip = self._clips[self._numbers[item["key"]]]
         folder = self._target / clip.name
         if not (folder / RECORD_FILE).is_file():
-            video = [VIDEO_FILE] if clip.record.frames_kind == "video" else []
-            pictures = [name for part in picture_folders(clip.record) for name in clip.pictures(part)]
             with whole_folder(folder) as staging:
-                for name in (CAMERAS_FILE, CAPTIONS_FILE, *video, *pictures, RECORD_FILE):
-                    (staging / name).parent.mkdir(exist_ok=True)
-                    (staging / name).write_bytes(clip.files.read(name))
+                for key, content in clip_members(clip):
+                    path = staging / file_name(key)
+                    path.parent.mkdir(exist_ok=True)
+                    path.write_bytes(content)
         return {"frames": clip.record.frames}
