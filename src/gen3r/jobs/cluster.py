@@ -210,7 +210,7 @@ class RayWorker:
         """Note that something is begun; how often it was begun and not ended before."""
         path = self._note(key)
         before = int(path.read_text()) if path.exists() else 0
-        with whole_file(path) as file:
+        with whole_file(path, durable=False) as file:
             file.write_text(str(before + 1))
         return before
 

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from gen3r.whole_file import sync_names, sync_tree
+
 
 def check_output_folder(out: str | Path) -> Path:
     """Check, before any work, that a folder can be made at `out`; returns it resolved.
@@ -32,6 +34,8 @@ def check_output_folder(out: str | Path) -> Path:
 def whole_folder(out: str | Path) -> Iterator[Path]:
     """A temporary folder to fill, which becomes `out` when the block ends; an exception leaves nothing behind.
 
+    Its files are on the disk before it gets its name: what is there is whole, also after a power cut.
+
     The temporary folder is a hidden sibling of `out`, so that the final step is one rename. If `out` exists
     (empty) and its parent is not writable or another disk (a mount point), it is a hidden child instead, whose
     content is moved up at the end.
@@ -44,6 +48,7 @@ def whole_folder(out: str | Path) -> Iterator[Path]:
         try:
             staging.chmod(0o777 & ~_umask())  # mkdtemp makes it private; the result should be an ordinary folder
             yield staging
+            sync_tree(staging)
             if inside:
                 for item in sorted(staging.iterdir()):
                     item.rename(path / item.name)
@@ -52,6 +57,7 @@ def whole_folder(out: str | Path) -> Iterator[Path]:
                 if path.exists():
                     path.rmdir()  # checked empty; refuses if somebody filled it meanwhile
                 staging.rename(path)
+            sync_names(path if inside else path.parent)
         except BaseException:
             shutil.rmtree(staging, ignore_errors=True)
             raise
