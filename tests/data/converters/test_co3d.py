@@ -174,6 +174,21 @@ def test_a_damaged_set_list_costs_its_category_alone(tmp_path: Path, content: st
     assert (problem.place, "set_lists_fewview_test.json" in problem.reason) == ("cut", True)
 
 
+def test_files_outside_the_folder_and_records_of_other_kinds_cost_their_frames(tmp_path: Path) -> None:
+    raw = tmp_path / "raw"
+    records = write_sequence(raw, SCENE)
+    (raw / records[1]["image"]["path"]).rename(tmp_path / "private.jpg")
+    records[1]["image"]["path"] = "../private.jpg"
+    records[2]["depth"]["path"] = str(tmp_path / "private.jpg")
+    records[3]["depth"] = [1]
+    records[4]["image"]["size"] = [1e400, 80]
+    write_annotations(raw, records, quality={ISOTROPIC: 0.9})
+    made = convert(CONVERTER, raw, tmp_path / "clips")
+    record = made.record(f"apple-{ISOTROPIC}")
+    assert record["frames"] == 2
+    assert any("it names a picture outside the folder" in note for note in record["notes"])
+
+
 def test_what_is_no_list_is_damage(tmp_path: Path) -> None:
     path = tmp_path / "frame_annotations.jgz"
     for content in (b"{}", b"[{]", b'[{"sequence_name": "a"}, ', b"no gzip"):

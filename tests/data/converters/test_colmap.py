@@ -162,6 +162,22 @@ def test_lenses_say_what_colmap_says(name: str) -> None:
     assert back[1].max() < 48.6
 
 
+@pytest.mark.parametrize("part", ["images", "masks"])
+def test_files_outside_the_folder_are_refused(tmp_path: Path, part: str) -> None:
+    write_colmap(tmp_path / "raw" / "good", SMALL)
+    names = ["../../../away/1.jpg", "2.jpg", "3.jpg"] if part == "images" else ["1.jpg", "2.jpg", "3.jpg"]
+    (tmp_path / "raw" / "bad" / "images").mkdir(parents=True)
+    (tmp_path / "away").mkdir()
+    project = write_colmap(tmp_path / "raw" / "bad", SMALL, names=names)
+    if part == "masks":
+        (project / "masks").mkdir()
+        Image.new("L", (SMALL.width, SMALL.height)).save(tmp_path / "away" / "mask.png")
+        (project / "masks" / "1.jpg.png").symlink_to(tmp_path / "away" / "mask.png")
+    made = convert(CONVERTER, tmp_path / "raw", tmp_path / "clips")
+    assert list(made.clips) == ["good"]
+    assert "outside the folder" in made.refused["bad"]
+
+
 def test_panoramas_are_refused() -> None:
     camera = pycolmap.Camera.create_from_model_name(1, "EQUIRECTANGULAR", 1.0, 64, 32)
     with pytest.raises(UnusableScene, match="EQUIRECTANGULAR"):

@@ -121,6 +121,25 @@ def test_pictures_of_another_resolution_scale_the_camera(tmp_path: Path) -> None
     check_converted(made.clips["raw"], SMALL, scale_free=False)
 
 
+@pytest.mark.parametrize("key", ["file_path", "mask_path", "depth_file_path"])
+@pytest.mark.parametrize("way", ["absolute", "above", "link"])
+def test_files_outside_the_folder_are_refused(tmp_path: Path, key: str, way: str) -> None:
+    project = write_nerfstudio(tmp_path / "raw" / "a", SMALL, depth=True, masks=True)
+    write_nerfstudio(tmp_path / "raw" / "b", SMALL)
+    content = json.loads((project / "transforms.json").read_text())
+    entry = content["frames"][1]
+    outside = tmp_path / "private.png"
+    (project / entry[key]).rename(outside)
+    if way == "link":
+        (project / entry[key]).symlink_to(outside)
+    else:
+        entry[key] = str(outside) if way == "absolute" else "../../private.png"
+    (project / "transforms.json").write_text(json.dumps(content))
+    made = convert(CONVERTER, tmp_path / "raw", tmp_path / "clips")
+    assert list(made.clips) == ["b"]
+    assert "outside the folder" in made.refused["a"]
+
+
 def test_another_folder_is_refused_saying_what_was_expected(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"transforms\.json"):
         CONVERTER.find(tmp_path, ConvertOptions())

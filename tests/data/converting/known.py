@@ -91,8 +91,15 @@ def raw_scene(
     return replace(described, **more)
 
 
-def convert(scene: RawScene, destination: Path, prompts: dict | None = None, **settings: Any) -> ConvertedScene:
+def convert(
+    scene: RawScene, destination: Path, prompts: dict | None = None, source: Path | None = None, **settings: Any
+) -> ConvertedScene:
     """As the command does."""
     return convert_scene(
-        KnownDataset(scene=scene), destination, FOUND, destination, ConvertSettings(**settings), prompts=prompts
+        KnownDataset(scene=scene),
+        source or destination,
+        FOUND,
+        destination,
+        ConvertSettings(**settings),
+        prompts=prompts,
     )

@@ -28,6 +28,7 @@ from jaxtyping import Float32, Float64, UInt8
 
 from gen3r.data.clip import Split
 from gen3r.data.converters.co3d_annotations import FrameAnnotations, frame_annotations
+from gen3r.data.converters.places import inside
 from gen3r.data.converters.side_files import (
     brief,
     estimated_bytes,
@@ -134,8 +135,8 @@ class Co3d:
             try:
                 number = int(record["frame_number"])
                 frames.setdefault(number, _frame(source, record))
-            except (UnusableScene, KeyError, TypeError, ValueError) as error:
-                left_out.append(f"{record.get('frame_number')} ({error})")
+            except (UnusableScene, KeyError, TypeError, ValueError, AttributeError, OSError, OverflowError) as error:
+                left_out.append(f"{record.get('frame_number')!s:.20} ({error!s:.200})")
         if not frames:
             raise UnusableScene(f"no frame has a picture and a camera: {brief(left_out, 2)}")
         ordered = tuple(frame for _, frame in sorted(frames.items()))
@@ -155,7 +156,7 @@ class Co3d:
 
 def _frame(source: Path, record: dict[str, Any]) -> RawFrame:
     image, depth, mask = record["image"], record.get("depth") or {}, record.get("mask") or {}
-    picture = source / image["path"]
+    picture = inside(source, source / image["path"], "a picture")
     if not picture.is_file():
         raise UnusableScene("no picture")
     height, width = (int(side) for side in image["size"])
@@ -163,9 +164,9 @@ def _frame(source: Path, record: dict[str, Any]) -> RawFrame:
     if viewpoint is None:
         raise UnusableScene("no camera")
     time = record.get("frame_timestamp")
-    depth_path = source / depth["path"] if depth.get("path") else None
-    mask_path = source / mask["path"] if mask.get("path") else None
-    valid_path = source / depth["mask_path"] if depth.get("mask_path") else None
+    depth_path = inside(source, source / depth["path"], "depth") if depth.get("path") else None
+    mask_path = inside(source, source / mask["path"], "a mask") if mask.get("path") else None
+    valid_path = inside(source, source / depth["mask_path"], "a mask") if depth.get("mask_path") else None
     return RawFrame(
         picture=picture,
         camera=RawCamera(

@@ -19,6 +19,7 @@ from gen3r.data.converters.pictures import PictureHeader, left_out
 from gen3r.data.converters.places import (
     check_source,
     clip_name,
+    inside,
     picture_files,
     scene_folders,
     subfolders,
@@ -67,7 +68,7 @@ class ColmapProjects:
         place, _, subfolder = found.place.partition(_SUBFOLDER)
         model = source / place
         with unusable():
-            frames, notes = registered_frames(model, picture_folder(model).parent / MASKS, subfolder or None)
+            frames, notes = registered_frames(source, model, picture_folder(model).parent / MASKS, subfolder or None)
         return RawScene(
             name=found.name,
             split=found.split,
@@ -88,18 +89,19 @@ def find_models(project: Path) -> list[Path]:
 
 
 def registered_frames(
-    model: Path, masks: Path, subfolder: str | None = None
+    source: Path, model: Path, masks: Path, subfolder: str | None = None
 ) -> tuple[tuple[RawFrame, ...], tuple[str, ...]]:
     """Frames of a model, and notes on what is left out.
 
     Args:
+        source: the folder that nothing may lead out of.
         model: the folder with its files.
         masks: the folder with masks, if there is one.
         subfolder: only images of this folder below the pictures'; left out, all.
 
     Raises:
         ValueError: for a damaged model.
-        UnusableScene: if no picture of it is there.
+        UnusableScene: if no picture of it is there, or one outside ``source`` is named.
     """
     reconstruction, images = read_model(model)
     folder = picture_folder(model)
@@ -108,12 +110,13 @@ def registered_frames(
     frames: list[RawFrame] = []
     dropped: list[str] = []
     for image in images:
+        path = inside(source, folder / image.name, "a picture")
         try:
-            frame = _frame(folder / image.name, image, reconstruction.cameras[image.camera_id])
+            frame = _frame(path, image, reconstruction.cameras[image.camera_id])
         except ValueError as error:
             dropped.append(str(error))
         else:
-            frames.append(dataclasses.replace(frame, mask=mask_beside(masks, image.name)))
+            frames.append(dataclasses.replace(frame, mask=mask_beside(source, masks, image.name)))
     if not frames:
         raise UnusableScene(f"none of its {len(images)} registered pictures can be used; {''.join(dropped[:1])}")
     return tuple(frames), left_out(dropped, len(images))

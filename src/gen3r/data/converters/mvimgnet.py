@@ -54,7 +54,7 @@ class MVImgNet:
         if not models:
             raise UnusableScene("it has no COLMAP model in sparse/0.")
         with unusable():
-            frames, notes = registered_frames(models[0], instance / MASKS)
+            frames, notes = registered_frames(source, models[0], instance / MASKS)
             category = _categories(source).get(instance.absolute().parent.name)
         return RawScene(
             name=found.name,

@@ -18,7 +18,7 @@ from jaxtyping import Float32
 from gen3r.data.clip import Split
 from gen3r.data.converters.masks import read_mask
 from gen3r.data.converters.pictures import PictureHeader, left_out
-from gen3r.data.converters.places import check_source, clip_name, scene_folders, unusable
+from gen3r.data.converters.places import check_source, clip_name, inside, scene_folders, unusable
 from gen3r.data.converters.transforms_json import raw_camera
 from gen3r.data.converting.raw import ConvertOptions, Findings, Found, Problem, RawFrame, RawScene, UnusableScene
 from gen3r.scene.export.nerfstudio import DEPTH_UNIT, DEPTH_UNIT_KEY, UNITS_KEY
@@ -71,6 +71,7 @@ class NerfstudioProjects:
                 file,
                 record,
                 read_frames(file, record),
+                source=source,
                 pictures=partial(picture_path, file),
                 masks=lambda name: file.parent / name,
             )
@@ -94,6 +95,7 @@ def posed_frames(
     record: dict[str, Any],
     entries: list[FrameEntry],
     *,
+    source: Path,
     pictures: Callable[[str], Path],
     masks: Callable[[str], Path],
 ) -> tuple[tuple[RawFrame, ...], tuple[str, ...]]:
@@ -103,12 +105,13 @@ def posed_frames(
         file: what was read.
         record: its content.
         entries: its frames.
+        source: the folder that nothing may lead out of.
         pictures: where the picture of a name is.
         masks: where the mask of a name is.
 
     Raises:
         ValueError: for numbers that are missing or wrong, and lenses nobody knows.
-        UnusableScene: if no picture is there.
+        UnusableScene: if no picture is there, or a file outside ``source`` is named.
     """
     axes = camera_axes(file, record, "opengl")
     unit = positive_number(file, record, UNITS_KEY, 1.0)
@@ -116,13 +119,14 @@ def posed_frames(
     frames: list[RawFrame] = []
     dropped: list[str] = []
     for entry in entries:
-        picture = pictures(str(entry.values.get("file_path")))
+        picture = inside(source, pictures(str(entry.values.get("file_path"))), "a picture")
         try:
             header = PictureHeader.read(picture, picture.name)
         except ValueError as error:
             dropped.append(str(error))
             continue
-        mask, depth = _present(entry, "mask_path", masks), _present(entry, "depth_file_path", lambda n: file.parent / n)
+        mask = _present(source, entry, "mask_path", masks)
+        depth = _present(source, entry, "depth_file_path", lambda name: file.parent / name)
         frames.append(
             RawFrame(
                 picture=picture,
@@ -136,10 +140,10 @@ def posed_frames(
     return tuple(frames), left_out(dropped, len(entries))
 
 
-def _present(entry: FrameEntry, key: str, locate: Callable[[str], Path]) -> Path | None:
+def _present(source: Path, entry: FrameEntry, key: str, locate: Callable[[str], Path]) -> Path | None:
     """The file that an entry names, if it is there."""
     name = entry.values.get(key)
-    path = locate(name) if isinstance(name, str) else None
+    path = inside(source, locate(name), f"a file ({key})") if isinstance(name, str) else None
     return path if path is not None and path.is_file() else None
 
 

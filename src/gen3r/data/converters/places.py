@@ -62,6 +62,13 @@ def total_size(files: list[Path]) -> int:
     return sum(file.stat().st_size for file in files)
 
 
+def inside(source: Path, path: Path, what: str) -> Path:
+    """``path``, which some file of the dataset names; `UnusableScene` if it leads out of ``source``, links followed."""
+    if not path.resolve().is_relative_to(source.resolve()):
+        raise UnusableScene(f"it names {what} outside the folder: {str(path)!r:.160}; copy it into the folder.")
+    return path
+
+
 def check_source(source: Path) -> None:
     """Raise `ValueError` if there is nothing at ``source``."""
     if not source.exists():

@@ -101,6 +101,7 @@ class ScanNetPP:
                 file,
                 record,
                 good,
+                source=source,
                 pictures=lambda name: folder / "dslr" / variant.images / Path(name).name,
                 masks=lambda name: folder / "dslr" / variant.masks / Path(name).name,
             )

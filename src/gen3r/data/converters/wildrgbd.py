@@ -17,12 +17,10 @@ import os
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float32, Float64
 
-from gen3r.data.clip import Split
 from gen3r.data.converters.side_files import (
     as_pose,
     brief,

@@ -39,7 +39,7 @@ def read_prompts(path: str | Path) -> Prompts:
     return _from_csv(path, text) if path.suffix.lower() == ".csv" else _from_json(path, text)
 
 
-def choose_captions(scene: RawScene, source: str, prompts: Prompts) -> tuple[tuple[str, ...], CaptionKind]:
+def choose_captions(scene: RawScene, prompts: Prompts) -> tuple[tuple[str, ...], CaptionKind]:
     """The captions of a scene and where they come from: the user's, else the dataset's, else made from its labels."""
     given = tuple(caption for caption in prompts.get(scene.name, ()) if caption.strip())
     if given:

@@ -77,7 +77,7 @@ def convert_scene(
     names = clip_names(scene.name, len(parts))
     if len(parts) > 1:
         check_parts(destination, scene.name, names)
-    writer = _SceneWriter(converter, scene, destination, settings, prompts or {})
+    writer = _SceneWriter(converter, source, scene, destination, settings, prompts or {})
     records = [writer.write(name, part, notes) for name, part in zip(names, parts, strict=True)]
     return ConvertedScene(
         clips=tuple(record.name for record in records),
@@ -90,6 +90,7 @@ def convert_scene(
 @dataclass(frozen=True)
 class _SceneWriter:
     converter: Converter
+    source: Path
     scene: RawScene
     destination: Path
     settings: ConvertSettings
@@ -102,7 +103,7 @@ class _SceneWriter:
             return ClipRecord.from_json((folder / RECORD_FILE).read_bytes(), str(folder / RECORD_FILE))
         for left_over in self.destination.glob(f".{name}.partial-*"):
             shutil.rmtree(left_over)  # of a process that was killed
-        captions, caption_kind = choose_captions(scene, self.converter.name, self.prompts)
+        captions, caption_kind = choose_captions(scene, self.prompts)
         maskless = [index for index, frame in frames if frame.mask is None]
         masks = scene.masks if not maskless else None
         if 0 < len(maskless) < len(frames):
@@ -124,6 +125,12 @@ class _SceneWriter:
                 notes=(*notes, *reasons),
             )
 
+    def _is_own(self, picture: Path | bytes) -> bool:
+        """Whether a picture is a file of the dataset itself, not one elsewhere that a link leads to."""
+        if isinstance(picture, bytes) or picture.is_symlink():
+            return False
+        return picture.resolve().is_relative_to(self.source.resolve())
+
     def _add(
         self, clip: ClipWriter, frames: Sequence[tuple[int, RawFrame]], with_masks: bool
     ) -> tuple[list[ClipFrame], tuple[float, ...] | None, tuple[str, ...]]:
@@ -142,7 +149,7 @@ class _SceneWriter:
             if made and (frame.height, frame.width) != (made[0].height, made[0].width):
                 reasons.append((index, f"its view has {frame.height}x{frame.width} pixels, unlike the others"))
                 continue
-            clip.add_picture(frame.picture, link=self.settings.link == "hard")
+            clip.add_picture(frame.picture, link=self.settings.link == "hard" and self._is_own(frame.picture))
             if with_depth:
                 no_depth = np.zeros((frame.height, frame.width), np.float32)
                 clip.add_depth(no_depth if frame.depth is None else frame.depth)

@@ -124,7 +124,7 @@ class FrameEntry:
 
     def __init__(self, path: Path, index: int, values: dict[str, Any]) -> None:
         self.path, self.values = path, values
-        self.where = f"{path}: frame {index} ({values.get('file_path', 'without file_path')})"
+        self.where = f"{path}: frame {index} ({values.get('file_path', 'without file_path')!s:.160})"
 
     def number(self, key: str) -> float:
         """A finite number that must be there."""
