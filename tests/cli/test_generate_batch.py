@@ -1,6 +1,7 @@
 """A file of requests becomes a folder of scenes, once each."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +97,52 @@ def test_thresholds_judge_what_is_there_again(tmp_path: Path, gen3r: Runner, mod
     outcome = gen3r(*common)
     assert "1 removed of 1" in outcome.stdout
     assert "delete the folder" in read_manifest(out)[0]["reason"]
+
+
+def test_the_order_of_lines_does_not_matter_and_what_is_gone_from_the_file_is_put_aside(
+    tmp_path: Path, gen3r: Runner, model: Path
+) -> None:
+    twins = [{"id": name, "prompt": "a ball"} for name in ("a", "b", "c")]
+    lines, out = [*twins, {"id": "room", "prompt": "a room"}], tmp_path / "out"
+    batch = write_lines(tmp_path / "prompts.jsonl", *lines)
+    command = ("generate", "--batch", batch, "--model", model, "--device", "cpu", "--steps", 1, "--out", out)
+    assert "2 accepted, 2 duplicate of 4" in gen3r(*command, "--as-clips").stdout
+    before = stamps(out)
+
+    write_lines(batch, *lines[::-1])
+    told = gen3r(*command, "--as-clips").stdout
+    assert "0 done, 2 done before" in told
+    assert "2 accepted, 2 duplicate of 4" in told
+    assert stamps(out) == before
+    assert {line["id"]: line["same_as"] for line in read_manifest(out)} == {"room": None, "c": "a", "b": "a", "a": None}
+
+    shutil.copytree(out / "scenes" / "a", out / "scenes" / "b")  # as earlier versions left them
+    shutil.copytree(out / "clips" / "a", out / "clips" / "b")
+    shutil.copytree(out / "clips" / "a", out / "clips" / "mine")
+    record = out / "clips" / "mine" / "scene.json"
+    record.write_text(record.read_text().replace("gen3r generate", "me"))
+    write_lines(batch, *twins[::-1])  # the room is gone
+    told = gen3r(*command, "--as-clips").stdout
+    assert "1 accepted, 2 duplicate of 3" in told
+    assert "2 scenes of earlier runs" in told
+    manifest = read_manifest(out)
+    assert [(line["id"], line["status"], line.get("folder")) for line in manifest] == [
+        ("c", "duplicate", None),
+        ("b", "accepted", "scenes/b"),
+        ("a", "duplicate", "rejected/a"),
+        ("room", "unasked", "rejected/room"),
+    ]
+    assert [path.name for path in (out / "scenes").iterdir()] == ["b"]
+    assert sorted(path.name for path in (out / "clips").iterdir()) == ["b", "mine"]
+    shutil.rmtree(record.parent)
+    assert all((out / line["folder"]).is_dir() for line in manifest if "folder" in line)
+
+    write_lines(batch, {"id": "new", "prompt": "a ball"}, {"id": "room", "prompt": "a room"})
+    told = gen3r(*command, "--as-clips").stdout
+    assert "0 done, 2 done before" in told
+    assert sorted(path.name for path in (out / "scenes").iterdir()) == ["new", "room"]
+    assert list(ClipDataset.open(out / "clips").names) == ["new", "room"]
+    assert read_manifest(out)[0]["folder"] == "scenes/new"
 
 
 def test_wrong_lines_and_options_are_told_before_any_work(tmp_path: Path, gen3r: Runner, model: Path) -> None:

@@ -110,6 +110,8 @@ def run_batch(generate: Generate) -> None:
     say(
         f"{', '.join(f'{count} {status}' for status, count in sorted(report.counts.items()))} of {len(orders)} requests"
     )
+    if report.others:
+        say(f"{report.others} scenes of earlier runs that the file does not ask for are in {generate.out / 'rejected'}")
     say(f"Look first at {generate.out / 'manifest.jsonl'}")
     _check_failed(report.run, "scenes could not be made")
     if report.clips is not None:
@@ -140,7 +142,7 @@ def _settings(generate: Generate) -> dict[str, Any]:
     loading = generate.loading
     folder = loading.find()
     generate.speed.acceleration()
-    text_cache = loading._text_cache(folder)
+    text_cache = loading.text_cache_folder(folder)
     speed = generate.speed
     plain = not (speed.compile or speed.attention or speed.step_cache != "none" or speed.guidance_skip)
     return {

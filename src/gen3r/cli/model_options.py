@@ -76,7 +76,7 @@ class ModelOptions:
             numerics=self.numerics,
             acceleration=acceleration,
             parallel=parallel,
-            text_cache=self._text_cache(folder),
+            text_cache=self.text_cache_folder(folder),
         )
 
     def _memory(self, device: torch.device) -> MemoryProfile | None:
@@ -88,7 +88,7 @@ class ModelOptions:
             warn(f"there is no GPU in use: --vram {self.vram} changes the networks' type, not where they are.")
         return None if self.vram == NONE else PROFILES[int(self.vram)]
 
-    def _text_cache(self, folder: ModelFolder) -> Path | None:
+    def text_cache_folder(self, folder: ModelFolder) -> Path | None:
         from gen3r.conditioning.text_cache import default_text_cache
 
         if self.text_cache == NONE:

@@ -20,6 +20,7 @@ MAKE = "gen3r.jobs.scenes.make:MakeScene"
 CLIP = "gen3r.jobs.scenes.clips:WriteClip"
 MADE_WITH = ("model", "revision", "dtype", "numerics", "acceleration", "scene_cameras")
 """Settings of `MakeScene` on which the scenes depend."""
+UNASKED = Judgement(status="unasked", reason="no line of the file asks for it any more")
 REMOVED = "its files were dropped when it was rejected; delete the folder {folder}, and it will be made again"
 
 
@@ -31,6 +32,8 @@ class BatchReport:
     """Of the making."""
     counts: dict[str, int]
     """Orders by status: accepted, rejected, duplicate, failed, and removed: accepted, but its files were dropped."""
+    others: int = 0
+    """Scenes of earlier calls that none of these orders asks for, or that are made twice: they were put aside."""
     clips: RunReport | None = None
     """Of the writing of clips."""
 
@@ -51,7 +54,8 @@ def make_scenes(
     """Make the scenes that are not there yet, judge all of them, and write manifest.jsonl.
 
     Called again, it goes on where it ended, however that was; with other limits it judges anew. Orders of equal content
-    are made once.
+    are made once, whatever they are called and wherever they stand. Scenes that no order asks for any more are put
+    among the rejected ones, and clips of scenes that are not accepted are removed.
 
     Args:
         orders: see `read_orders`.
@@ -71,24 +75,30 @@ def make_scenes(
     """
     limits, collection = limits or Limits(), Collection(out)
     collection.begin({name: settings.get(name) for name in MADE_WITH})
-    first: dict[str, SceneOrder] = {}
-    for order in orders:
-        first.setdefault(order.content, order)
-    made = {order.id: collection.made(order) for order in first.values()}
+    leaders = _leaders(orders, collection)
+    known = collection.records()
     run = run_jobs(
-        [JobItem(key=order.id, payload=order.to_json()) for order in first.values()],
+        [JobItem(key=order.id, payload=order.to_json()) for order in leaders.values()],
         WorkSpec(unit=MAKE, settings={**settings, "out": str(collection.folder.resolve())}, gpus=gpus),
         collection.folder / RUN,
         options,
-        exists=lambda item: made[item.key] is not None,
+        exists=lambda item: item.key in known,
         progress=progress,
     )
-    records = {order.id: record for order in first.values() if (record := collection.made(order)) is not None}
+    records = {order.id: record for order in leaders.values() if (record := collection.made(order)) is not None}
     places = _judged(collection, records, limits, keep_rejected)
+    others = {
+        name: _other_line(collection, record, leaders.get(record["content"]))
+        for name, record in known.items()
+        if name not in records
+    }
+    put_aside = len(others)
+    accepted = [name for name, place in places.items() if place.status == "accepted"]
+    collection.keep_clips(accepted)
     written = None
     if clips:
         written = run_jobs(
-            [JobItem(key=name, payload={"key": name}) for name, place in places.items() if place.status == "accepted"],
+            [JobItem(key=name, payload={"key": name}) for name in accepted],
             WorkSpec(unit=CLIP, settings={"out": str(collection.folder.resolve()), "licence": licence}),
             collection.folder / CLIPS_RUN,
             options,
@@ -96,20 +106,61 @@ def make_scenes(
         )
     lines = []
     for order in orders:
-        name = first[order.content].id
+        name = leaders[order.content].id
         line: dict[str, Any] = {"id": order.id}
         if order.id != name:
-            twin = Judgement(status="duplicate", reason=f"the same request as {name}", same_as=name)
-            line |= asdict(twin) | {"request": _request(order)}
+            line |= asdict(_twin_of(name)) | {"request": _request(order)} | others.pop(order.id, {})
         elif name in records:
-            folder = collection.folder_of(name)
-            line |= asdict(places[name]) | {"request": _request(order)} | records[name]
-            line |= {"folder": folder.relative_to(collection.folder).as_posix(), "files": _files(folder)}
+            line |= asdict(places[name]) | {"request": _request(order)} | _scene_fields(collection, records[name])
         else:
             line |= {"status": "failed", "reason": run.failed[name], "request": _request(order)}
         lines.append(line)
-    collection.write_manifest(lines)
-    return BatchReport(run=run, counts=dict(Counter(line["status"] for line in lines)), clips=written)
+    collection.write_manifest([*lines, *others.values()])
+    counts = Counter(line["status"] for line in lines)
+    return BatchReport(run=run, counts=dict(counts), others=put_aside, clips=written)
+
+
+def _leaders(orders: Sequence[SceneOrder], collection: Collection) -> dict[str, SceneOrder]:
+    """Of all orders of equal content the one whose scene is made: that of a scene which is there, else the first.
+
+    A scene whose name is in no line any more gets that of the first line that asks for it.
+
+    Raises:
+        ValueError: if the name of an order is taken by a scene of another one; nothing has been renamed then.
+    """
+    known = collection.records()
+    by_content: dict[str, list[str]] = {}
+    for name, record in known.items():
+        by_content.setdefault(record["content"], []).append(name)
+    leaders: dict[str, SceneOrder] = {}
+    for order in orders:
+        leader = leaders.setdefault(order.content, order)
+        there = by_content.get(order.content, ())
+        if leader.id not in there and order.id in there:
+            leaders[order.content] = order
+    for order in leaders.values():
+        collection.made(order)
+    for content, order in leaders.items():
+        there = by_content.get(content, ())
+        if there and order.id not in there:
+            collection.rename(there[0], order.id)
+    return leaders
+
+
+def _other_line(collection: Collection, record: Mapping[str, Any], leader: SceneOrder | None) -> dict[str, Any]:
+    """The manifest's line of a scene that no line of the file stands for; it is put aside, with its files."""
+    judgement = UNASKED if leader is None else _twin_of(leader.id)
+    collection.place(record["id"], accepted=False, keep=True)
+    return {"id": record["id"]} | asdict(judgement) | _scene_fields(collection, record)
+
+
+def _twin_of(name: str) -> Judgement:
+    return Judgement(status="duplicate", reason=f"the same request as {name}", same_as=name)
+
+
+def _scene_fields(collection: Collection, record: Mapping[str, Any]) -> dict[str, Any]:
+    folder = collection.folder_of(record["id"])
+    return {**record, "folder": folder.relative_to(collection.folder).as_posix(), "files": _files(folder)}
 
 
 def _judged(

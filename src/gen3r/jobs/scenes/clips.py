@@ -6,10 +6,8 @@ import json
 from typing import Any
 
 from gen3r.data.schema.writer import ClipWriter
-from gen3r.jobs.scenes.collection import Collection
+from gen3r.jobs.scenes.collection import SOURCE, Collection
 from gen3r.scene.scene import Scene
-
-SOURCE = "gen3r generate"
 
 
 class WriteClip:

@@ -1,6 +1,6 @@
 """The folder of a collection of scenes: what lies where, and what is known of each.
 
-manifest.jsonl        a line for each order, in their order
+manifest.jsonl        a line for each order, in their order, and one for each other scene that is here
 batch.json            what all scenes were made with
 scenes/ID/            accepted scenes: files of docs/formats.md and made.json
 rejected/ID/          the others: made.json, and the files if they are kept
@@ -12,10 +12,11 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from gen3r.data.schema.record import RECORD_FILE
 from gen3r.jobs.scenes.orders import SceneOrder
 from gen3r.scene.export.folder import write_scene_folder
 from gen3r.scene.export.output_folder import whole_folder
@@ -28,6 +29,8 @@ MANIFEST = "manifest.jsonl"
 BATCH = "batch.json"
 RUN = ".run"
 CLIPS_RUN = ".run-clips"
+SOURCE = "gen3r generate"
+"""What clips made of scenes say of where they are from."""
 
 
 class Collection:
@@ -61,6 +64,16 @@ class Collection:
         with whole_file(path) as file:
             file.write_text(json.dumps(dict(made_with), indent=2) + "\n", encoding="utf-8")
 
+    def records(self) -> dict[str, dict[str, Any]]:
+        """What is known of all scenes that were made, by name."""
+        found: dict[str, dict[str, Any]] = {}
+        for place in (self.scenes, self.rejected):
+            for path in sorted(place.glob(f"*/{MADE}")):
+                name = path.parent.name
+                if not name.startswith("."):
+                    found.setdefault(name, _read_json(path) | {"id": name})
+        return found
+
     def made(self, order: SceneOrder) -> dict[str, Any] | None:
         """What is known of the scene of an order; None if it has not been made.
 
@@ -75,8 +88,17 @@ class Collection:
                     raise ValueError(
                         f"{path.parent} was made from another request; give the line another id, or delete the folder."
                     )
-                return record
+                return record | {"id": order.id}
         return None
+
+    def rename(self, name: str, new: str) -> None:
+        """Give a scene another name; its clip is removed."""
+        folder = self.folder_of(name)
+        shutil.rmtree(self.clips / name, ignore_errors=True)
+        folder.rename(folder.with_name(new))
+        path = folder.with_name(new) / MADE
+        with whole_file(path) as file:
+            file.write_text(_made_text(_read_json(path) | {"id": new}), encoding="utf-8")
 
     def add(self, order: SceneOrder, scene: Scene, views: InputViews | None, record: Mapping[str, Any]) -> None:
         """Write a scene with its record; the folder appears whole."""
@@ -87,7 +109,7 @@ class Collection:
                 views=None if views is None else views.images,
                 view_frames=None if views is None else views.frames,
             )
-            (folder / MADE).write_text(json.dumps(dict(record), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+            (folder / MADE).write_text(_made_text(record), encoding="utf-8")
 
     def place(self, name: str, *, accepted: bool, keep: bool) -> Path:
         """Move a scene to where it belongs; returns its folder. What is rejected and not to be kept loses its files."""
@@ -105,6 +127,13 @@ class Collection:
                         item.unlink()
         return self.folder_of(name)
 
+    def keep_clips(self, names: Iterable[str]) -> None:
+        """Remove clips that were written of other scenes than these; clips from elsewhere stay."""
+        kept = set(names)
+        for path in self.clips.glob(f"*/{RECORD_FILE}"):
+            if path.parent.name not in kept and _read_json(path).get("source") == SOURCE:
+                shutil.rmtree(path.parent)
+
     def folder_of(self, name: str) -> Path:
         """Where a scene that was made lies."""
         return next(place / name for place in (self.scenes, self.rejected) if (place / name).exists())
@@ -121,6 +150,10 @@ def read_manifest(folder: str | Path) -> list[dict[str, Any]]:
     """The lines of a collection's manifest."""
     text = (Path(folder) / MANIFEST).read_text(encoding="utf-8")
     return [json.loads(line) for line in text.splitlines()]
+
+
+def _made_text(record: Mapping[str, Any]) -> str:
+    return json.dumps(dict(record), indent=2, ensure_ascii=False) + "\n"
 
 
 def _read_json(path: Path) -> dict[str, Any]:

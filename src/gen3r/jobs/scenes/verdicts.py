@@ -10,7 +10,7 @@ from gen3r.extras import Extra
 
 IMAGE_HASH = Extra(name="data", modules=("imagehash",))
 
-Verdict = Literal["accepted", "rejected", "duplicate", "removed"]
+Verdict = Literal["accepted", "rejected", "duplicate", "removed", "unasked"]
 
 
 @dataclass(frozen=True, kw_only=True)
