@@ -6,11 +6,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
+from gen3r.models.adapter import GeometryAdapter
+from gen3r.models.transformer import JointTransformer
+from gen3r.models.vggt import VGGT
 from gen3r.presets.loop import LoopConfig
 from gen3r.train.ema import EMA
 from gen3r.train.optim import build_optimizer, learning_rate
 from gen3r.train.order import DataOrder
 from gen3r.train.rng import derive_seed, generator
+from train.tiny_flow import NETWORK
 
 
 @given(count=st.integers(1, 40), seed=st.integers(0, 5), start=st.integers(0, 200), size=st.integers(1, 30))
@@ -70,6 +74,24 @@ def test_only_matrices_are_decayed_and_factors_go_by_name() -> None:
     slow = [tensor for group in groups if group["lr_factor"] == 0.1 for tensor in group["params"]]
     assert {id(tensor) for tensor in slow} == {id(tensor) for tensor in networks[1].parameters()}
     assert sum(len(group["params"]) for group in groups) == len(list(networks.parameters()))
+
+
+def test_norms_and_tokens_with_several_axes_are_not_decayed_unless_all_is() -> None:
+    with torch.device("meta"):
+        networks = nn.ModuleDict({"adapter": GeometryAdapter(), "vggt": VGGT(), "flow": JointTransformer(NETWORK)})
+    names = {id(value): name for name, value in networks.named_parameters()}
+
+    def decayed(decay_all: bool) -> set[str]:
+        config = LoopConfig(steps=1, batch_size=1, decay_all=decay_all)
+        groups = build_optimizer(networks, config).param_groups
+        return {names[id(value)] for group in groups if group["weight_decay"] for value in group["params"]}
+
+    assert decayed(True) == set(names.values())
+    spared = set(names.values()) - decayed(False)
+    assert {name for name in names.values() if name.endswith((".bias", ".gamma", "norm1.weight"))} <= spared
+    assert {"vggt.aggregator.camera_token", "vggt.camera_head.empty_pose", "flow.scale_shift_table"} <= spared
+    for kernel in ("adapter.encoder.widen.weight", "adapter.moments.weight", "flow.patch_embedding.weight"):
+        assert kernel in decayed(False)
 
 
 def test_bad_settings_are_refused() -> None:

@@ -9,9 +9,11 @@ import dataclasses
 import json
 import logging
 import os
+import resource
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +23,7 @@ from gen3r.models.transformer import JointTransformer, TransformerConfig
 from gen3r.presets.loop import LoopConfig
 from gen3r.presets.stages import DiffusionStage
 from gen3r.train.batches import Batches
-from gen3r.train.guards import NonFiniteError
+from gen3r.train.guards import LostProcessError
 from gen3r.train.loop import Trainer
 from gen3r.train.objectives.base import Batch
 from gen3r.train.objectives.diffusion import DiffusionObjective
@@ -89,13 +91,28 @@ def obey(order: dict[str, Any]) -> dict[str, Any]:
     """Do one run and tell how it ended."""
     slow = order.pop("slow", 0.0) if os.environ.get("RANK") == "1" else 0.0
     order.pop("slow", None)
+    full = order.pop("full_disk", False) and os.environ.get("RANK") == "1"
     trainer = flow(Path(order.pop("out")), seconds=slow, **order)
     try:
-        trainer.run()
-    except NonFiniteError as error:
+        with full_disk() if full else nullcontext():
+            trainer.run()
+    except LostProcessError:
+        raise
+    except (OSError, RuntimeError) as error:
         weights = {name: value.clone() for name, value in trainer.objective.state_dict().items()}
         return {"step": trainer.step, "error": str(error), "finite": all(_finite(value) for value in weights.values())}
     return {"step": trainer.step, "skipped": trainer.skipped}
+
+
+@contextmanager
+def full_disk() -> Iterator[None]:
+    """No file of this process grows beyond a few bytes."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def _finite(value: torch.Tensor) -> bool:

@@ -21,7 +21,7 @@ from typing import Any
 import torch
 import torch.distributed as dist
 import torch.distributed.checkpoint as dcp
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 from torch.distributed.checkpoint import HuggingFaceStorageReader
@@ -60,7 +60,8 @@ class Saver:
         ``facts`` is JSON. A crash at any moment leaves the earlier checkpoints usable.
 
         Raises:
-            OSError, RuntimeError: if this save or the one waited for fails on any process.
+            OSError: if this save or the one waited for fails.
+            RuntimeError: if it fails on another process.
         """
         self.wait()
         partial = self.run / FOLDER / f".partial-{step:09d}"
@@ -95,17 +96,17 @@ class Saver:
         failure = None
         try:
             write_pieces(pieces, partial, self.processes)
-        except OSError as error:
+        except Exception as error:  # whatever it is: the others wait for an answer
             failure = error
         self._agree(failure)
         try:
             if self.processes.main:
                 self._commit(partial, step, facts)
-        except OSError as error:
+        except Exception as error:
             failure = error
         self._agree(failure)
 
-    def _agree(self, failure: OSError | None) -> None:
+    def _agree(self, failure: Exception | None) -> None:
         """All go on, or all fail."""
         failures: list[Any] = [failure and str(failure)]
         if self.aside is not None:
@@ -144,11 +145,18 @@ def own_pieces(tensors: Mapping[str, Tensor], processes: Processes) -> dict[str,
 
 
 def write_pieces(pieces: Mapping[str, Piece], folder: Path, processes: Processes) -> None:
-    """One file, on the disk when this returns."""
+    """One file, on the disk when this returns.
+
+    Raises:
+        OSError: if it cannot be written.
+    """
     offsets = {name: {"saved_offsets": [piece.first, *[0] * (piece.rows.ndim - 1)]} for name, piece in pieces.items()}
     metadata = {"DCP_SHARDING_INFO": json.dumps(offsets), "DCP_VERSION": "1.0", "format": "pt"}
     path = folder / f"shard-{processes.rank:05d}-of-{processes.world:05d}.safetensors"
-    save_file({name: piece.rows for name, piece in pieces.items()}, path, metadata)
+    try:
+        save_file({name: piece.rows for name, piece in pieces.items()}, path, metadata)
+    except SafetensorError as error:  # its word for a full disk
+        raise OSError(f"{path} cannot be written: {error}") from error
     _fsync(path)
 
 

@@ -29,7 +29,7 @@ def load_first_format(folder: Path, state: RunState) -> None:
     if state.ema.decay:
         stored |= {AVERAGE + name: value for name, value in load_file(folder / "average.safetensors").items()}
     moments = torch.load(folder / "optimizer.pt", map_location="cpu", weights_only=True)["state"]
-    order = state.order()
+    order = _order(state)
     for index, values in moments.items():
         stored |= {f"{OPTIMIZER}{order[index]}.{key}": value for key, value in values.items()}
     frozen = {name for name, value in state.objective.networks.named_parameters() if not value.requires_grad}
@@ -38,6 +38,15 @@ def load_first_format(folder: Path, state: RunState) -> None:
         stored.pop(f"{AVERAGE}{name}", None)
     for name, value in state.prepare(stored).items():
         _fill(value, stored[name])
+
+
+def _order(state: RunState) -> list[str]:
+    """Names of the trained parameters as the optimizer counted them then: by factor, and whether they have two axes."""
+    factors, groups = state.factors(), dict[tuple[float, bool], list[str]]()
+    for name, value in state.objective.networks.named_parameters():
+        if value.requires_grad:
+            groups.setdefault((factors[name], value.ndim >= 2), []).append(name)
+    return [name for members in groups.values() for name in members]
 
 
 @torch.no_grad()

@@ -11,22 +11,30 @@ from gen3r.presets.loop import LoopConfig
 
 
 def build_optimizer(networks: nn.Module, config: LoopConfig) -> torch.optim.AdamW:
-    """AdamW; tensors with fewer than two dimensions (biases, norms, gains) are not decayed.
+    """AdamW; with ``decay_all`` everything is decayed, else the weights of matrices, kernels and embeddings.
 
     Every group carries ``lr_factor``, to be multiplied with `learning_rate`.
     """
     trained = {name: value for name, value in networks.named_parameters() if value.requires_grad}
     if not trained:
         raise ValueError("expected parameters to train, got none; is every network frozen?")
+    decayed = trained.keys() if config.decay_all else _matrices(networks)
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for name, value in trained.items():
         factor = next((factor for start, factor in config.lr_factors if name.startswith(start)), 1.0)
-        groups.setdefault((factor, config.weight_decay if value.ndim >= 2 else 0.0), []).append(value)
+        groups.setdefault((factor, config.weight_decay if name in decayed else 0.0), []).append(value)
     assert sum(map(len, groups.values())) == len(trained)
     listed = [
         {"params": members, "weight_decay": decay, "lr_factor": factor} for (factor, decay), members in groups.items()
     ]
     return torch.optim.AdamW(listed, lr=config.lr, betas=config.betas, eps=config.eps)
+
+
+def _matrices(networks: nn.Module) -> set[str]:
+    """Names of what multiplies many inputs: no bias, and no norm or token, which may have several axes as well."""
+    kinds = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose2d, nn.ConvTranspose3d, nn.Embedding)
+    found = {id(module.weight) for module in networks.modules() if isinstance(module, kinds)}
+    return {name for name, value in networks.named_parameters() if id(value) in found}
 
 
 def learning_rate(step: int, config: LoopConfig) -> float:

@@ -54,10 +54,12 @@ class RunState:
     def filled(self) -> None:
         """To be called when what `prepare` gave has its values."""
 
-    def order(self) -> list[str]:
-        """Names of the trained parameters as the optimizer counts them."""
+    def factors(self) -> dict[str, float]:
+        """Factor on the learning rate of each trained parameter, by name."""
         names = {id(value): name for name, value in self._parameters().items()}
-        return [names[id(value)] for group in self.optimizer.param_groups for value in group["params"]]
+        return {
+            names[id(value)]: group["lr_factor"] for group in self.optimizer.param_groups for value in group["params"]
+        }
 
     def _parameters(self) -> Mapping[str, Tensor]:
         return dict(self.objective.networks.named_parameters())

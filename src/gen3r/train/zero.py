@@ -267,9 +267,10 @@ class ZeroState(RunState):
         self.room = {}
         self.zero.show()
 
-    def order(self) -> list[str]:
+    def factors(self) -> dict[str, float]:
         names = {id(value): name for name, value in self._parameters().items()}
-        return [names[id(value)] for members in self.zero.engine.optimizer.bit16_groups for value in members]
+        pairs = zip(self.zero.adam.param_groups, self.zero.engine.optimizer.bit16_groups, strict=True)
+        return {names[id(value)]: group["lr_factor"] for group, members in pairs for value in members}
 
     def _entries(self) -> dict[str, Tensor | Stretches]:
         zero, networks = self.zero, self.objective.networks
