@@ -48,6 +48,35 @@ def preset(**loop: Any) -> Preset:
     )
 
 
+def adapter_preset(frames: int) -> Preset:
+    """Stage 1 of ``tiny`` with networks of its structure and no size."""
+    tiny = load_preset("tiny")
+    vggt = VGGTConfig(
+        image_size=112,
+        patch_embed="conv",
+        embed_dim=16,
+        depth=4,
+        heads=2,
+        kept_layers=(0, 1, 2, 3),
+        camera_depth=1,
+        camera_heads=2,
+        dense_features=8,
+        dense_channels=(8, 8, 8, 8),
+        dense_hidden=4,
+    )
+    adapter = dataclasses.replace(
+        tiny.adapter,
+        network=AdapterConfig(hidden=4, token_channels=5 * vggt.token_dim, res_blocks=1, resample_scale=20),
+    )
+    return dataclasses.replace(
+        tiny,
+        frames=frames,
+        vggt=dataclasses.replace(tiny.vggt, network=vggt),
+        vae=dataclasses.replace(tiny.vae, network=VAEConfig(base_dim=4, num_res_blocks=1)),
+        adapter=adapter,
+    )
+
+
 def really_allocated(recompute: bool) -> int:
     """The most that a real micro-step holds at once beyond weights and gradients, by PyTorch's profiler."""
     step = STEPS["diffusion"](preset(), CLIPS)
@@ -131,31 +160,8 @@ def test_operations_are_three_forward_passes_of_the_closed_form() -> None:
 
 
 def test_frozen_networks_are_planned_too() -> None:
-    tiny = load_preset("tiny")
-    vggt = VGGTConfig(
-        image_size=112,
-        patch_embed="conv",
-        embed_dim=16,
-        depth=4,
-        heads=2,
-        kept_layers=(0, 1, 2, 3),
-        camera_depth=1,
-        camera_heads=2,
-        dense_features=8,
-        dense_channels=(8, 8, 8, 8),
-        dense_hidden=4,
-    )
-    adapter = dataclasses.replace(
-        tiny.adapter,
-        network=AdapterConfig(hidden=4, token_channels=5 * vggt.token_dim, res_blocks=1, resample_scale=20),
-    )
-    small = dataclasses.replace(
-        tiny,
-        frames=1,
-        vggt=dataclasses.replace(tiny.vggt, network=vggt),
-        vae=dataclasses.replace(tiny.vae, network=VAEConfig(base_dim=4, num_res_blocks=1)),
-        adapter=adapter,
-    )
+    small = adapter_preset(frames=1)
+    adapter = small.adapter
     made = plan("adapter", small, adapter.loop, devices=1, speed=SPEED)
     assert made.frozen > made.trained > 0
     assert made.phases[0].stored.frozen == 4 * made.frozen
