@@ -56,9 +56,10 @@ def test_a_full_disk_leaves_the_last_checkpoint_and_is_told(tmp_path: Path) -> N
     trainer.save()
     trainer.saver.wait()
     steps(trainer, 1)
-    with full_disk(), pytest.raises(OSError, match="File too large"):
+    with full_disk():
         trainer.save()
-        trainer.saver.close()
+        with pytest.raises(OSError, match="File too large"):
+            trainer.saver.close()
     assert names(tmp_path) == ["step-000000001"]
     again = flow(tmp_path, resume=True)
     assert again.step == 1

@@ -96,13 +96,13 @@ class Saver:
         failure = None
         try:
             write_pieces(pieces, partial, self.processes)
-        except Exception as error:  # whatever it is: the others wait for an answer
+        except Exception as error:  # noqa: BLE001 (whatever it is, the others wait for an answer)
             failure = error
         self._agree(failure)
         try:
             if self.processes.main:
                 self._commit(partial, step, facts)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001
             failure = error
         self._agree(failure)
 
