@@ -34,7 +34,7 @@ def reading(stage: str = "adapter", **changes: Any) -> StageData:
 def test_only_the_split_is_read(data: Path) -> None:
     (scenes,), (weight,) = open_scenes([data / "both"], "train")
     assert (len(scenes), weight) == (2, 0.5)
-    assert {record.split for record in scenes.dataset.records} == {"train"}
+    assert {record.split for record in scenes.records} == {"train"}
     with pytest.raises(NoSuchSplitError, match=r"expected train clips in .*benchmark, found only 1 held-out"):
         open_scenes([data / "both", data / "benchmark"], "train")
 

@@ -29,8 +29,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def scenes(folder: Path) -> Scenes:
-    dataset = ClipDataset.open(folder)
-    return Scenes(dataset, len(dataset))
+    return Scenes.of(ClipDataset.open(folder))
 
 
 def test_dots_stay_where_cropped_cameras_see_them(data: Path) -> None:

@@ -33,7 +33,8 @@ class Assemble:
         """Read the networks and write the folder.
 
         Raises:
-            ValueError: naming the network that no run has.
+            ValueError: naming the network that no run has, or that is not the one whose latents the transformer was
+                trained on.
         """
         from gen3r.train.release import ReleaseConfig, release
 

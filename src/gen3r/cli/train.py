@@ -29,7 +29,8 @@ class Train:
     """Sizes and schedule: tiny trains on a CPU, small on one GPU, full is Gen3R itself (adapter and diffusion), lora
     fine-tunes its diffusion on one card of 24 GB."""
     resume: bool = False
-    """Go on from the newest checkpoint in the run's folder, exactly as if it had never stopped."""
+    """Go on from the newest checkpoint in the run's folder, exactly as if it had never stopped; from the start where
+    there is none."""
     networks: Annotated[tuple[Path, ...], tyro.conf.arg(metavar="FOLDER ...")] = ()
     """Runs or model folders with the networks this stage builds on, or names of downloaded models. The folders of the
     published VGGT-1B and of the base model Wan2.1-Fun Control-Camera (for its VAE and encoders) will do."""
@@ -40,7 +41,8 @@ class Train:
     validation: Annotated[tuple[Path, ...], tyro.conf.arg(metavar="PATH ...")] = ()
     """What to validate on. Left out, the validation clips of the datasets to train on."""
     official_strides: bool = False
-    """Draw the strides of diffusion clips as the official code does, which never reaches the largest."""
+    """Draw the strides of diffusion clips as the official code does, which never reaches the largest (datasets of
+    pictures; for encoded clips see --strides of gen3r data encode)."""
     lora: Annotated[int | None, tyro.conf.arg(metavar="RANK")] = None
     """Train low-rank updates of the diffusion transformer of --init, of this rank, and nothing else."""
     clips: Count = None
@@ -50,7 +52,7 @@ class Train:
     batch_size: Count = None
     """Items per process and micro-step (images for vggt). Left out, the preset's."""
     accumulate: Count = None
-    """Micro-steps per optimizer step. Left out, the preset's."""
+    """Micro-steps per optimizer step, in place of --global-batch. Left out, the preset's."""
     global_batch: Count = None
     """Samples per optimizer step over all processes, in place of --accumulate. Left out, the preset's."""
     sharding: Literal["none", "fsdp2", "deepspeed"] | None = None
@@ -71,6 +73,12 @@ class Train:
     """CPU threads. Left out, the preset's."""
     seed: Count = None
     """Seed of weights, data order and noise. Left out, the preset's."""
+    checkpoint_every: Count = None
+    """Steps between checkpoints. Left out, the preset's."""
+    validate_every: Count = None
+    """Steps between validations; 0 for none. Left out, the preset's."""
+    ema: Annotated[float | None, tyro.conf.arg(metavar="DECAY")] = None
+    """Decay of the average of the weights that is exported, below 1; 0 for none. Left out, the preset's."""
 
     dry_run: bool = False
     """Tell the memory of each device, the time of a step and the hours of the whole schedule; train nothing."""
@@ -87,11 +95,12 @@ class Train:
         """Train to the end, or from the newest checkpoint to the end.
 
         Raises:
-            ValueError: for a folder already in use, unusable packs, or missing earlier networks.
+            ValueError: for a folder already in use, unusable packs, missing earlier networks, or options of a plan alone.
         """
         if self.dry_run:
             say(self.plan())
             return
+        self._check_no_plan()
         if self.out is None:
             raise ValueError("expected --out RUN, the folder of the run; only --dry-run does without.")
         if self.out.exists() and not self.out.is_dir():
@@ -100,6 +109,7 @@ class Train:
             check_seed(self.seed)
         from rich.console import Console
 
+        from gen3r.train.processes import Processes
         from gen3r.train.stages import train
 
         export = train(
@@ -117,7 +127,8 @@ class Train:
             clips=self.clips,
             console=Console(stderr=True),
         )
-        say(f"Averaged weights in {export}")
+        if Processes().main:
+            say(f"Averaged weights in {export}")
 
     def plan(self) -> str:
         """What the run would take.
@@ -135,6 +146,13 @@ class Train:
         speed = speed_of(device, self.mfu) if self.measured is None else measured_speed(self.measured, self.stage)
         return describe(plan(self.stage, preset, loop, devices=self.devices, speed=speed), device)
 
+    def _check_no_plan(self) -> None:
+        """Options that would be ignored are refused."""
+        usual = {"devices": 1, "device": "h100", "mfu": None, "measured": None}
+        given = [f"--{name}" for name, value in usual.items() if getattr(self, name) != value]
+        if given:
+            raise ValueError(f"{', '.join(given)}: for a plan alone, which --dry-run tells; a run uses what it finds.")
+
     def overrides(self) -> dict[str, int | float | str]:
         """The loop settings given on the command line."""
         given = {
@@ -150,5 +168,8 @@ class Train:
             "precision": self.precision,
             "threads": self.threads,
             "seed": self.seed,
+            "checkpoint_every": self.checkpoint_every,
+            "validate_every": self.validate_every,
+            "ema_decay": self.ema,
         }
         return {name: value for name, value in given.items() if value is not None}

@@ -37,6 +37,7 @@ def preset() -> Preset:
         adapter=adapter(),
         diffusion=diffusion(),
         clips=1000,
+        lora_preset="lora",
         pretrained=("vggt", "vae"),
         steps=50,
         guidance=5.0,

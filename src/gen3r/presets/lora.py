@@ -14,7 +14,8 @@ from gen3r.presets.stages import DiffusionStage, LoRAConfig, Preset
 
 def preset() -> Preset:
     """``full`` with updates in place of stage 2."""
-    return replace(full_preset(), name="lora", diffusion=diffusion(), pretrained=("vggt", "vae", "adapter"))
+    pretrained = ("vggt", "vae", "adapter")
+    return replace(full_preset(), name="lora", diffusion=diffusion(), lora_preset=None, pretrained=pretrained)
 
 
 def diffusion() -> DiffusionStage:

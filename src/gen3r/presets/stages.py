@@ -219,6 +219,8 @@ class Preset:
     """Smallest and largest distance of a clip's frames in a stored scene, see ``ClipSampler``."""
     official_strides: bool = False
     """Draw strides of stage 2 as the official training does, which never reaches the largest."""
+    lora_preset: str | None = None
+    """The preset for low-rank updates of stage 2, where the schedule of this one does not suit them."""
     pretrained: tuple[str, ...] = ()
     """Stages that are not trained: their networks are taken as they were published."""
     steps: int = 20

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -15,15 +17,21 @@ from gen3r.latents.appearance import AppearanceCodec
 from gen3r.latents.geometry import GeometryCodec
 from gen3r.models.transformer import JointTransformer
 from gen3r.presets.stages import DiffusionStage
+from gen3r.train.data_identity import data_identity
 from gen3r.train.earlier import find_parts, tokenizer_of
 from gen3r.train.encoded import EncodedClips
 from gen3r.train.initial import load_frozen, open_initial
 from gen3r.train.inputs import StageInputs, StageParts
 from gen3r.train.latent_batches import ClipVideos, LatentBatches
 from gen3r.train.latents import FrozenEncoders, LatentCache, encode_clips
+from gen3r.train.latents.cache import NO_DEPTH, made_of
 from gen3r.train.lora import add_lora
 from gen3r.train.objectives.diffusion import DiffusionObjective
+from gen3r.train.order import Order, Weighted
+from gen3r.train.processes import Processes
+from gen3r.train.resuming import plain
 from gen3r.train.sources import ClipSource
+from gen3r.train.stored import StoredClips
 from gen3r.train.tokenizer import small_text_encoder
 
 Codecs = tuple[AppearanceCodec, GeometryCodec]
@@ -61,7 +69,8 @@ def _on_encoded(inputs: StageInputs, data: EncodedClips) -> StageParts:
     codecs = None
     if loop.sample_every and {VAE, VGGT_FOLDER, ADAPTER} <= set(inputs.networks):
         codecs = (inputs.appearance(), inputs.geometry())
-    return StageParts(DiffusionObjective(_transformer(inputs), text, stage, codecs), batches, validation)
+    objective = DiffusionObjective(_transformer(inputs), text, stage, codecs, made_by=inputs.encoders)
+    return StageParts(objective, batches, validation)
 
 
 def _on_the_fly(inputs: StageInputs, data: ClipSource) -> StageParts:
@@ -80,20 +89,25 @@ def _on_the_fly(inputs: StageInputs, data: ClipSource) -> StageParts:
         shown = replace(stage, drops=replace(stage.drops, text=0.0, camera=0.0))
         validation = ClipVideos(inputs.validation, shown, frames=frames, batch_size=loop.batch_size, seed=1)
     codecs = (encoders.appearance, encoders.geometry) if loop.sample_every else None
-    return StageParts(
-        DiffusionObjective(_transformer(inputs), None, stage, codecs, encoders=encoders), batches, validation
+    objective = DiffusionObjective(
+        _transformer(inputs), None, stage, codecs, encoders=encoders, made_by=inputs.encoders
     )
+    return StageParts(objective, batches, validation)
 
 
 def _encoded_at_start(inputs: StageInputs, data: ClipSource) -> StageParts:
     stage, loop = inputs.preset.diffusion, inputs.loop
+    for source in (data, inputs.validation):
+        if stage.conditioning.normalize_scale and source is not None and not source.has_depth:
+            raise ValueError(NO_DEPTH)  # before anything is encoded
     device = "cuda" if torch.cuda.is_available() else "cpu"
     codecs = (inputs.appearance().eval().to(device), inputs.geometry().eval().to(device))
     inputs.out.mkdir(parents=True, exist_ok=True)
     training = _cache(inputs, inputs.out / "latents.safetensors", data, stage.mirrored, codecs)
     text = _text(inputs, training.captions)
-    objective = DiffusionObjective(_transformer(inputs), text, stage, codecs)
-    batches = LatentBatches(training, text, stage, batch_size=loop.batch_size, seed=loop.seed)
+    objective = DiffusionObjective(_transformer(inputs), text, stage, codecs, made_by=inputs.encoders)
+    order = _weighted(data, training, loop.seed)
+    batches = LatentBatches(training, text, stage, batch_size=loop.batch_size, seed=loop.seed, order=order)
     validation = None
     if inputs.validation is not None:
         held = _cache(inputs, inputs.out / "latents-validation.safetensors", inputs.validation, False, codecs)
@@ -102,21 +116,71 @@ def _encoded_at_start(inputs: StageInputs, data: ClipSource) -> StageParts:
 
 
 def _cache(inputs: StageInputs, path: Path, clips: ClipSource, mirrored: bool, codecs: Codecs) -> LatentCache:
-    stage, (appearance, geometry) = inputs.preset.diffusion, codecs
-    if not path.is_file():
-        encode_clips(
-            clips,
-            Conditioner(appearance, stage.conditioning, geometry=geometry),
-            geometry,
-            path,
-            frames=inputs.preset.frames,
-            subsets=stage.subsets,
-            mirrored=mirrored,
-            seed=inputs.loop.seed,
-            device=next(appearance.parameters()).device,
-            progress=inputs.report,
-        )
+    """The clips as latents, encoded by one process while the others wait; a file of just these is taken as it is."""
+    stage, preset = inputs.preset.diffusion, inputs.preset
+    made = {
+        "networks": dict(inputs.encoders),
+        "clips": data_identity(clips),
+        "frames": preset.frames,
+        "seed": inputs.loop.seed,
+        "subsets": stage.subsets,
+        "mirrored": mirrored,
+        "conditioning": dataclasses.asdict(stage.conditioning),
+    }
+
+    def encode() -> None:
+        if not path.is_file() or not _is_of(path, plain(made), inputs):
+            _encode(inputs, path, clips, mirrored, codecs, made)
+
+    Processes(inputs.loop.patience).once(encode)
     return LatentCache(path)
+
+
+def _is_of(path: Path, made: dict[str, Any], inputs: StageInputs) -> bool:
+    """Whether a file of latents is of these clips and networks; if not, a run that goes on is refused."""
+    known = made_of(path)
+    if known is None and not inputs.fresh:
+        inputs.tell(f"{path} does not say what it was made of; it is taken to be of these clips and networks")
+        return True
+    other = sorted(name for name in made if (known or {}).get(name) != made[name])
+    if other and not inputs.fresh:
+        raise ValueError(
+            f"{path} was made with other {', '.join(other)} than the run has now; resume it as it was begun, or use "
+            "another folder."
+        )
+    if other:
+        inputs.tell(f"{path} was made with other {', '.join(other)}: the clips are encoded again")
+    return not other
+
+
+def _encode(
+    inputs: StageInputs, path: Path, clips: ClipSource, mirrored: bool, codecs: Codecs, made: dict[str, Any]
+) -> None:
+    stage, (appearance, geometry) = inputs.preset.diffusion, codecs
+    encode_clips(
+        clips,
+        Conditioner(appearance, stage.conditioning, geometry=geometry),
+        geometry,
+        path,
+        frames=inputs.preset.frames,
+        subsets=stage.subsets,
+        mirrored=mirrored,
+        seed=inputs.loop.seed,
+        device=next(appearance.parameters()).device,
+        progress=inputs.report,
+        made=made,
+    )
+
+
+def _weighted(data: ClipSource, latents: LatentCache, seed: int) -> Order | None:
+    """A mixture of datasets as `MixedClips` draws it; None for shuffled epochs of all clips."""
+    clips = latents.clips
+    if not isinstance(data, StoredClips) or len(data.datasets) < 2 or clips is None:
+        return None
+    groups: list[list[int]] = [[] for _ in data.datasets]
+    for item, clip in enumerate(clips):
+        groups[data.dataset_of(clip)].append(item)
+    return Weighted(groups, data.weights, seed)
 
 
 def _transformer(inputs: StageInputs) -> JointTransformer:

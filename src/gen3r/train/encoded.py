@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gen3r.data.clip import Split
-from gen3r.data.mixture import default_weight
 from gen3r.hub.networks import TEXT_ENCODER, OpenModel
 from gen3r.train.earlier import Parts
 from gen3r.train.latents import LatentShards, model_identities, open_latents
 from gen3r.train.latents.layout import MANIFEST_FILE
-from gen3r.train.opening import NoSuchSplitError, mixture_entries
+from gen3r.train.opening import MixtureGroups, NoSuchSplitError, mixture_entries
 from gen3r.train.order import Chosen, Order, Weighted
 
 
@@ -64,7 +63,7 @@ def open_encoded(paths: Sequence[Path], split: Split, expected: Mapping[str, str
     """The encoded clips of one split in some folders and mixture files.
 
     Args:
-        paths: see ``are_encoded``. Datasets weigh what mixture files say, else what their source weighs.
+        paths: see ``are_encoded``. For what datasets weigh see `MixtureGroups`.
         split: others are not read.
         expected: sha256 of networks; latents of other ones are refused.
 
@@ -73,22 +72,19 @@ def open_encoded(paths: Sequence[Path], split: Split, expected: Mapping[str, str
     """
     entries = [entry for path in paths for entry in mixture_entries(path)]
     latents = open_latents([entry.path for entry in entries], expected)
-    groups: dict[tuple[int, str], list[int]] = {}
-    number = 0
+    groups, number = MixtureGroups(entries), 0
     for place, entry in enumerate(entries):
         for item in open_latents(entry.path).items:
             if item.split == split:
-                key = (-1 if entry.weight is None else place, item.source)
-                groups.setdefault(key, []).append(number)
+                groups.add(place, item.source, number)
             number += 1
-    if not groups:
+    if not groups.members:
         found = sorted({item.split for item in latents.items})
         raise NoSuchSplitError(
             f"expected encoded {split} clips in {', '.join(map(str, paths))}, found only {', '.join(found)}; clips of "
             "another split are never read."
         )
-    weights = [default_weight(source) if place < 0 else entries[place].weight or 1.0 for place, source in groups]
-    return EncodedClips(latents, tuple(map(tuple, groups.values())), tuple(weights))
+    return EncodedClips(latents, tuple(map(tuple, groups.members)), groups.weights)
 
 
 def identities(parts: Parts, tokenizer: Path | None) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,12 +43,14 @@ class StageInputs:
     """Networks of earlier stages and published ones, by kind."""
     tokenizer: Path | None
     """Folder of the tokenizer beside the text encoder among ``networks``."""
+    encoders: Mapping[str, str]
+    """sha256 of the networks that make or made the latents, by kind."""
     initial: str | Path | None
     """Where the trained network's first weights are; None: they are random."""
     out: Path
     """Folder of the run."""
     fresh: bool
-    """Whether the run starts anew, so that closed-form starts are worth computing."""
+    """Whether the run has no checkpoint yet: it starts from ``initial``, or from closed-form starts."""
     report: Callable[[int, int], None]
     """Told about the clips encoded so far, and of how many."""
     tell: Callable[[str], None]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from itertools import chain
 from pathlib import Path
+from typing import Any
 
 from gen3r.data.clip import Split
 from gen3r.data.dataset import ClipDataset, open_sets
@@ -37,7 +37,7 @@ def are_packs(paths: Sequence[Path]) -> bool:
 def open_scenes(
     paths: Sequence[Path], split: Split, limit: int | None = None
 ) -> tuple[tuple[Scenes, ...], tuple[float, ...]]:
-    """Scenes of one split, and the weights of their datasets in a mixture.
+    """Scenes of one split by dataset (see `MixtureGroups`), and the weights of the datasets in a mixture.
 
     Args:
         paths: dataset folders, and mixture files that name some.
@@ -48,14 +48,48 @@ def open_scenes(
         ValueError: for what is neither, and (`NoSuchSplitError`) for datasets without scenes of the split, saying what
             they have.
     """
-    scenes, weights = [], []
-    for entry in chain.from_iterable(map(mixture_entries, paths)):
+    groups = MixtureGroups([entry for path in paths for entry in mixture_entries(path)])
+    left = limit
+    for number, entry in enumerate(groups.entries):
         dataset = _open(entry.path, split)
-        left = len(dataset) if limit is None else limit - sum(map(len, scenes))
-        if left > 0:
-            scenes.append(Scenes(dataset, min(left, len(dataset))))
-            weights.append(default_weight(dataset.records[0].source) if entry.weight is None else entry.weight)
-    return tuple(scenes), tuple(weights)
+        records = dataset.records[:left]
+        for place, record in enumerate(records):
+            groups.add(number, record.source, (dataset, place, record))
+        left = None if left is None else left - len(records)
+    scenes = (
+        Scenes(tuple((dataset, place) for dataset, place, _ in members), tuple(record for _, _, record in members))
+        for members in groups.members
+    )
+    return tuple(scenes), groups.weights
+
+
+class MixtureGroups:
+    """What is drawn alike in a mixture: all clips of one source, wherever they lie; or a folder with its own weight.
+
+    Stages read pictures and encoded clips by the same rule.
+    """
+
+    def __init__(self, entries: Sequence[MixtureEntry]) -> None:
+        self.entries = tuple(entries)
+        self._groups: dict[tuple[int | None, str], list[Any]] = {}
+
+    def add(self, entry: int, source: str, member: Any) -> None:
+        """Add a clip of ``source`` in the folder of this number."""
+        own = self.entries[entry].weight is not None
+        self._groups.setdefault((entry, "") if own else (None, source), []).append(member)
+
+    @property
+    def members(self) -> list[list[Any]]:
+        """The groups, in the order of their first members."""
+        return list(self._groups.values())
+
+    @property
+    def weights(self) -> tuple[float, ...]:
+        """How often each group is drawn: what a mixture file says of a folder, else what the source weighs."""
+        found = [
+            default_weight(source) if entry is None else self.entries[entry].weight for entry, source in self._groups
+        ]
+        return tuple(weight for weight in found if weight is not None)
 
 
 def mixture_entries(path: Path) -> list[MixtureEntry]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 from functools import cached_property
 from typing import Any, TypeVar, cast
@@ -38,6 +39,15 @@ class Processes:
         """Until all are here."""
         if self.several:
             dist.barrier()
+
+    def once(self, work: Callable[[], None]) -> None:
+        """Have the main process do what takes long, while the others wait however long it takes."""
+        group = dist.new_group(backend="gloo", timeout=timedelta(days=7)) if self.several else None
+        if self.main:
+            work()
+        if group is not None:
+            dist.barrier(group)
+            dist.destroy_process_group(group)
 
     def mean(self, values: Tensor) -> Tensor:
         """The mean over the processes."""

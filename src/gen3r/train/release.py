@@ -9,6 +9,7 @@ import torch
 
 from gen3r.conditioning.image import IMAGE_PIXELS, ImageEncoder
 from gen3r.conditioning.text import TextEncoder
+from gen3r.hub.files import read_json_object
 from gen3r.hub.load import save_networks
 from gen3r.hub.networks import (
     ADAPTER,
@@ -26,7 +27,9 @@ from gen3r.latents.geometry import GeometryCodec
 from gen3r.pipeline.config import PipelineConfig
 from gen3r.presets import load_preset
 from gen3r.presets.stages import Preset
-from gen3r.train.earlier import find_parts, tokenizer_of
+from gen3r.train.earlier import RUN_EXPORT, Parts, find_parts, folder_of, open_parts, tokenizer_of
+from gen3r.train.encoded import identities
+from gen3r.train.latents.identity import ENCODERS_FILE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +58,8 @@ def release(config: ReleaseConfig, preset: Preset | None = None) -> Path:
     """Collect the networks of ``config.runs`` into ``config.out``; ``preset`` replaces the named one.
 
     Raises:
-        ValueError: naming the network that no run has.
+        ValueError: naming the network that no run has, or that is not the one whose latents the transformer was trained
+            on.
     """
     preset = preset or load_preset(config.preset)
     stage, parts = preset.diffusion, find_parts(config.runs)
@@ -69,6 +73,7 @@ def release(config: ReleaseConfig, preset: Preset | None = None) -> Path:
     tokenizer = tokenizer_of(config.runs)
     if tokenizer is None:
         raise ValueError("expected a tokenizer beside the text encoder, found none; export that run again.")
+    _check_encoders(config.runs, parts, tokenizer)
     vision = parts[IMAGE_ENCODER].load() if image else None
     pixels = IMAGE_PIXELS[stage.conditioning.image_pixels]
     networks = Networks(
@@ -95,3 +100,19 @@ def release(config: ReleaseConfig, preset: Preset | None = None) -> Path:
     )
     save_networks(networks, settings, config.out, torch.float16 if config.half else None)
     return config.out
+
+
+def _check_encoders(runs: tuple[Path, ...], parts: Parts, tokenizer: Path) -> None:
+    """Refuse encoders that are not those whose latents the transformer was trained on, where its run says which."""
+    run = next(folder for folder in map(folder_of, runs) if TRANSFORMER in open_parts(folder))
+    file = next((path for path in (run / ENCODERS_FILE, run / RUN_EXPORT / ENCODERS_FILE) if path.is_file()), None)
+    if file is None:
+        return
+    trained_on = read_json_object(file)
+    found = identities({kind: part for kind, part in parts.items() if kind in trained_on}, tokenizer)
+    for kind, identity in found.items():
+        if identity != trained_on[kind]:
+            raise ValueError(
+                f"the transformer of {run} was trained on latents of another {kind}: expected sha256 "
+                f"{trained_on[kind][:16]}, got {identity[:16]}; name first what the clips were encoded with."
+            )

@@ -75,7 +75,7 @@ class StageData:
         scenes, weights = open_scenes(paths, split, limit)
         encodes = self.stage == "diffusion" and preset.diffusion.text is not None
         if split == "validation" or encodes:  # each scene once
-            return StoredClips(scenes, self._form(split), self.seed)
+            return StoredClips(scenes, self._form(split), self.seed, weights)
         return MixedClips(scenes, weights, self._form(split), self.seed)
 
     def _form(self, split: Split) -> ClipForm:

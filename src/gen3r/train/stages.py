@@ -3,25 +3,35 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import torch
 from rich.console import Console
 
+from gen3r.hub.networks import ADAPTER, IMAGE_ENCODER, TEXT_ENCODER, VAE, VGGT_FOLDER
 from gen3r.presets import load_preset
 from gen3r.presets.loop import LoopConfig
 from gen3r.presets.stages import LoRAConfig, Preset
 from gen3r.train.builders import BUILDERS
-from gen3r.train.earlier import find_parts, tokenizer_of
-from gen3r.train.encoded import identities
+from gen3r.train.checkpoint import list_checkpoints
+from gen3r.train.data_identity import data_identity
+from gen3r.train.earlier import Parts, find_parts, tokenizer_of
+from gen3r.train.encoded import EncodedClips, are_encoded, identities
 from gen3r.train.inputs import StageInputs
 from gen3r.train.loop import Trainer
+from gen3r.train.opening import are_packs
+from gen3r.train.processes import Processes
+from gen3r.train.resuming import comparable_facts
 from gen3r.train.rng import derive_seed
-from gen3r.train.stage_data import StageData
+from gen3r.train.stage_data import Data, StageData
 
 STAGES = tuple(BUILDERS)
+_CODECS = (VAE, VGGT_FOLDER, ADAPTER)
+BUILT_ON: Mapping[str, tuple[str, ...]] = {"adapter": (VAE, VGGT_FOLDER), "diffusion": _CODECS}
+"""Networks that say what a stage learns, beside text and image encoders that are not trained."""
 
 
 def train(
@@ -46,7 +56,7 @@ def train(
         stage: one of ``STAGES``.
         preset: a preset or its name.
         out: folder of the run; must be new unless ``resume``.
-        resume: continue from the newest checkpoint, exactly.
+        resume: continue from the newest checkpoint, exactly; where there is none, start anew and say so.
         data: what to train on: packs of clips, dataset folders, mixture files that name such with weights, or (for
             diffusion) folders of encoded clips; without any, procedural clips are generated while training.
         validation: the same for validation; without any, the validation clips of ``data`` where it has some, and where
@@ -56,46 +66,68 @@ def train(
         initial: where the first weights of the trained network are, instead of random ones: the same places, or a
             safetensors file. The base model's transformer is widened as in the official training.
         lora: train low-rank updates of this rank on the frozen diffusion transformer of ``initial``.
-        official_strides: draw strides of diffusion clips as the official training does, see ``ClipSampler``.
+        official_strides: draw strides of diffusion clips as the official training does, see ``ClipSampler``; only for
+            datasets of pictures.
         overrides: fields of ``LoopConfig`` to change.
         clips: use at most this many training clips.
         console: where progress is shown.
 
     Raises:
-        ValueError: for an unknown stage or preset, unusable data, missing earlier networks, or a folder already in use.
+        ValueError: for an unknown stage or preset, unusable data, missing earlier networks, a folder already in use, or
+            one that is resumed with other data, networks, seed or settings.
     """
     preset, loop = settings(stage, preset, overrides, lora=lora, official_strides=official_strides)
     if loop.threads is not None:
         torch.set_num_threads(loop.threads)
-    out = Path(out)
-    tell: Callable[[str], None] = console.print if console is not None else lambda text: None
+    out, processes = Path(out), Processes(loop.patience)
+    tell: Callable[[str], None] = console.print if console is not None and processes.main else lambda text: None
+    if loop.sharding != "none" and not processes.several:
+        tell(f"sharding {loop.sharding}: one process alone has nobody to share with; it holds the whole model")
+    newest = next(iter(list_checkpoints(out)[-1:]), None)
+    if resume and newest is None:
+        tell(f"nothing to resume in {out}: starting anew")
     parts, tokenizer = find_parts(networks), tokenizer_of(networks)
-    reading = StageData(
-        preset=preset, stage=stage, seed=loop.seed, limit=clips, encoders=lambda: identities(parts, tokenizer)
-    )
+    expected = cache(lambda: _known_encoders(networks, initial))
+    reading = StageData(preset=preset, stage=stage, seed=loop.seed, limit=clips, encoders=expected)
     training, held = [Path(path) for path in data], None
+    if official_strides:
+        _check_strides(training)
     if loop.validate_every:
         held = reading.validation([Path(path) for path in validation], training)
         if held is None:
             tell("no validation: the training data has no clips of that split")
+    source = reading.training(training)
+    if isinstance(source, EncodedClips):
+        _tell_unknown(set(source.latents.networks) - set(expected()), tell)
+    encoders = _encoders_of(stage, preset, source, parts, tokenizer)
+    facts = {
+        "stage": stage,
+        "preset": preset.name,
+        "network": dataclasses.asdict(getattr(preset, stage).network),
+        "data": data_identity(source),
+        "encoders": dict(encoders),
+        "settings": _settings_of(preset, stage),
+    }
+    if stage == "diffusion" and preset.diffusion.lora is not None:
+        facts["lora"] = dataclasses.asdict(preset.diffusion.lora) | {"on": str(initial)}
+    if resume and newest is not None:
+        facts = comparable_facts(newest, facts, loop, tell)
     inputs = StageInputs(
         preset=preset,
         loop=loop,
-        data=reading.training(training),
+        data=source,
         held=held,
         networks=parts,
         tokenizer=tokenizer,
+        encoders=encoders,
         initial=initial,
         out=out,
-        fresh=not resume,
+        fresh=newest is None,
         report=lambda done, total: tell(f"encoded {done}/{total} clips"),
         tell=tell,
     )
     torch.manual_seed(derive_seed(loop.seed, "initial weights", stage))
     built = BUILDERS[stage](inputs)
-    facts = {"stage": stage, "preset": preset.name, "network": dataclasses.asdict(getattr(preset, stage).network)}
-    if stage == "diffusion" and preset.diffusion.lora is not None:
-        facts["lora"] = dataclasses.asdict(preset.diffusion.lora) | {"on": str(initial)}
     trainer = Trainer(
         built.objective,
         built.batches,
@@ -133,7 +165,12 @@ def settings(
             f"{preset.name} takes the {stage} as it was published; train one of "
             f"{', '.join(name for name in STAGES if name not in preset.pretrained)}."
         )
-    return preset, dataclasses.replace(getattr(preset, stage).loop, **(overrides or {}))
+    changes = dict(overrides or {})
+    if changes.get("accumulate") is not None:
+        if changes.get("global_batch") is not None:
+            raise ValueError("expected accumulate or global_batch, got both: the one follows from the other.")
+        changes["global_batch"] = None
+    return preset, dataclasses.replace(getattr(preset, stage).loop, **changes)
 
 
 def _changed(preset: Preset, stage: str, lora: int | None, official_strides: bool) -> Preset:
@@ -141,6 +178,56 @@ def _changed(preset: Preset, stage: str, lora: int | None, official_strides: boo
     if lora is not None:
         if stage != "diffusion":
             raise ValueError(f"low-rank updates are of the diffusion transformer, not of the {stage}; leave out lora.")
+        if preset.lora_preset is not None and preset.diffusion.lora is None:
+            raise ValueError(
+                f"the schedule of {preset.name} is for training all its weights; low-rank updates have one of their "
+                f"own: --preset {preset.lora_preset} --lora {lora}."
+            )
         updates = dataclasses.replace(preset.diffusion.lora or LoRAConfig(), rank=lora, alpha=float(lora))
         preset = dataclasses.replace(preset, diffusion=dataclasses.replace(preset.diffusion, lora=updates))
+    if official_strides and stage != "diffusion":
+        raise ValueError(
+            f"the official strides are those of diffusion, not of the {stage}; leave out official_strides."
+        )
     return dataclasses.replace(preset, official_strides=preset.official_strides or official_strides)
+
+
+def _check_strides(paths: Sequence[Path]) -> None:
+    if not paths or are_packs(paths):
+        raise ValueError("the frames of packs and of generated clips are theirs already; leave out official_strides.")
+    if are_encoded(paths):
+        raise ValueError(
+            "the strides of encoded clips were drawn when they were encoded; leave out official_strides, and encode "
+            "with gen3r data encode --strides 1 1, which is what the official code does."
+        )
+
+
+def _known_encoders(networks: Sequence[str | Path], initial: str | Path | None) -> dict[str, str]:
+    """sha256 of the encoders that are named, by kind: among the networks, else beside the first weights."""
+    beside = () if initial is None or Path(initial).is_file() else (initial,)
+    places = (*networks, *beside)
+    return identities(find_parts(places), tokenizer_of(places))
+
+
+def _tell_unknown(kinds: set[str], tell: Callable[[str], None]) -> None:
+    if kinds:
+        tell(
+            f"not compared, for none is among --networks or in --init: the {', '.join(sorted(kinds))} that encoded "
+            "these clips; gen3r models assemble compares what it is given"
+        )
+
+
+def _encoders_of(stage: str, preset: Preset, data: Data, parts: Parts, tokenizer: Path | None) -> Mapping[str, str]:
+    """sha256 of the networks that say what is learnt: of encoded clips theirs, else of those that will encode."""
+    if isinstance(data, EncodedClips):
+        return data.latents.networks
+    kinds = BUILT_ON.get(stage, ())
+    if stage == "diffusion" and preset.diffusion.text is None:
+        kinds = (*kinds, TEXT_ENCODER, IMAGE_ENCODER)
+    return identities({kind: part for kind, part in parts.items() if kind in kinds}, tokenizer)
+
+
+def _settings_of(preset: Preset, stage: str) -> dict[str, Any]:
+    """What is not in the other facts."""
+    settings = dataclasses.asdict(getattr(preset, stage))
+    return {name: value for name, value in settings.items() if name not in ("network", "loop", "lora")}

@@ -17,6 +17,7 @@ from gen3r.data.captions import clean_prefix
 from gen3r.data.dataset import ClipDataset
 from gen3r.data.mixture import Mixture
 from gen3r.data.sampling import ClipSampler
+from gen3r.data.schema.record import ClipRecord
 from gen3r.data.schema.stored import StoredClip
 from gen3r.scene.crop import cover_crop
 from gen3r.train.order import EveryPosition, Order
@@ -86,30 +87,40 @@ class ClipForm:
 
 @dataclass(frozen=True)
 class Scenes:
-    """The first ``count`` scenes of a dataset."""
+    """Scenes that are drawn alike: a dataset, or what several folders hold of one."""
 
-    dataset: ClipDataset
-    """Of one split."""
-    count: int
-    """How many of its scenes."""
+    places: tuple[tuple[ClipDataset, int], ...]
+    """Where each is: its number in which folder."""
+    records: tuple[ClipRecord, ...]
+    """What is known of each."""
+
+    @classmethod
+    def of(cls, dataset: ClipDataset) -> Scenes:
+        """All scenes of a dataset."""
+        return cls(tuple((dataset, number) for number in range(len(dataset))), dataset.records)
 
     def __len__(self) -> int:
-        return self.count
+        return len(self.places)
 
     def __getitem__(self, number: int) -> StoredClip:
-        return self.dataset[number]
+        dataset, place = self.places[number]
+        return dataset[place]
 
     @property
     def have_depth(self) -> bool:
         """Whether every scene has depth."""
-        return all(record.depth_scale is not None for record in self.dataset.records[: self.count])
+        return all(record.depth_scale is not None for record in self.records)
 
 
 class StoredClips(ClipSource):
     """Item i is the i-th scene of the datasets; frames and caption are a function of it and of ``seed``."""
 
-    def __init__(self, datasets: Sequence[Scenes], form: ClipForm, seed: int = 0) -> None:
+    def __init__(
+        self, datasets: Sequence[Scenes], form: ClipForm, seed: int = 0, weights: Sequence[float] | None = None
+    ) -> None:
+        """``weights``: how often whoever draws items is to draw those of a dataset; None: all items alike."""
         self.datasets, self.form, self.seed = tuple(datasets), form, seed
+        self.weights = tuple(weights or ())
         self._ends = list(accumulate(map(len, self.datasets)))
         self._depth = form.depth and all(dataset.have_depth for dataset in datasets)
 
@@ -129,8 +140,12 @@ class StoredClips(ClipSource):
         """The scene's name."""
         return _name(self._scene(item))
 
+    def dataset_of(self, item: int) -> int:
+        """Number of the dataset that an item is of."""
+        return bisect(self._ends, item)
+
     def _scene(self, item: int) -> StoredClip:
-        number = bisect(self._ends, item)
+        number = self.dataset_of(item)
         return self.datasets[number][item - (self._ends[number - 1] if number else 0)]
 
 
@@ -143,6 +158,7 @@ class MixedClips(ClipSource):
     def __init__(self, datasets: Sequence[Scenes], weights: Sequence[float], form: ClipForm, seed: int = 0) -> None:
         """``weights``: how often a dataset is drawn, relative to the others; ValueError as `Mixture`."""
         self.datasets, self.form, self.seed = tuple(datasets), form, seed
+        self.weights = tuple(weights)
         self.mixture = Mixture([len(dataset) for dataset in datasets], weights, seed)
         self._depth = form.depth and all(dataset.have_depth for dataset in datasets)
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -26,6 +27,11 @@ from gen3r.train.rng import generator
 from gen3r.train.sources import Clips, ClipSource
 from gen3r.whole_file import whole_file
 
+NO_DEPTH = (
+    "these clips have no depth, by which their cameras are scaled; encode them with gen3r data encode, where VGGT "
+    "measures the scale, and train on the folder that it writes: --data LATENTS."
+)
+
 
 class LatentCache(LatentStore):
     """Latents, control latents and cameras of clips, in memory.
@@ -46,6 +52,11 @@ class LatentCache(LatentStore):
 
     def __len__(self) -> int:
         return len(self.captions)
+
+    @property
+    def clips(self) -> list[int] | None:
+        """Number in its source of the clip that each item is of; None in files that do not say so."""
+        return self.tensors["clip"].tolist() if "clip" in self.tensors else None
 
     @property
     def subsets(self) -> int:
@@ -95,6 +106,7 @@ def encode_clips(
     seed: int = 0,
     device: torch.device | str = "cpu",
     progress: Callable[[int, int], None] | None = None,
+    made: Mapping[str, Any] | None = None,
 ) -> None:
     """Encode every clip (and its mirror image) and write the cache atomically.
 
@@ -110,6 +122,7 @@ def encode_clips(
         seed: of the random choices.
         device: where the encoders run.
         progress: called with (clips done, clips in all) after each batch.
+        made: JSON that says of what clips and by which networks these are, see `made_of`.
     """
     parts: dict[str, list[Tensor]] = {}
     captions: list[str] = []
@@ -122,13 +135,23 @@ def encode_clips(
             rng = generator(seed, "views", start, index)
             for name, value in _encode(version, conditioner, geometry, subsets, rng, device).items():
                 parts.setdefault(name, []).append(value)
+            parts.setdefault("clip", []).append(torch.arange(start, start + len(version.captions)))
             captions += [swap_sides(caption) for caption in version.captions] if index else list(version.captions)
         if progress is not None:
             progress(len(captions), total)
     size = source.get([0]).rgb.shape[2:4]
     metadata = {"captions": json.dumps(captions), "height": str(size[0]), "width": str(size[1])}
+    if made is not None:
+        metadata["made"] = json.dumps(made)
     with whole_file(path) as temporary:
         save_file({name: torch.cat(values) for name, values in parts.items()}, temporary, metadata)
+
+
+def made_of(path: Path) -> dict[str, Any] | None:
+    """What a file of ``encode_clips`` says of how it was made; None if it says nothing."""
+    with safe_open(str(path), "pt") as file:
+        metadata = file.metadata()
+    return json.loads(metadata["made"]) if "made" in metadata else None
 
 
 def _encode(
@@ -168,7 +191,7 @@ def scale_of(clips: Clips, config: ConditioningConfig) -> Float[Tensor, " n"] | 
     if not config.normalize_scale:
         return None
     if clips.depth is None:
-        raise ValueError("expected clips with depth to scale cameras by, got none; set normalize_scale to False.")
+        raise ValueError(NO_DEPTH)
     return scene_scale(clips.depth[:, 0])
 
 

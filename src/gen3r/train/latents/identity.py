@@ -33,6 +33,8 @@ from gen3r.whole_file import whole_file
 
 ENCODERS = (VAE, VGGT_FOLDER, ADAPTER, TEXT_ENCODER, IMAGE_ENCODER)
 """Networks that latents depend on, by their names in a model folder."""
+ENCODERS_FILE = "encoders.json"
+"""Beside a trained transformer: sha256 of the networks whose latents it speaks, by their names in a model folder."""
 _PASSING = ("transformers_version", "dtype", "torch_dtype", "_name_or_path", "architectures")
 """What transformers writes into configs and no feature depends on."""
 

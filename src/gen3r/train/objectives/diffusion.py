@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import cast
 
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 from gen3r.cameras.cameras import Cameras
 from gen3r.conditioning.condition import Condition
 from gen3r.conditioning.text import TextEncoder, encode_ids
+from gen3r.hub.files import write_json
 from gen3r.hub.load import TEXT_ENCODER, TRANSFORMER, save_text
 from gen3r.latents.appearance import AppearanceCodec
 from gen3r.latents.geometry import GeometryCodec
@@ -22,6 +24,7 @@ from gen3r.models.transformer import JointTransformer
 from gen3r.presets.stages import DiffusionStage
 from gen3r.train.latent_batches import LatentBatches, packed_rays
 from gen3r.train.latents.encoders import FrozenEncoders
+from gen3r.train.latents.identity import ENCODERS_FILE
 from gen3r.train.lora import save_transformer
 from gen3r.train.objectives.base import Batch, Objective, Terms
 from gen3r.train.objectives.noise import TIMESTEPS, NoiseLevels, draw_levels, shifted
@@ -52,6 +55,7 @@ class DiffusionObjective(Objective):
         stage: losses, noise, conditioning.
         codecs: decode pictures of what is generated.
         encoders: encode batches of clips (``ClipVideos``) that are not encoded yet.
+        made_by: sha256 of the networks whose latents these are, by kind; the export keeps them.
     """
 
     def __init__(
@@ -62,6 +66,7 @@ class DiffusionObjective(Objective):
         codecs: tuple[AppearanceCodec, GeometryCodec] | None = None,
         *,
         encoders: FrozenEncoders | None = None,
+        made_by: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__({TRANSFORMER: transformer} | ({} if text is None else {TEXT_ENCODER: text.encoder}))
         self.tokenizer = None if text is None else text.tokenizer
@@ -69,6 +74,7 @@ class DiffusionObjective(Objective):
         self.stage = stage
         self.codecs = torch.nn.ModuleList(codecs or ()).eval().requires_grad_(False)
         self.encoders = encoders
+        self.made_by = dict(made_by or {})
 
     def loss(self, batch: Batch, rng: Rng) -> Terms:
         """Velocity error of both halves."""
@@ -161,7 +167,13 @@ class DiffusionObjective(Objective):
         return {"generated": torch.cat(sheets)}
 
     def export(self, folder: Path, batches: list[Batch]) -> None:
-        """Transformer and, if they were trained, text encoder and tokenizer, as a model folder has them."""
+        """Transformer and, if they were trained, text encoder and tokenizer, as a model folder has them.
+
+        Beside them, in ``ENCODERS_FILE``, stand the networks whose latents the transformer speaks.
+        """
+        if self.made_by:
+            folder.mkdir(parents=True, exist_ok=True)
+            write_json(folder / ENCODERS_FILE, self.made_by)
         save_transformer(cast(JointTransformer, self.networks[TRANSFORMER]), folder)
         if self.tokenizer is not None and self.text_length is not None:
             save_text(TextEncoder(self.tokenizer, self.networks[TEXT_ENCODER], self.text_length), folder)
