@@ -314,7 +314,9 @@ class Trainer:
         with self.sharing.averaged(self.ema) as objective:
             if objective is not None:
                 objective.eval()
-                objective.export(folder, [to_device(self.batches.at(index), self.device) for index in range(batches)])
+                first = max(0, self.config.steps - batches)  # clips as long as they are in the end
+                steps = range(first, first + batches)
+                objective.export(folder, [to_device(self.batches.at(step), self.device) for step in steps])
 
 
 def _due(step: int, every: int, last: int) -> bool:
