@@ -95,7 +95,7 @@ class Train:
         """Train to the end, or from the newest checkpoint to the end.
 
         Raises:
-            ValueError: for a folder already in use, unusable packs, missing earlier networks, or options of a plan alone.
+            ValueError: for a folder already in use, unusable packs, missing earlier networks, or options of a plan.
         """
         if self.dry_run:
             say(self.plan())
