@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -172,6 +173,16 @@ def test_a_damaged_set_list_costs_its_category_alone(tmp_path: Path, content: st
     assert [found.name for found in findings.scenes] == ["apple-s"]
     (problem,) = findings.problems
     assert (problem.place, "set_lists_fewview_test.json" in problem.reason) == ("cut", True)
+
+
+@pytest.mark.parametrize("name", ["../apple", "..", "a/b", "", 3, None])
+def test_names_that_are_no_folder_are_damage(tmp_path: Path, name: object) -> None:
+    (tmp_path / "apple").mkdir()
+    write_annotations(tmp_path, [], quality={"x": 1.0})
+    content = gzip.compress(json.dumps([{"sequence_name": name}]).encode())
+    (tmp_path / "apple" / "sequence_annotations.jgz").write_bytes(content)
+    findings = CONVERTER.find(tmp_path, ConvertOptions())
+    assert "damaged" in {problem.place: problem.reason for problem in findings.problems}["apple"]
 
 
 def test_files_outside_the_folder_and_records_of_other_kinds_cost_their_frames(tmp_path: Path) -> None:

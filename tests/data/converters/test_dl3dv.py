@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from data.converters.fixture import check_converted, make_scene, snapshot
 from data.converters.raw_dl3dv import FULL_SIZE, scene_hash, write_benchmark_list, write_dl3dv, zipped
@@ -88,6 +90,35 @@ def test_missing_and_damaged_pictures_are_dropped_with_their_cameras(tmp_path: P
     made = convert(CONVERTER, tmp_path / "raw", tmp_path / "clips", without_benchmark_list=True)
     check_converted(made.clips[scene_hash(0)], SCENE, scale_free=True, frames=[0, 2, 3, 4])
     assert any("2 of 6 frames" in note for note in made.record(scene_hash(0))["notes"])
+
+
+@pytest.mark.parametrize("at", [2, -300], ids=["header", "pixels"])
+def test_a_damaged_member_of_a_zip_costs_its_frame_alone(tmp_path: Path, at: int) -> None:
+    folder = write_dl3dv(tmp_path / "raw", SMALL, images="images_4")
+    noise = np.random.default_rng(0).integers(0, 255, (SMALL.height, SMALL.width, 3), np.uint8)
+    Image.fromarray(noise).save(folder / "images_4" / "frame_00002.png")
+    archive = zipped(folder, inner=False)
+    with zipfile.ZipFile(archive) as opened:
+        member = opened.getinfo("images_4/frame_00002.png")
+    start = member.header_offset + 30 + len(member.filename)
+    content = bytearray(archive.read_bytes())
+    place = start + at if at > 0 else start + member.compress_size + at
+    content[place : place + 200] = bytes(200)
+    archive.write_bytes(content)
+    made = convert(CONVERTER, tmp_path / "raw", tmp_path / "clips", without_benchmark_list=True)
+    check_converted(made.clips[scene_hash(0)], SMALL, scale_free=True, frames=[0, 2])
+
+
+def test_what_unpacks_to_too_much_is_not_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = write_dl3dv(tmp_path / "raw", SMALL)
+    (folder / "images_8" / "frame_00002.png").write_bytes(bytes(100_000))
+    zipped(folder, inner=True)
+    monkeypatch.setattr("gen3r.data.converters.scene_files._LARGEST_MEMBER", 50_000)
+    made = convert(CONVERTER, tmp_path / "raw", tmp_path / "clips", without_benchmark_list=True)
+    check_converted(made.clips[scene_hash(0)], SMALL, scale_free=True, frames=[0, 2])
+    monkeypatch.setattr("gen3r.data.converters.scene_files._LARGEST_MEMBER", 500)
+    made = convert(CONVERTER, tmp_path / "raw", tmp_path / "none", without_benchmark_list=True)
+    assert "holds more than" in made.refused[scene_hash(0)]
 
 
 def test_scenes_without_cameras_or_pictures_are_told(tmp_path: Path) -> None:

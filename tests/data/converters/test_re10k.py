@@ -1,6 +1,8 @@
 """RealEstate10K: world-to-camera rows, intrinsics as parts of the size on disk, frames found by their microseconds."""
 
 import shutil
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -127,6 +129,78 @@ def test_what_cannot_be_used_is_listed_and_the_rest_converted(tmp_path: Path) ->
     assert "another text file has this name" in told[f"validation/{CLIP}.txt"]
 
 
+def bomb() -> bytes:
+    """The beginning of a PNG that says it has 60000x60000 pixels."""
+    header = b"IHDR" + struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + header + struct.pack(">I", zlib.crc32(header))
+
+
+def row(content: bytes) -> torch.Tensor:
+    return torch.frombuffer(bytearray(content), dtype=torch.uint8)
+
+
+DAMAGED = {
+    "a bomb": row(bomb()),
+    "bytes, no tensor": b"\x89PNG",
+    "text": "x",
+    "stretched": torch.zeros(1, dtype=torch.uint8).expand(10**12),
+    "floats": torch.zeros(100),
+    "a table": torch.zeros(10, 10, dtype=torch.uint8),
+    "empty": torch.zeros(0, dtype=torch.uint8),
+    "a number": torch.tensor(3, dtype=torch.uint8),
+}
+
+
+@pytest.mark.parametrize("kind", DAMAGED)
+def test_a_damaged_picture_of_a_chunk_costs_its_frame_alone(tmp_path: Path, kind: str) -> None:
+    chunk = write_chunk(tmp_path / "raw", {CLIP: SCENE})
+    entries = torch.load(chunk, weights_only=True)
+    entries[0]["images"][2] = DAMAGED[kind]
+    torch.save(entries, chunk)
+    made = convert(CONVERTER, tmp_path / "raw", tmp_path / "clips")
+    assert made.refused == {}
+    assert made.record(CLIP)["frames"] == SCENE.frames - 1
+    assert "left out frame 2: its picture is missing or damaged" in made.record(CLIP)["notes"]
+
+
+@pytest.mark.parametrize(
+    ("key", "values"),
+    [
+        ("timestamps", torch.zeros(8, 1, dtype=torch.int64)),
+        ("timestamps", torch.zeros(1, dtype=torch.int64).expand(10**12)),
+        ("timestamps", torch.arange(8) - 3),
+        ("timestamps", [1, 2]),
+        ("cameras", torch.zeros(1, 1).expand(10**12, 18)),
+        ("cameras", torch.zeros(8, 17)),
+        ("cameras", torch.zeros(8, 18).to_sparse()),
+        ("cameras", "none"),
+        ("images", torch.zeros(8, 4, dtype=torch.uint8)),
+        ("images", None),
+    ],
+)
+def test_damaged_numbers_of_a_chunk_are_refused(tmp_path: Path, key: str, values: object) -> None:
+    chunk = write_chunk(tmp_path / "raw", {CLIP: SCENE})
+    entries = torch.load(chunk, weights_only=True)
+    entries[0][key] = values
+    torch.save(entries, chunk)
+    made = convert(CONVERTER, tmp_path / "raw", tmp_path / "clips")
+    told = [*made.refused.values(), *(problem.reason for problem in made.findings.problems)]
+    assert any("000000.torch" in reason for reason in told)
+    assert made.clips == {}
+
+
+def test_bombs_and_impossible_numbers_in_files_cost_their_frames_alone(tmp_path: Path) -> None:
+    text = write_clip(tmp_path / "raw", SCENE)
+    sorted(text.with_suffix("").iterdir())[1].write_bytes(bomb())
+    lines = text.read_text().splitlines()
+    lines[3] = " ".join([*lines[3].split()[:7], *["1e300"] * 12])
+    lines[4] = " ".join([lines[4].split()[0], "1e308", *lines[4].split()[2:]])
+    lines[5] = " ".join(["9" * 400, *lines[5].split()[1:]])
+    text.write_text("\n".join(lines))
+    made = convert(CONVERTER, tmp_path / "raw", tmp_path / "clips")
+    check_converted(made.clips[CLIP], SCENE, scale_free=True, frames=[0, 5, 6, 7])
+
+
 def test_pickled_code_in_a_chunk_is_not_run(tmp_path: Path) -> None:
     class Trap:
         def __reduce__(self) -> tuple:
@@ -137,7 +211,9 @@ def test_pickled_code_in_a_chunk_is_not_run(tmp_path: Path) -> None:
     findings = CONVERTER.find(tmp_path / "raw", ConvertOptions())
     assert not (tmp_path / "ran").exists()
     assert not findings.scenes
-    assert len(findings.problems) == 1
+    (problem,) = findings.problems
+    assert "never run" in problem.reason
+    assert "weights_only" not in problem.reason
 
 
 def test_another_folder_is_refused_saying_what_was_expected(tmp_path: Path) -> None:

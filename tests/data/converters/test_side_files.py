@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +16,10 @@ from gen3r.data.converters.side_files import (
     is_rigid,
     numbered_pictures,
     plain_name,
+    read_bounded,
     read_grey,
     read_grey16,
+    read_json,
     read_numbers,
 )
 from gen3r.data.converting.raw import UnusableScene
@@ -53,6 +58,22 @@ def test_grey_pictures_keep_their_numbers_and_others_are_refused(tmp_path: Path)
     (tmp_path / "cut.png").write_bytes((tmp_path / "deep.png").read_bytes()[:40])
     with pytest.raises(ValueError, match=r"cut\.png"):
         read_grey16(tmp_path / "cut.png")
+
+
+def test_what_is_too_large_is_not_read(tmp_path: Path) -> None:
+    header = b"IHDR" + struct.pack(">IIBBBBB", 60_000, 60_000, 8, 0, 0, 0, 0)
+    png = b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + header + struct.pack(">I", zlib.crc32(header))
+    (tmp_path / "bomb.png").write_bytes(png)
+    for read in (read_grey, read_grey16):
+        with pytest.raises(ValueError, match=r"bomb\.png"):
+            read(tmp_path / "bomb.png")
+    with pytest.raises(ValueError, match="a list holds more than 1 MB"):
+        read_bounded(io.BytesIO(bytes((1 << 20) + 1)), "a list", 1 << 20)
+    assert len(read_bounded(io.BytesIO(bytes(1 << 20)), "a list", 1 << 20)) == 1 << 20
+    with (tmp_path / "sparse.json").open("wb") as file:
+        file.truncate((256 << 20) + 1)
+    with pytest.raises(UnusableScene, match=r"sparse\.json.*more than 256 MB"):
+        read_json(tmp_path / "sparse.json")
 
 
 def test_a_pose_is_a_rotation_and_a_translation() -> None:

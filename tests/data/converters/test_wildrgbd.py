@@ -108,12 +108,15 @@ def test_damaged_and_missing_files_are_told_and_the_rest_is_kept(tmp_path: Path)
     (good / "rgb" / "00005.png").unlink()
     broken = write_wildrgbd(raw, SCENE, folder="scene_001")
     (broken / "metadata").write_text("{")
+    endless = write_wildrgbd(raw, SHORT, folder="scene_003")
+    (endless / "metadata").write_text((endless / "metadata").read_text().replace('"w": 64', '"w": 1e400'))
     bare = write_wildrgbd(raw, SCENE, folder="scene_002")
     (bare / "cam_poses.txt").unlink()
     made = convert(CONVERTER, raw, tmp_path / "clips")
     check_converted(made.clips[NAME], SCENE, scale_free=False, frames=[0, 2, 3, 4])
     assert any("1, 5" in note for note in made.record(NAME)["notes"])
     assert "metadata" in made.refused["cup-scene_001"]
+    assert "metadata" in made.refused["cup-scene_003"]
     assert {Path(problem.place).name for problem in made.findings.problems} == {"scene_002", "cup"}
 
 

@@ -1,11 +1,12 @@
 """Which frames are used, and where a scene is cut."""
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gen3r.data.converting.raw import UnusableScene
-from gen3r.data.converting.usable import cut, notes_on
+from gen3r.data.converting.raw import RawCamera, UnusableScene
+from gen3r.data.converting.usable import camera_problem, cut, notes_on
 
 
 @given(count=st.integers(1, 200), most=st.integers(1, 60))
@@ -32,3 +33,14 @@ def test_notes_name_frames_once_per_reason_and_not_without_end() -> None:
         "left out frames 0, 2: torn",
         "left out frames 10, 11, 12, 13, 14, 15, 16, 17 and 7 more: late",
     )
+
+
+@pytest.mark.parametrize("value", [1e300, -1e300, 1e200, 3.0])
+def test_huge_numbers_are_no_camera(value: float) -> None:
+    """Without a warning, and though products of such numbers are no numbers at all."""
+    for row, column in ((0, 0), (1, 2), (0, 3)):
+        pose = np.eye(4)
+        pose[row, column] = value
+        pose[1, 0] = -value if column == 0 else 0.0
+        camera = RawCamera(intrinsics=np.eye(3), world_from_camera=pose, height=4, width=4)
+        assert bool(camera_problem(camera)) == (column != 3 or abs(value) > 3)

@@ -18,6 +18,7 @@ from __future__ import annotations
 import gzip
 import json
 import math
+import re
 import zlib
 from functools import partial
 from pathlib import Path
@@ -35,6 +36,7 @@ from gen3r.data.converters.side_files import (
     is_rigid,
     numbered_pictures,
     plain_name,
+    read_bounded,
     read_grey,
     read_grey16,
     read_json,
@@ -51,6 +53,8 @@ from gen3r.data.converting.raw import (
 )
 
 LEAST_QUALITY = 0.5
+_NAME = re.compile(r"[^/\\\0]*[^/\\\0.][^/\\\0]*")
+"""Of a folder."""
 _FRAMES, _SEQUENCES = "frame_annotations.jgz", "sequence_annotations.jgz"
 _WORDS = {
     "baseballbat": "baseball bat",
@@ -175,12 +179,19 @@ def _frame(source: Path, record: dict[str, Any]) -> RawFrame:
             height=height,
             width=width,
         ),
-        depth=partial(_read_depth, depth_path, float(depth.get("scale_adjustment") or 1.0), valid_path)
+        depth=partial(_read_depth, depth_path, _scale(depth), valid_path)
         if depth_path and depth_path.is_file()
         else None,
         mask=partial(read_grey, mask_path) if mask_path and mask_path.is_file() else None,
         time=float(time) if isinstance(time, int | float) and math.isfinite(time) and time >= 0 else None,
     )
+
+
+def _scale(depth: dict[str, Any]) -> float:
+    scale = float(depth.get("scale_adjustment") or 1.0)
+    if not 1e-6 < scale < 1e6:
+        raise UnusableScene(f"impossible scale_adjustment {scale}")
+    return scale
 
 
 def _intrinsics(viewpoint: dict[str, Any], height: int, width: int) -> Float64[np.ndarray, "3 3"]:
@@ -224,10 +235,13 @@ def _read_sequences(path: Path) -> dict[str, float | None]:
     """How well each sequence's cameras are rated."""
     try:
         with gzip.open(path, "rb") as file:
-            records = json.load(file)
-        return {record["sequence_name"]: record.get("viewpoint_quality_score") for record in records}
-    except (OSError, EOFError, zlib.error, ValueError, RecursionError, KeyError, TypeError) as error:
-        raise UnusableScene(f"{path.name} is damaged ({error}); download it again.") from error
+            records = json.loads(read_bounded(file, path.name))
+        rated = {record["sequence_name"]: record.get("viewpoint_quality_score") for record in records}
+        if not all(isinstance(name, str) and _NAME.fullmatch(name) for name in rated):
+            raise ValueError("a name that no folder can have")
+        return rated
+    except (OSError, EOFError, zlib.error, ValueError, RecursionError, KeyError, TypeError, AttributeError) as error:
+        raise UnusableScene(f"{path.name} is damaged ({error!s:.160}); download it again.") from error
 
 
 def _named(entry: Any) -> str:

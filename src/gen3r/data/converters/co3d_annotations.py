@@ -15,6 +15,8 @@ from gen3r.data.converting.raw import UnusableScene
 
 _CHUNK = 1 << 20
 _LARGEST_RECORD = 8 * _CHUNK
+_LARGEST_FILE = 16 << 30
+"""Characters that are unpacked of one file; those of the dataset have some hundred millions."""
 _BETWEEN = " \t\r\n,"
 _WINDOW, _MEMORY = 12, 5
 """Of the compressors, one of which is open per sequence: 32 KB each."""
@@ -64,7 +66,7 @@ def _read(path: Path, changed: int, size: int) -> FrameAnnotations:
                 packers[sequence], packed[sequence] = zlib.compressobj(1, zlib.DEFLATED, _WINDOW, _MEMORY), []
             packed[sequence].append(packers[sequence].compress(text.encode() if new else b"," + text.encode()))
     except (OSError, EOFError, zlib.error, ValueError, RecursionError, KeyError, TypeError) as error:
-        return FrameAnnotations(sequences={}, damage=f"{path.name} is damaged ({error}); download it again.")
+        return FrameAnnotations(sequences={}, damage=f"{path.name} is damaged ({error!s:.160}); download it again.")
     return FrameAnnotations(
         sequences={name: b"".join([*parts, packers[name].flush()]) for name, parts in packed.items()}
     )
@@ -74,7 +76,7 @@ def _records(path: Path) -> Iterator[tuple[Any, str]]:
     """The items of a compressed JSON list and their text, one by one."""
     decoder = json.JSONDecoder()
     with gzip.open(path, "rt", encoding="utf-8") as file:
-        text, place = file.read(_CHUNK), 0
+        text, place, total = file.read(_CHUNK), 0, 0
         if not text.lstrip().startswith("["):
             raise ValueError("it is no JSON list")
         place = text.index("[") + 1
@@ -87,8 +89,11 @@ def _records(path: Path) -> Iterator[tuple[Any, str]]:
                 record, end = decoder.raw_decode(text, place)
             except ValueError:
                 more = file.read(_CHUNK)
+                total += len(more)
                 if not more or len(text) - place > _LARGEST_RECORD:
                     raise
+                if total > _LARGEST_FILE:
+                    raise RecursionError("it unpacks to more than any such file") from None
                 text, place = text[place:] + more, 0
                 continue
             yield record, text[place:end]

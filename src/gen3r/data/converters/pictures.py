@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import struct
+import warnings
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from io import BufferedIOBase
@@ -13,12 +17,28 @@ import numpy as np
 from PIL import ExifTags, Image, ImageOps
 
 from gen3r.data.schema.pictures import encode_picture
+from gen3r.scene.limits import check_picture_size
 
 PictureSource = Path | Callable[[], bytes]
 """An encoded picture: its file, or what gives its bytes."""
 
 _DECODERS = ("PNG", "JPEG", "WEBP")
 _SIDEWAYS = (5, 6, 7, 8)
+_UNREADABLE = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    EOFError,
+    TypeError,
+    KeyError,
+    IndexError,
+    AttributeError,
+    OverflowError,
+    struct.error,
+    zlib.error,
+    Image.DecompressionBombError,
+)
+"""What Pillow raises for damaged files."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,12 +55,10 @@ class PictureHeader:
     @classmethod
     def read(cls, file: Path | BufferedIOBase, name: str) -> PictureHeader:
         """Look at a PNG, JPEG or WebP; `ValueError` naming the picture for anything else."""
-        try:
-            with Image.open(cast(Any, file), formats=_DECODERS) as picture:
-                orientation = picture.getexif().get(ExifTags.Base.Orientation, 1)
-                return cls(height=picture.height, width=picture.width, orientation=orientation)
-        except (OSError, SyntaxError, Image.DecompressionBombError) as error:
-            raise ValueError(f"{name} is missing or no readable PNG, JPEG or WebP ({error}).") from error
+        with _opened(file, name) as picture:
+            orientation = picture.getexif().get(ExifTags.Base.Orientation, 1)
+            upright = orientation if orientation in range(1, 9) else 1
+            return cls(height=picture.height, width=picture.width, orientation=upright)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -55,6 +73,27 @@ class PictureHeader:
     def upright(self, file: Path) -> PictureSource:
         """The picture as people see it: ``file`` itself, or its turned pixels as PNG where EXIF asks for a turn."""
         return partial(turned, file) if self.orientation in range(2, 9) else file
+
+
+def stored_size(file: Path | BufferedIOBase, name: str) -> tuple[int, int]:
+    """(height, width) by the first bytes of a picture; `ValueError` as `PictureHeader.read`."""
+    with _opened(file, name) as picture:
+        return picture.height, picture.width
+
+
+@contextmanager
+def _opened(file: Path | BufferedIOBase, name: str) -> Iterator[Image.Image]:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # our own limit is checked next
+            opened = Image.open(cast(Any, file), formats=_DECODERS)
+        with opened as picture:
+            check_picture_size("it", picture.height, picture.width)
+            yield picture
+    except FileNotFoundError as error:
+        raise ValueError(f"{name:.160} is missing.") from error
+    except _UNREADABLE as error:
+        raise ValueError(f"{name:.160} is no readable PNG, JPEG or WebP ({error!s:.160}).") from error
 
 
 def turned(file: Path) -> bytes:

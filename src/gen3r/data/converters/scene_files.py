@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import lzma
+import struct
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,6 +14,7 @@ from pathlib import Path
 from typing import Protocol, cast, runtime_checkable
 
 from gen3r.data.converters.pictures import PictureHeader, PictureSource
+from gen3r.data.converters.side_files import read_bounded
 from gen3r.scene.files import check_file, reading
 
 
@@ -60,7 +64,8 @@ class FolderFiles:
     def read(self, name: str) -> bytes:
         """As `SceneFiles`."""
         check_file(self.root / name)
-        return (self.root / name).read_bytes()
+        with (self.root / name).open("rb") as file:
+            return read_bounded(file, name, _LARGEST_MEMBER)
 
     def picture(self, name: str) -> PictureSource:
         """As `SceneFiles`."""
@@ -71,7 +76,20 @@ class FolderFiles:
         return PictureHeader.read(self.root / name, name)
 
 
-_DAMAGED = (zipfile.BadZipFile, OSError, KeyError, NotImplementedError, RuntimeError, EOFError)
+_LARGEST_MEMBER = 256 << 20
+"""Bytes that are unpacked of one file."""
+_DAMAGED = (
+    zipfile.BadZipFile,
+    OSError,
+    KeyError,
+    NotImplementedError,
+    RuntimeError,
+    EOFError,
+    OverflowError,
+    struct.error,
+    zlib.error,
+    lzma.LZMAError,
+)
 """What zipfile raises for broken archives, and for encrypted or unknown kinds of members."""
 
 
@@ -96,8 +114,8 @@ class ZipFiles:
 
     def read(self, name: str) -> bytes:
         """As `SceneFiles`."""
-        with _opened(self.archive) as archive:
-            return archive.read(self.root + name)
+        with _opened(self.archive) as archive, archive.open(self.root + name) as file:
+            return read_bounded(file, name, _LARGEST_MEMBER)
 
     def picture(self, name: str) -> PictureSource:
         """As `SceneFiles`."""
@@ -115,4 +133,4 @@ def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
         with zipfile.ZipFile(path) as archive:
             yield archive
     except _DAMAGED as error:
-        raise ValueError(f"{path} is damaged or no plain zip ({error}); get a fresh copy.") from error
+        raise ValueError(f"{path} is damaged or no plain zip ({error!s:.160}); get a fresh copy.") from error

@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import os
 import re
+import struct
+import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from io import BufferedIOBase
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +22,21 @@ from gen3r.scene.limits import check_picture_size
 
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg")
 _ROTATION_TOLERANCE = 1e-4
-_UNREADABLE = (UnidentifiedImageError, OSError, SyntaxError, ValueError)
+_LARGEST_TEXT = 256 << 20
+"""Bytes that are read of one file of text."""
+_UNREADABLE = (
+    UnidentifiedImageError,
+    OSError,
+    SyntaxError,
+    ValueError,
+    TypeError,
+    IndexError,
+    AttributeError,
+    OverflowError,
+    struct.error,
+    zlib.error,
+    Image.DecompressionBombError,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,12 +79,24 @@ def read_text(path: Path) -> str:
     """The text of a file.
 
     Raises:
-        UnusableScene: if it is missing, unreadable or no text.
+        UnusableScene: if it is missing, unreadable, no text, or larger than 256 MB.
     """
     try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UnusableScene(f"{path.name} cannot be read: {error}.") from error
+        with path.open("rb") as file:
+            return read_bounded(file, path.name).decode("utf-8")
+    except FileNotFoundError as error:
+        raise UnusableScene(f"{path.name} is missing.") from error
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise UnusableScene(f"{path.name} cannot be read: {reason!s:.160}.") from error
+
+
+def read_bounded(file: BufferedIOBase, name: str, most: int = _LARGEST_TEXT) -> bytes:
+    """All of a file, or of what it unpacks to; `ValueError` if that is more than ``most`` bytes."""
+    content = file.read(most + 1)
+    if len(content) > most:
+        raise ValueError(f"{name} holds more than {most >> 20} MB")
+    return content
 
 
 def read_json(path: Path) -> Any:
@@ -79,7 +108,7 @@ def read_json(path: Path) -> Any:
     try:
         return json.loads(read_text(path))
     except (ValueError, RecursionError) as error:
-        raise UnusableScene(f"{path.name} is no JSON: {error}.") from error
+        raise UnusableScene(f"{path.name} is no JSON: {error!s:.160}.") from error
 
 
 def brief(items: Iterable[object], most: int = 5) -> str:

@@ -24,9 +24,9 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float64
-from PIL import Image
 
 from gen3r.data.clip import Split
+from gen3r.data.converters.pictures import stored_size
 from gen3r.data.converters.side_files import as_pose, brief, plain_name
 from gen3r.data.converters.timed_files import chunk_clip, is_frame, load_chunk, text_clip
 from gen3r.data.converting.raw import (
@@ -209,7 +209,8 @@ def _longest_stretch(times: Sequence[int]) -> Sequence[int]:
 def _frame(time: int, numbers: Float64[np.ndarray, " 18"], picture: Path | Callable[[], bytes]) -> RawFrame:
     height, width = _size(picture)
     fx, fy, cx, cy = numbers[:4]
-    intrinsics = np.array([[fx * width, 0, cx * width], [0, fy * height, cy * height], [0, 0, 1.0]])
+    with np.errstate(over="ignore", invalid="ignore"):  # the engine leaves out what is not finite
+        intrinsics = np.array([[fx * width, 0, cx * width], [0, fy * height, cy * height], [0, 0, 1.0]])
     return RawFrame(
         picture=picture,
         camera=RawCamera(
@@ -222,9 +223,8 @@ def _frame(time: int, numbers: Float64[np.ndarray, " 18"], picture: Path | Calla
 def _size(picture: Path | Callable[[], bytes]) -> tuple[int, int]:
     """Height and width by the header; 0 for what is no picture, which the engine leaves out with a note."""
     try:
-        with Image.open(picture if isinstance(picture, Path) else io.BytesIO(picture())) as opened:
-            return opened.height, opened.width
-    except (OSError, SyntaxError, ValueError):
+        return stored_size(picture if isinstance(picture, Path) else io.BytesIO(picture()), "it")
+    except ValueError:
         return 0, 0
 
 

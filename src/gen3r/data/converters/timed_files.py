@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import pickle
+import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 import torch
@@ -20,6 +21,23 @@ from gen3r.data.converting.raw import UnusableScene
 
 _COLUMNS = 18
 """Numbers of a camera, after its time."""
+_LATEST = 10**15
+"""Microseconds: thirty years."""
+_REAL = (torch.uint8, torch.int32, torch.int64, torch.float16, torch.bfloat16, torch.float32, torch.float64)
+_NO_CHUNK = (
+    OSError,
+    RuntimeError,
+    ValueError,
+    EOFError,
+    TypeError,
+    AttributeError,
+    KeyError,
+    IndexError,
+    OverflowError,
+    ImportError,
+    struct.error,
+)
+"""What torch raises for damaged files."""
 _SUFFIXES = (".png", ".jpg", ".jpeg")
 
 
@@ -58,7 +76,7 @@ def text_clip(text: Path, folder: Path) -> TimedClip:
             time, values = int(words[0]), np.array([float(word) for word in words[1:]])
         except ValueError:
             time, values = 0, np.zeros(0)
-        if len(values) != _COLUMNS:
+        if len(values) != _COLUMNS or not 0 <= time < _LATEST:
             bad.append(number)
         elif time in cameras:
             repeated += 1
@@ -87,8 +105,12 @@ def load_chunk(chunk: Path) -> list[dict[str, Any]]:
     """
     try:
         entries = torch.load(chunk, map_location="cpu", weights_only=True, mmap=True)
-    except (OSError, RuntimeError, ValueError, EOFError, pickle.UnpicklingError) as error:
-        raise UnusableScene(f"{chunk.name} is no chunk of pixelSplat: {_first_line(error)}") from error
+    except pickle.UnpicklingError as error:
+        raise UnusableScene(
+            f"{chunk.name} is damaged, or holds more than numbers and text, which is never run; get a fresh copy."
+        ) from error
+    except _NO_CHUNK as error:
+        raise UnusableScene(f"{chunk.name} is no chunk of pixelSplat: {_first_line(error):.160}") from error
     if not isinstance(entries, list) or not all(isinstance(entry, dict) and "key" in entry for entry in entries):
         raise UnusableScene(f"{chunk.name} is no chunk of pixelSplat: expected a list of clips with a key.")
     return entries
@@ -102,21 +124,43 @@ def chunk_clip(chunk: Path, index: int) -> TimedClip:
     """One entry of a chunk.
 
     Raises:
-        UnusableScene: if it is damaged.
+        UnusableScene: if it is damaged; damaged pictures are told when they are asked for.
     """
-    entry = load_chunk(chunk)[index]
-    try:
-        times, cameras, images = entry["timestamps"].tolist(), entry["cameras"].double().numpy(), entry["images"]
-    except (KeyError, AttributeError) as error:
-        raise UnusableScene(f"its entry in {chunk.name} lacks timestamps, cameras or images ({error}).") from error
+    entries = load_chunk(chunk)
+    entry = entries[index] if index < len(entries) else {}
+    times, cameras, images = (entry.get(key) for key in ("timestamps", "cameras", "images"))
+    if not (_is_plain(times, 1) and _is_plain(cameras, 2) and isinstance(images, list | tuple)):
+        raise UnusableScene(
+            f"its entry in {chunk.name} lacks timestamps (a row of numbers), cameras (a table) or images (a list)."
+        )
     if cameras.shape != (len(times), _COLUMNS) or len(images) != len(times):
         raise UnusableScene(
-            f"its entry in {chunk.name} has {len(times)} times, {len(images)} images and cameras {cameras.shape}."
+            f"its entry in {chunk.name} has {len(times)} times, {len(images)} images, cameras {tuple(cameras.shape)}."
         )
-    numbers = dict(zip(reversed(times), reversed(cameras), strict=True))  # of equal times, the first counts
-    pictures = {time: partial(_bytes, image) for time, image in zip(reversed(times), reversed(images), strict=True)}
+    microseconds = [int(time) for time in times.nan_to_num(-1).tolist()]
+    if not all(0 <= time < _LATEST for time in microseconds):
+        raise UnusableScene(f"its entry in {chunk.name} has times that are no microseconds of a video.")
+    # of equal times, the first counts
+    numbers = dict(zip(reversed(microseconds), reversed(cameras.detach().double().numpy()), strict=True))
+    pictures = {t: partial(_bytes, image) for t, image in zip(reversed(microseconds), reversed(images), strict=True)}
     return TimedClip(cameras=numbers, pictures=pictures, notes=_notes(chunk.name, [], len(times) - len(numbers)))
 
 
-def _bytes(encoded: Tensor) -> bytes:
+def _is_plain(values: object, dimensions: int) -> TypeGuard[Tensor]:
+    """Whether these are real numbers that the file holds one by one, so that they take no more memory than the file."""
+    return (
+        isinstance(values, Tensor)
+        and values.layout == torch.strided
+        and values.device.type == "cpu"
+        and values.dtype in _REAL
+        and values.ndim == dimensions
+        and values.is_contiguous()
+        and values.nbytes <= values.untyped_storage().nbytes()
+    )
+
+
+def _bytes(encoded: object) -> bytes:
+    """The encoded picture; `ValueError` for what is no row of bytes."""
+    if not _is_plain(encoded, 1) or encoded.dtype != torch.uint8:
+        raise ValueError(f"expected a row of bytes (uint8), got {type(encoded).__name__}")
     return encoded.numpy().tobytes()

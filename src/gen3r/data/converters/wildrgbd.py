@@ -185,7 +185,7 @@ def _read_metadata(path: Path) -> tuple[Float64[np.ndarray, "3 3"], int, int]:
     try:
         intrinsics = np.array(content["K"], dtype=np.float64).reshape(3, 3).T
         return intrinsics, int(content["h"]), int(content["w"])
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise UnusableScene(f"metadata must hold w, h and 9 numbers K ({error}).") from error
 
 

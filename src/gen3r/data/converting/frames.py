@@ -28,12 +28,17 @@ DAMAGED = (
     KeyError,
     TypeError,
     IndexError,
+    AttributeError,
+    OverflowError,
+    Image.DecompressionBombError,
     struct.error,
     zlib.error,
     zipfile.BadZipFile,
     tarfile.TarError,
 )
 """What readers of damaged files raise."""
+LARGEST_PICTURE = 256 << 20
+"""Bytes of an encoded picture."""
 _SIDEWAYS = (5, 6, 7, 8)
 
 
@@ -68,7 +73,7 @@ def make_frame(frame: RawFrame, warp: Warp) -> ClipFrame:
         UnreadableFrame: if something cannot be read, or the picture is not of the size of its camera.
     """
     where = frame.picture.name if isinstance(frame.picture, Path) else "the picture"
-    content = _attempt("the picture", frame.picture.read_bytes if isinstance(frame.picture, Path) else frame.picture)
+    content = _attempt("the picture", lambda: _content(frame.picture))
     header = _attempt("the picture", lambda: read_header(content, where))
     turned = _is_turned(frame, header, _attempt("the picture", lambda: _orientation(content)))
     picture: Path | bytes = frame.picture if isinstance(frame.picture, Path) else content
@@ -86,6 +91,14 @@ def make_frame(frame: RawFrame, warp: Warp) -> ClipFrame:
         depth=_made("the depth", frame.depth, lambda values: warp.depth(np.asarray(values, dtype=np.float32))),
         mask=_made("the mask", frame.mask, warp.mask),
     )
+
+
+def _content(picture: Path | Callable[[], bytes]) -> bytes:
+    if not isinstance(picture, Path):
+        return picture()
+    if picture.stat().st_size > LARGEST_PICTURE:
+        raise ValueError(f"it has more than {LARGEST_PICTURE >> 20} MB")
+    return picture.read_bytes()
 
 
 def _made(what: str, read: Callable[[], Any] | None, make: Callable[[Any], np.ndarray]) -> Any:

@@ -13,6 +13,8 @@ from gen3r.data.converting.raw import RawCamera, RawFrame, UnusableScene
 
 ROTATION_TOLERANCE = 1e-4
 """Largest accepted entry of ``R R^T - 1``."""
+_FAR = 1e12
+"""No position or focal length is so large."""
 _SHOWN = 8
 
 Item = TypeVar("Item")
@@ -49,8 +51,11 @@ def camera_problem(camera: RawCamera) -> str:
     if not np.isfinite(pose).all() or not np.isfinite(intrinsics).all():
         return "its camera is not finite"
     rotation = pose[:3, :3]
-    if np.abs(rotation @ rotation.T - np.eye(3)).max() > ROTATION_TOLERANCE or np.linalg.det(rotation) < 0:
+    is_rotation = np.abs(rotation).max() < 2 and np.linalg.det(rotation) > 0
+    if not is_rotation or np.abs(rotation @ rotation.T - np.eye(3)).max() > ROTATION_TOLERANCE:
         return "its pose is no rotation and translation"
+    if np.abs(pose).max() > _FAR or np.abs(intrinsics).max() > _FAR:
+        return "its position or focal length is beyond all measure"
     if np.abs(pose[3] - [0, 0, 0, 1]).max() > 1e-9:
         return "the last row of its pose is not 0 0 0 1"
     if (np.diagonal(intrinsics)[:2] <= 0).any() or np.abs(intrinsics[2] - [0, 0, 1]).max() > 1e-9:
