@@ -89,7 +89,8 @@ def test_encoded_pictures_are_kept_and_may_be_linked(tmp_path: Path) -> None:
     with ClipWriter(tmp_path / "clip") as writer:
         writer.add_picture(photo)
         writer.add_picture(photo, link=True)
-        writer.add_picture(photo.read_bytes())
+        (tmp_path / "link.jpg").symlink_to(photo)
+        writer.add_picture(tmp_path / "link.jpg", link=True)
         writer.finish(random_clip().cameras, **FIELDS)
     kept = sorted((tmp_path / "clip" / "frames").iterdir())
     assert {path.read_bytes() for path in kept} == {photo.read_bytes()}

@@ -1,6 +1,7 @@
 """What is written is what the official loader reads, and comes back as it was."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from gen3r.data.dataset import ClipDataset
 from gen3r.data.official.layout import LISTS
 from gen3r.data.official.reading import FromOfficial, FromOfficialConfig, find_official, list_from_official
 from gen3r.data.official.writing import ToOfficial, ToOfficialConfig, finish_official, list_to_official
-from gen3r.data.schema import StoredClip
+from gen3r.data.schema import StoredClip, write_clip
 
 
 def to_official(source: Path, target: Path, **options: Any) -> dict[str, int]:
@@ -27,7 +28,13 @@ def to_official(source: Path, target: Path, **options: Any) -> dict[str, int]:
 
 def from_official(source: Path, target: Path, **options: Any) -> None:
     config = FromOfficialConfig(source=source, target=target, **options)
-    settings = {"source": str(source), "target": str(target), "licence": "x", "scale_kind": "unknown", "link": True}
+    settings = {
+        "source": str(source),
+        "target": str(target),
+        "licence": "x",
+        "scale_kind": "unknown",
+        "link": config.link,
+    }
     read = FromOfficial(settings)
     for item in list_from_official(config):
         read(item)
@@ -114,6 +121,15 @@ def test_writing_and_reading_again_changes_nothing(folders: Path, official: Path
     assert list_from_official(FromOfficialConfig(source=official, target=tmp_path / "back")) == []
 
 
+def test_every_name_of_a_clip_comes_back(tmp_path: Path) -> None:
+    names = ("A.b_c-", "a" * 200)
+    for name in names:
+        write_clip(random_clip(frames=1), tmp_path / "in" / name, split="train", source="x", licence="CC0-1.0")
+    to_official(tmp_path / "in", tmp_path / "official")
+    from_official(tmp_path / "official", tmp_path / "back")
+    assert ClipDataset.open(tmp_path / "back" / "x").names == names
+
+
 def test_a_second_dataset_joins_the_lists(folders: Path, tmp_path: Path) -> None:
     write_full(tmp_path / "more" / "a", seed=9)
     root = tmp_path / "root"
@@ -174,6 +190,105 @@ def test_unusable_scenes_are_refused(tmp_path: Path, changes: dict[str, Any], me
     with pytest.raises(ValueError, match=message):
         from_official(tmp_path / "root", tmp_path / "out")
     assert not list((tmp_path / "out").rglob("scene.json"))
+
+
+def test_pictures_are_copied_unless_links_are_asked_for(tmp_path: Path) -> None:
+    pictures = foreign(tmp_path / "root") / "images"
+    elsewhere = tmp_path / "private"
+    (pictures / "1.png").rename(elsewhere)
+    (pictures / "1.png").symlink_to(elsewhere)
+    from_official(tmp_path / "root", tmp_path / "copied")
+    from_official(tmp_path / "root", tmp_path / "linked", link=True)
+    copied, linked = (sorted((tmp_path / name).rglob("*.png")) for name in ("copied", "linked"))
+    assert [path.stat().st_nlink for path in copied] == [1, 1, 1]
+    assert [path.stat().st_nlink for path in linked] == [2, 1, 2]
+    assert elsewhere.stat().st_nlink == 1
+    assert [path.read_bytes() for path in copied] == [path.read_bytes() for path in linked]
+
+
+def test_a_linked_folder_of_pictures_is_not_linked_into(tmp_path: Path) -> None:
+    folder = foreign(tmp_path / "root")
+    (folder / "images").rename(tmp_path / "private")
+    (folder / "images").symlink_to(tmp_path / "private")
+    from_official(tmp_path / "root", tmp_path / "linked", link=True)
+    assert [path.stat().st_nlink for path in (tmp_path / "linked").rglob("*.png")] == [1, 1, 1]
+
+
+def test_only_files_of_pictures_are_read(tmp_path: Path) -> None:
+    folder = foreign(tmp_path / "root")
+    (folder / "images" / "1.png").rename(folder / "images" / "1.key")
+    path = folder / "transforms.json"
+    path.write_text(path.read_text().replace("1.png", "1.key"))
+    with pytest.raises(ValueError, match=r"1\.key, .*is no picture"):
+        from_official(tmp_path / "root", tmp_path / "out")
+
+
+def test_writing_does_not_link_through_a_symlink(folders: Path, tmp_path: Path) -> None:
+    shutil.copytree(folders / "a", tmp_path / "in" / "a")
+    picture = tmp_path / "in" / "a" / "frames" / "frame00000.jpg"
+    picture.rename(tmp_path / "private")
+    picture.symlink_to(tmp_path / "private")
+    to_official(tmp_path / "in", tmp_path / "out", name="x")
+    assert (tmp_path / "private").stat().st_nlink == 1
+    assert (tmp_path / "out/x/a/images/frame00000.jpg").read_bytes() == (tmp_path / "private").read_bytes()
+
+
+def edit(path: Path, **changes: Any) -> None:
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda scene: (scene / "depth" / "frame00001.png").unlink(), "depth holds 2 pictures"),
+        (lambda scene: (scene / "masks" / "frame00002.png").unlink(), "masks holds 2 pictures"),
+        (lambda scene: shutil.rmtree(scene / "masks"), "masks holds 0 pictures"),
+        (lambda scene: (scene / "captions.txt").write_bytes(b"caf\xe9"), r"captions\.txt is not UTF-8"),
+        (lambda scene: edit(scene / "gen3r.json", name="z"), "names the clip z"),
+        (lambda scene: edit(scene / "gen3r.json", frames=2, times=None), "2 frames"),
+    ],
+)
+def test_a_damaged_scene_is_refused_and_leaves_nothing(
+    official: Path, tmp_path: Path, damage: Any, message: str
+) -> None:
+    shutil.copytree(official / "re10k" / "a", tmp_path / "root" / "re10k" / "a")
+    damage(tmp_path / "root" / "re10k" / "a")
+    with pytest.raises(ValueError, match=message) as caught:
+        from_official(tmp_path / "root", tmp_path / "out")
+    assert type(caught.value) is ValueError
+    assert not list((tmp_path / "out").rglob("*.*"))
+
+
+def test_lists_that_name_places_outside_cannot_become_relative(folders: Path, tmp_path: Path) -> None:
+    elsewhere, root = foreign(tmp_path / "elsewhere"), tmp_path / "root"
+    (root / "other").mkdir(parents=True)
+    for name, inside in zip(LISTS, ("images", "transforms.json", "captions.txt"), strict=True):
+        (root / "other" / f"train_{name}.txt").write_text(f"{elsewhere / inside}\n")
+    with pytest.raises(ValueError, match=r"outside .*--relative"):
+        to_official(folders, root, name="re10k", relative=True)
+    assert [path.name for path in root.iterdir()] == ["other"]
+    assert to_official(folders, root, name="re10k") == {"train": 4, "test": 1}
+
+
+def test_lists_must_be_text(tmp_path: Path) -> None:
+    foreign(tmp_path)
+    for name in LISTS:
+        (tmp_path / f"train_{name}.txt").write_bytes(b"caf\xe9\n")
+    with pytest.raises(ValueError, match=r"train_videos_dirs\.txt is not UTF-8"):
+        find_official(tmp_path)
+
+
+def test_what_a_killed_run_left_is_removed(folders: Path, official: Path, tmp_path: Path) -> None:
+    """Hidden folders of those scenes that are written again, and of no others."""
+    written, back = tmp_path / "to" / "x", tmp_path / "back" / "re10k"
+    for target in (written, back):
+        for name in (".a.partial-abcd_123", ".a.partial-x.partial-abcdefgh", ".z.partial-abcdefgh"):
+            (target / name / "images").mkdir(parents=True)
+    to_official(folders, tmp_path / "to", name="x")
+    from_official(official, tmp_path / "back")
+    for target in (written, back):
+        hidden = sorted(path.name for path in target.iterdir() if path.name.startswith("."))
+        assert hidden == [".a.partial-x.partial-abcdefgh", ".z.partial-abcdefgh"]
 
 
 def test_lists_must_align(official: Path, tmp_path: Path) -> None:

@@ -100,6 +100,13 @@ def test_unpacking_gives_the_folders_back(folders: Path, shards: Path, tmp_path:
     assert hashes(tmp_path / "out") == hashes(folders)
 
 
+def test_what_a_killed_unpacking_left_is_removed(shards: Path, tmp_path: Path) -> None:
+    for name in (".a.partial-abcd_123", ".b.partial-abcdefgh", ".a.partial-mine"):
+        (tmp_path / "out" / name / "frames").mkdir(parents=True)
+    UnpackClip({"source": str(shards), "target": str(tmp_path / "out")})({"key": "a"})
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [".a.partial-mine", ".b.partial-abcdefgh", "a"]
+
+
 def test_the_limit_holds_and_splits_have_sets_of_their_own(folders: Path, shards: Path, tmp_path: Path) -> None:
     assert all(path.stat().st_size <= 50_000 + 10_240 for path in shards.glob("*.tar"))
     alone = packed(folders, tmp_path / "alone", shard_bytes=1, leave_out=frozenset({"c"}))

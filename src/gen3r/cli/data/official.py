@@ -60,8 +60,8 @@ class From:
     """SPDX identifier or name of the terms, which the layout does not say."""
     scale: Literal["metric", "unknown"] = "unknown"
     """Whether poses are in metres, which the layout does not say."""
-    copy: bool = False
-    """Copy pictures where they could be hard-linked."""
+    link: bool = False
+    """Hard-link pictures where the disk allows, instead of copying them. What is behind a symlink is copied."""
     running: Running = field(default_factory=Running)
     """Where the work is done."""
 
@@ -78,7 +78,7 @@ class From:
             target=self.target.resolve(),
             licence=self.licence,
             scale_kind=self.scale,
-            link=not self.copy,
+            link=self.link,
         )
         settings = {
             "source": str(config.source),

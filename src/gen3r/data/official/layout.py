@@ -62,6 +62,11 @@ class OfficialScene:
         return self.transforms.parent
 
     @property
+    def rows(self) -> tuple[Path, Path, Path]:
+        """What each of the three lists names."""
+        return self.images, self.transforms, self.captions
+
+    @property
     def key(self) -> str:
         """``<dataset>/<scene>``."""
         return f"{self.folder.parent.name}/{self.folder.name}"
@@ -138,7 +143,7 @@ def read_transforms(path: Path) -> OfficialFrames:
 
 def write_lists(folder: Path, split: OfficialSplit, scenes: Iterable[OfficialScene], *, relative: bool) -> None:
     """Write the three aligned lists of a split into ``folder``: absolute paths, or relative to ``folder``."""
-    rows = [(scene.images, scene.transforms, scene.captions) for scene in scenes]
+    rows = [scene.rows for scene in scenes]
     for number, name in enumerate(LISTS):
         paths = [row[number].resolve() for row in rows]
         lines = [path.relative_to(folder.resolve()).as_posix() if relative else str(path) for path in paths]
@@ -150,7 +155,7 @@ def read_lists(folder: Path, split: OfficialSplit) -> list[OfficialScene]:
     """The scenes in the lists of a split, relative paths being relative to ``folder``; none without lists.
 
     Raises:
-        ValueError: if only some of the three lists are there, or their lengths differ.
+        ValueError: if only some of the three lists are there, their lengths differ, or one is not UTF-8.
     """
     paths = [list_path(folder, split, name) for name in LISTS]
     there = [path for path in paths if path.is_file()]
@@ -159,9 +164,7 @@ def read_lists(folder: Path, split: OfficialSplit) -> list[OfficialScene]:
     if len(there) < len(paths):
         missing = next(path for path in paths if path not in there)
         raise ValueError(f"{missing} is missing beside {there[0].name}; the three lists belong together.")
-    columns = [
-        [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()] for path in paths
-    ]
+    columns = [read_lines(path) for path in paths]
     lengths = [len(column) for column in columns]
     if len(set(lengths)) != 1:
         raise ValueError(
@@ -171,6 +174,19 @@ def read_lists(folder: Path, split: OfficialSplit) -> list[OfficialScene]:
         OfficialScene(images=folder / images, transforms=folder / transforms, captions=folder / captions, split=split)
         for images, transforms, captions in zip(*columns, strict=True)
     ]
+
+
+def read_lines(path: Path) -> list[str]:
+    """The lines of a text file that hold something.
+
+    Raises:
+        ValueError: naming the file, if it is not UTF-8.
+    """
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is not UTF-8 ({error}); convert it.") from error
+    return [line.strip() for line in text.splitlines() if line.strip()]
 
 
 def list_path(folder: Path, split: OfficialSplit, name: str) -> Path:

@@ -19,13 +19,16 @@ from gen3r.data.official.layout import (
     TRANSFORMS,
     OfficialScene,
     OfficialSplit,
+    read_lines,
     read_lists,
     read_transforms,
 )
+from gen3r.data.schema.leftovers import Leftovers
+from gen3r.data.schema.linking import lies_as_named
 from gen3r.data.schema.pictures import decode_depth, decode_mask
 from gen3r.data.schema.record import DEPTH, MASKS, RECORD_FILE, ClipRecord, ScaleKind
 from gen3r.data.schema.writer import ClipWriter
-from gen3r.scene.images import list_folder
+from gen3r.scene.images import IMAGE_SUFFIXES, list_folder
 
 _SPLITS: dict[OfficialSplit, Split] = {"train": "train", "test": "held-out"}
 
@@ -42,8 +45,8 @@ class FromOfficialConfig:
     """Of scenes that our own writer did not make."""
     scale_kind: ScaleKind = "unknown"
     """Of those scenes."""
-    link: bool = True
-    """Hard-link pictures where the disk allows, instead of copying them."""
+    link: bool = False
+    """Hard-link pictures where the disk allows, instead of copying them; what is behind a symlink is copied."""
 
 
 def find_official(source: Path) -> list[OfficialScene]:
@@ -93,6 +96,7 @@ class FromOfficial:
     def __init__(self, settings: dict[str, Any]) -> None:
         values: dict[str, Any] = settings | {"source": Path(settings["source"]), "target": Path(settings["target"])}
         self._config = FromOfficialConfig(**values)
+        self._leftovers = Leftovers()
 
     def __call__(self, item: dict[str, Any]) -> dict[str, Any]:
         """Write the scene of ``item``, if it is not there yet.
@@ -108,6 +112,7 @@ class FromOfficial:
         )
         folder = self._config.target / item["key"]
         if not (folder / RECORD_FILE).is_file():
+            self._leftovers.remove(folder)
             convert_scene(scene, folder, self._config)
         return {}
 
@@ -116,31 +121,35 @@ def convert_scene(scene: OfficialScene, folder: Path, config: FromOfficialConfig
     """Write one official scene as a clip folder. Frames without a picture are left out, with a note.
 
     Raises:
-        ValueError: for transforms.json that `read_transforms` refuses, no pictures, or pictures of another size.
+        ValueError: for transforms.json that `read_transforms` refuses, no pictures, or pictures of another size, depth
+            and masks that are not one per frame, captions that are not UTF-8, and a record of another clip.
     """
     frames = read_transforms(scene.transforms)
     kept = [index for index, name in enumerate(frames.files) if (scene.images / name).is_file()]
     if not kept:
         raise ValueError(f"{scene.images} holds none of the pictures that {scene.transforms} names.")
+    odd = [name for name in frames.files if Path(name).suffix.lower() not in IMAGE_SUFFIXES]
+    if odd:
+        raise ValueError(f"{odd[0]}, which {scene.transforms} names, is no picture ({', '.join(IMAGE_SUFFIXES)}).")
     lost = len(frames.files) - len(kept)
     notes = (f"{lost} frames without a picture were left out",) if lost else ()
-    known = _known(scene)
-    if not scene.captions.is_file():
-        notes += (f"there was no {CAPTIONS}",)
-        captions: list[str] = []
+    known = _known(scene, folder.name, len(frames.files))
+    depth = _extras(scene, DEPTH, len(frames.files)) if known and known.depth_scale is not None else []
+    masks = _extras(scene, MASKS, len(frames.files)) if known and known.masks is not None else []
+    captions: list[str] = []
+    if scene.captions.is_file():
+        captions = read_lines(scene.captions)
     else:
-        lines = scene.captions.read_text(encoding="utf-8-sig").splitlines()
-        captions = [line.strip() for line in lines if line.strip()]
+        notes += (f"there was no {CAPTIONS}",)
     with ClipWriter(folder, depth_scale=known.depth_scale if known else None) as writer:
         for index in kept:
-            writer.add_picture(scene.images / frames.files[index], link=config.link)
-        if known and known.depth_scale is not None:
-            for path in _extras(scene, DEPTH, kept):
-                steps = decode_depth(path.read_bytes(), str(path))
+            picture = scene.images / frames.files[index]
+            writer.add_picture(picture, link=config.link and lies_as_named(picture))
+            if known and known.depth_scale is not None:
+                steps = decode_depth(depth[index].read_bytes(), str(depth[index]))
                 writer.add_depth((steps.astype(np.float64) * known.depth_scale).astype(np.float32))
-        if known and known.masks is not None:
-            for path in _extras(scene, MASKS, kept):
-                writer.add_mask(decode_mask(path.read_bytes(), str(path)))
+            if known and known.masks is not None:
+                writer.add_mask(decode_mask(masks[index].read_bytes(), str(masks[index])))
         cameras = frames.cameras[torch.tensor(kept)]
         cameras = Cameras(cameras.extrinsics.float(), cameras.intrinsics.float(), cameras.height, cameras.width)
         if known is not None:
@@ -171,16 +180,35 @@ def convert_scene(scene: OfficialScene, folder: Path, config: FromOfficialConfig
         )
 
 
-def _known(scene: OfficialScene) -> ClipRecord | None:
+def _known(scene: OfficialScene, name: str, frames: int) -> ClipRecord | None:
     path = scene.folder / RECORD
-    return ClipRecord.from_json(path.read_bytes(), str(path)) if path.is_file() else None
+    if not path.is_file():
+        return None
+    record = ClipRecord.from_json(path.read_bytes(), str(path))
+    if record.name != name:
+        raise ValueError(
+            f"{path} names the clip {record.name}, but its folder is {scene.folder.name}; give the folder that name, "
+            f"or remove {RECORD} to read the scene without it."
+        )
+    if record.frames != frames:
+        raise ValueError(
+            f"{path} says {record.frames} frames, but {TRANSFORMS} has {frames}; remove {RECORD} to read the scene "
+            "without it."
+        )
+    return record
 
 
-def _extras(scene: OfficialScene, part: str, kept: list[int]) -> list[Path]:
-    paths = list_folder(scene.folder / part)
-    return [paths[index] for index in kept]
+def _extras(scene: OfficialScene, part: str, frames: int) -> list[Path]:
+    folder = scene.folder / part
+    paths = list_folder(folder) if folder.is_dir() and any(folder.iterdir()) else []
+    if len(paths) != frames:
+        raise ValueError(
+            f"{folder} holds {len(paths)} pictures, but {TRANSFORMS} has {frames} frames; get those that are missing, "
+            f"or remove {RECORD} to read the scene without them."
+        )
+    return paths
 
 
 def _plain(name: str) -> str:
     """As the name of a clip may be."""
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-._") or "scene"
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", name).lstrip("-._")[:200] or "scene"

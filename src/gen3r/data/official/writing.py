@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from gen3r.data.dataset import ClipDataset
 from gen3r.data.official.layout import (
     CAPTIONS,
     IMAGES,
+    LISTS,
     RECORD,
     SPLITS,
     SUFFIXES,
@@ -25,6 +25,8 @@ from gen3r.data.official.layout import (
     write_lists,
 )
 from gen3r.data.schema.files import FolderFiles
+from gen3r.data.schema.leftovers import Leftovers
+from gen3r.data.schema.linking import hard_linked
 from gen3r.data.schema.pictures import encode_picture
 from gen3r.data.schema.record import DEPTH, FRAMES, MASKS, ClipRecord
 from gen3r.data.schema.stored import StoredClip
@@ -49,9 +51,11 @@ def list_to_official(config: ToOfficialConfig) -> list[dict[str, Any]]:
     """The items for `ToOfficial`, one per clip whose scene is not there yet.
 
     Raises:
-        ValueError: as `ClipDataset.open`.
+        ValueError: as `ClipDataset.open`, for lists in the target that do not align, and if lists are to be relative
+            and those that are there name places outside the target.
     """
     clips = ClipDataset.open(config.source)
+    _check_lists(config)
     return [
         {"key": f"{dataset_name(config, record)}/{record.name}", "clip": number}
         for number, record in enumerate(clips.records)
@@ -73,12 +77,14 @@ class ToOfficial:
             source=Path(settings["source"]), target=Path(settings["target"]), name=settings["name"]
         )
         self._clips = ClipDataset.open(self._config.source)
+        self._leftovers = Leftovers()
 
     def __call__(self, item: dict[str, Any]) -> dict[str, Any]:
         """Write the clip of ``item``, if it is not there yet."""
         clip = self._clips[item["clip"]]
         scene = _scene(self._config, clip.record)
         if not scene.transforms.is_file():
+            self._leftovers.remove(scene.folder)
             with whole_folder(scene.folder) as staging:
                 write_scene(clip, staging)
         return {"frames": clip.record.frames}
@@ -122,13 +128,29 @@ def finish_official(config: ToOfficialConfig) -> dict[OfficialSplit, int]:
             chosen = [scene for _, scene in sorted(listed.items())]
             if chosen:
                 write_lists(config.target / name, split, chosen, relative=config.relative)
-        folders = sorted(
-            path.parent for path in config.target.glob(f"*/{list_path(Path(), split, 'videos_dirs').name}")
-        )
-        joined = [scene for folder in folders for scene in read_lists(folder, split)]
+        joined = [scene for folder in _listed_folders(config.target, split) for scene in read_lists(folder, split)]
         write_lists(config.target, split, joined, relative=config.relative)
         counts[split] = len(joined)
     return counts
+
+
+def _check_lists(config: ToOfficialConfig) -> None:
+    """What the joined lists will hold is known before any work, but for the scenes that are written inside."""
+    splits: tuple[OfficialSplit, ...] = ("train", "test")
+    for split in splits:
+        for folder in _listed_folders(config.target, split):
+            for scene in read_lists(folder, split):
+                outside = [p for p in scene.rows if not p.resolve().is_relative_to(folder.resolve())]
+                if config.relative and outside:
+                    raise ValueError(
+                        f"{list_path(folder, split, LISTS[0])} and its companions name {outside[0]}, which is outside "
+                        f"{folder}: such lists cannot be relative; leave --relative out, or choose another folder."
+                    )
+
+
+def _listed_folders(target: Path, split: OfficialSplit) -> list[Path]:
+    """The folders of datasets in a root that have lists."""
+    return sorted(path.parent for path in target.glob(f"*/{list_path(Path(), split, LISTS[0]).name}"))
 
 
 def dataset_name(config: ToOfficialConfig, record: ClipRecord) -> str:
@@ -161,10 +183,5 @@ def _write_frames(clip: StoredClip, folder: Path) -> list[str]:
 
 
 def _place(clip: StoredClip, name: str, target: Path) -> None:
-    if isinstance(clip.files, FolderFiles):
-        try:
-            os.link((clip.files.folder / name).resolve(), target)
-            return
-        except OSError:  # another disk, or one without links
-            pass
-    target.write_bytes(clip.files.read(name))
+    if not (isinstance(clip.files, FolderFiles) and hard_linked(clip.files.folder / name, target)):
+        target.write_bytes(clip.files.read(name))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -15,6 +14,7 @@ from jaxtyping import Float32, UInt8
 
 from gen3r.cameras import Cameras
 from gen3r.data.clip import Split
+from gen3r.data.schema.linking import hard_linked
 from gen3r.data.schema.pictures import Encoding, encode_picture, read_header
 from gen3r.data.schema.record import (
     CAMERAS_FILE,
@@ -92,7 +92,7 @@ class ClipWriter:
 
         Args:
             picture: sRGB pixels, the bytes of a picture, or its file. All of a clip have one size.
-            link: hard-link a file instead of copying it, where the disk allows.
+            link: hard-link a file instead of copying it, where the disk allows; what is behind a symlink is copied.
         """
         if self._video:
             raise ValueError("a clip has pictures or a video, not both.")
@@ -106,7 +106,7 @@ class ClipWriter:
         header = read_header(content, where)
         self._check_size(where, header.height, header.width)
         target = self._next(FRAMES, header.suffix)
-        if not (link and isinstance(picture, Path) and _linked(picture, target)):
+        if not (link and isinstance(picture, Path) and hard_linked(picture, target)):
             target.write_bytes(content)
 
     def add_video(self, video: Path) -> None:
@@ -230,14 +230,6 @@ def _depth_picture(depth: Float32[np.ndarray, "H W"], scale: float) -> bytes:
     """16-bit PNG; what is above 0 stays above 0."""
     steps = (depth.astype(np.float64) / scale).round()
     return encode_picture(np.where(depth > 0, steps.clip(1, DEPTH_STEPS), 0).astype(np.uint16))
-
-
-def _linked(source: Path, target: Path) -> bool:
-    try:
-        os.link(source.resolve(), target)
-    except OSError:  # another disk, or one without links
-        return False
-    return True
 
 
 def _plain(cameras: Cameras) -> Cameras:

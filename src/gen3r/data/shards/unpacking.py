@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from gen3r.data.dataset import ClipDataset
+from gen3r.data.schema.leftovers import Leftovers
 from gen3r.data.schema.record import RECORD_FILE
 from gen3r.data.shards.members import file_name
 from gen3r.data.shards.packing import clip_members
@@ -33,6 +34,7 @@ class UnpackClip:
         self._clips = ClipDataset.open(settings["source"])
         self._numbers = {name: number for number, name in enumerate(self._clips.names)}
         self._target = Path(settings["target"])
+        self._leftovers = Leftovers()
 
     def __call__(self, item: dict[str, Any]) -> dict[str, Any]:
         """Write the clip of ``item``, if it is not there yet.
@@ -43,6 +45,7 @@ class UnpackClip:
         clip = self._clips[self._numbers[item["key"]]]
         folder = self._target / clip.name
         if not (folder / RECORD_FILE).is_file():
+            self._leftovers.remove(folder)
             with whole_folder(folder) as staging:
                 for key, content in clip_members(clip):
                     path = staging / file_name(key)
