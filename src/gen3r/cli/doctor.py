@@ -31,6 +31,7 @@ EXTRAS = {
     "captions": "the default model of gen3r data caption",
     "ray": "work on a cluster: --backend ray",
     "train": "curves while training, low-rank updates",
+    "deepspeed": "gen3r train --sharding deepspeed",
 }
 """Groups of optional libraries in pyproject.toml, and what they are for."""
 ABSENT = "missing"
