@@ -1,5 +1,7 @@
 """``gen3r train --dry-run``, and what training asks for."""
 
+from pathlib import Path
+
 import pytest
 
 from gen3r.cli.train import Train
@@ -19,6 +21,16 @@ def test_a_dry_run_tells_memory_and_time() -> None:
 def test_only_a_dry_run_does_without_a_folder() -> None:
     with pytest.raises(ValueError, match="expected --out RUN"):
         Train(stage="vae").run()
+
+
+def test_options_of_a_plan_are_not_ignored() -> None:
+    with pytest.raises(ValueError, match=r"--devices, --mfu: for a plan alone, which --dry-run tells"):
+        Train(stage="vae", out=Path("run"), devices=8, mfu=0.5).run()
+
+
+def test_what_is_asked_for_reaches_the_loop() -> None:
+    given = Train(stage="vae", checkpoint_every=7, validate_every=0, ema=0.5).overrides()
+    assert given == {"checkpoint_every": 7, "validate_every": 0, "ema_decay": 0.5}
 
 
 def test_what_is_published_is_not_planned() -> None:

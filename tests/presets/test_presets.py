@@ -74,6 +74,21 @@ def test_full_follows_the_official_schedules() -> None:
     assert (preset.diffusion.drops.text, preset.diffusion.drops.camera) == (0.2, 0.5)
     assert preset.adapter.curriculum == ((0.0, 25), (0.5, 49))
     assert preset.diffusion.lora is None
+    assert (adapter.decay_all, adapter.global_batch, adapter.precision, adapter.ema_decay) == (True, 64, "bf16", 0.0)
+    assert (diffusion.betas, diffusion.final_lr, diffusion.precision, diffusion.ema_decay) == (
+        (0.9, 0.999), 0.0, "bf16", 0.0,
+    )  # fmt: skip
+    assert (diffusion.clip_at(0), diffusion.clip_at(diffusion.steps // 10 + 1)) == (0.5, 0.25)
+    assert (adapter.recompute, diffusion.recompute, adapter.seed, diffusion.seed) == (True, True, 42, 42)
+    noise = preset.diffusion.noise
+    assert (noise.table, noise.stratified, noise.bfloat16) == (True, True, False)
+
+
+def test_full_tells_one_frame_both_ends_or_all_in_thirds() -> None:
+    views = load_preset("full").diffusion.views
+    shown = (views.first, views.ends, views.everything)
+    assert [share / sum(shown) for share in shown] == pytest.approx([1 / 3] * 3)
+    assert (views.anything, views.nothing) == (0, 0)
 
 
 def test_the_limit_of_the_gradient_moves_in_the_first_tenth() -> None:

@@ -1,14 +1,16 @@
 """What a stage reads: splits are kept apart, mixtures weigh, packs and datasets are told apart."""
 
 import dataclasses
+import json
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from gen3r.data.mixture import MixtureEntry
 from gen3r.presets import load_preset
-from gen3r.train.opening import NoSuchSplitError, are_packs, open_scenes
+from gen3r.train.opening import MixtureGroups, NoSuchSplitError, are_packs, open_scenes
 from gen3r.train.sources import GeneratedClips, PackedClips
 from gen3r.train.stage_data import StageData
 from gen3r.train.stored import MixedClips, StoredClips
@@ -53,6 +55,33 @@ def test_mixture_files_weigh(data: Path) -> None:
     assert isinstance(source, MixedClips)
     drawn = Counter(source.name(position).split("/")[0] for position in range(4000))
     assert drawn["garden"] / 4000 == pytest.approx(0.9, abs=0.02)
+
+
+def test_a_source_is_one_dataset_wherever_it_lies(data: Path, tmp_path: Path) -> None:
+    """What pictures and encoded clips are drawn by (`MixtureGroups`): two folders of one source count once."""
+    write_dataset(tmp_path / "more", 1, source="waymo", first=5)
+    write_dataset(tmp_path / "more", 1, source="garden", first=6)
+    scenes, weights = open_scenes([data / "both", tmp_path / "more", data / "mine"], "train")
+    assert [{record.source for record in group.records} for group in scenes] == [{"waymo"}, {"garden"}]
+    assert [len(group) for group in scenes] == [3, 4]
+    assert weights == (0.5, 1.0)
+    assert [group[place].record for group in scenes for place in range(len(group))] == [
+        record for group in scenes for record in group.records
+    ]
+
+
+def test_a_weight_of_a_folder_is_for_all_of_it(data: Path, tmp_path: Path) -> None:
+    write_dataset(tmp_path / "mixed", 2, source="waymo")
+    write_dataset(tmp_path / "mixed", 2, source="garden", first=2)
+    file = tmp_path / "mixture.json"
+    datasets = [{"path": "mixed", "weight": 3}, {"path": str(data / "mine")}]
+    file.write_text(json.dumps({"datasets": datasets}))
+    scenes, weights = open_scenes([file], "train")
+    assert ([len(group) for group in scenes], weights) == ([4, 3], (3.0, 1.0))
+    groups = MixtureGroups([MixtureEntry(path=tmp_path, weight=3.0), MixtureEntry(path=data)])
+    for number, (entry, source) in enumerate([(0, "waymo"), (0, "garden"), (1, "acid"), (1, "mvimgnet"), (1, "acid")]):
+        groups.add(entry, source, number)
+    assert (groups.members, groups.weights) == ([[0, 1], [2, 4], [3]], (3.0, 1.0, 0.25))
 
 
 def test_validation_falls_back_to_the_validation_clips_of_the_data(data: Path) -> None:

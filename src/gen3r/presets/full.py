@@ -13,7 +13,7 @@ from gen3r.models.transformer.config import TransformerConfig
 from gen3r.models.vae.config import VAEConfig
 from gen3r.models.vggt.config import VGGTConfig
 from gen3r.presets.loop import LoopConfig
-from gen3r.presets.stages import AdapterStage, DiffusionStage, Preset, VAEStage, VGGTStage
+from gen3r.presets.stages import AdapterStage, DiffusionStage, NoiseConfig, Preset, VAEStage, VGGTStage
 
 SCENES = 300_000
 """Scenes that Gen3R was trained on, by its paper."""
@@ -22,6 +22,9 @@ ADAPTER_BATCH, DIFFUSION_BATCH = 64, 192
 """Samples per step: one on each of eight GPUs, eight times (their number is not published); 4 on each of 24, twice."""
 SHORT_FRAMES = 25
 """Frames per clip in the first half of stage 1 (when to change is not published)."""
+NOISE = NoiseConfig(table=True, stratified=True, bfloat16=False)
+"""Levels of the official table, each sample of a step in its own part of them. The official code also mixes by a level
+that is rounded to bfloat16 while the transformer is told the exact one (``bfloat16=True``): a slip, not copied."""
 UNTRAINED = LoopConfig(steps=1, batch_size=1)
 
 
@@ -109,5 +112,6 @@ def diffusion() -> DiffusionStage:
         drops=DropRates(text=0.2, camera=0.5),
         mirrored=False,
         shift=2.0,
+        noise=NOISE,
         outlier=50.0,
     )

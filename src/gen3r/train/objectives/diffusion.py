@@ -78,9 +78,9 @@ class DiffusionObjective(Objective):
 
     def loss(self, batch: Batch, rng: Rng) -> Terms:
         """Velocity error of both halves."""
+        strata = batch.get("stratum")
         batch = self.encoded(batch, rng)
         clean = batch["clean"]
-        strata = batch.get("stratum")
         levels = draw_levels(len(clean), self.stage.noise, self.stage.shift, rng, clean.device, strata)
         noise = normal(clean.shape, rng, clean.device)
         appearance, geometry = self.errors(batch, levels, noise)
