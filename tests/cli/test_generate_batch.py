@@ -28,10 +28,11 @@ def stamps(out: Path) -> dict[str, int]:
 
 def test_lines_become_scenes_and_clips_once(tmp_path: Path, gen3r: Runner, model: Path) -> None:
     write_photo(tmp_path / "photo.png", seed=0)
-    (tmp_path / "no.png").write_text("no picture")
+    photo = write_photo(tmp_path / "no.jpg", seed=1).read_bytes()
+    (tmp_path / "no.jpg").write_bytes(photo[: len(photo) // 2])
     ball = {"id": "ball", "prompt": "a red ball", "images": ["photo.png"], "trajectory": "orbit_right", "seed": 3}
     room, same = {"id": "room", "prompt": "a room"}, {"id": "same", **{k: ball[k] for k in ball if k != "id"}}
-    batch = write_lines(tmp_path / "prompts.jsonl", {"id": "bad", "images": ["no.png"]}, ball, room, same)
+    batch = write_lines(tmp_path / "prompts.jsonl", {"id": "bad", "images": ["no.jpg"]}, ball, room, same)
     out = tmp_path / "out"
     common = ("--model", model, "--device", "cpu", "--steps", 1, "--out", out)
     outcome = gen3r("generate", "--batch", batch, *common, "--as-clips", "--duplicate-bits", 0)
@@ -42,7 +43,7 @@ def test_lines_become_scenes_and_clips_once(tmp_path: Path, gen3r: Runner, model
     manifest = {line["id"]: line for line in read_manifest(out)}
     assert [manifest[name]["status"] for name in ("ball", "room", "same")] == ["accepted", "accepted", "duplicate"]
     assert manifest["bad"]["status"] == "failed"
-    assert "no.png" in manifest["bad"]["reason"]
+    assert "no.jpg" in manifest["bad"]["reason"]
     assert manifest["same"]["same_as"] == "ball"
     told = manifest["ball"]
     assert (told["seed"], told["folder"], told["frames"], told["size"]) == (3, "scenes/ball", FRAMES, [SIDE, SIDE])
@@ -66,7 +67,7 @@ def test_lines_become_scenes_and_clips_once(tmp_path: Path, gen3r: Runner, model
     torch.testing.assert_close(clip.cameras.extrinsics, scene.cameras.extrinsics)
 
     before = stamps(out)
-    write_photo(tmp_path / "no.png", seed=1)
+    write_photo(tmp_path / "no.jpg", seed=1)
     outcome = gen3r("generate", "--batch", batch, *common)
     assert (outcome.code, outcome.stderr) == (0, "")
     assert "1 done, 2 done before" in outcome.stdout
@@ -148,9 +149,11 @@ def test_the_order_of_lines_does_not_matter_and_what_is_gone_from_the_file_is_pu
 def test_wrong_lines_and_options_are_told_before_any_work(tmp_path: Path, gen3r: Runner, model: Path) -> None:
     good = write_lines(tmp_path / "good.jsonl", {"prompt": "a ball"})
     bad = write_lines(tmp_path / "bad.jsonl", {"prompt": "a ball"}, {"prompt": "a", "frames": 2})
+    off = write_lines(tmp_path / "off.jsonl", {"id": "odd", "prompt": "a ball", "size": "100x112"})
     out = tmp_path / "out"
     wrong: list[tuple[tuple[object, ...], str]] = [
         (("--batch", bad), "line 2: frames must be a whole number 4k+1, got 2"),
+        (("--batch", off), "odd: height must be a multiple"),
         (("--batch", good, "--prompt", "a"), "got --prompt too"),
         (("--batch", good, "--ray-address", "auto"), "expects --backend ray"),
         (("--batch", good, "--min-agreement", 2), "min_agreement between 0 and 1"),

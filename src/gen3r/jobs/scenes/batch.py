@@ -11,6 +11,7 @@ from typing import Any
 from gen3r.jobs.report import RunReport
 from gen3r.jobs.runner import RunOptions, run_jobs
 from gen3r.jobs.scenes.collection import CLIPS_RUN, RUN, Collection
+from gen3r.jobs.scenes.fitting import Sizes, check_fits
 from gen3r.jobs.scenes.orders import SceneOrder
 from gen3r.jobs.scenes.verdicts import Judgement, Limits, judge
 from gen3r.jobs.work import JobItem, WorkSpec
@@ -70,10 +71,11 @@ def make_scenes(
         progress: called with (scenes ended, scenes in all).
 
     Raises:
-        ValueError: for a folder of other scenes, an order whose name is taken by another scene, and settings that
-            cannot be used.
+        ValueError: for a folder of other scenes, an order whose name is taken by another scene, orders that the
+            model cannot make (see `check_fits`), and settings that cannot be used.
     """
     limits, collection = limits or Limits(), Collection(out)
+    check_fits(orders, Sizes.of(settings["model"], settings.get("revision")))
     collection.begin({name: settings.get(name) for name in MADE_WITH})
     leaders = _leaders(orders, collection)
     known = collection.records()

@@ -14,6 +14,9 @@ from typing import Any
 from gen3r.cameras.trajectories import TRAJECTORIES
 from gen3r.jobs.work import content_hash
 from gen3r.mistakes import did_you_mean
+from gen3r.scene.files import check_file
+from gen3r.scene.images import image_size, list_folder
+from gen3r.scene.video_reader import VIDEO_SUFFIXES
 
 LARGEST_SEED = 2**63 - 1
 SHOWN = 5
@@ -75,7 +78,8 @@ def read_orders(path: str | Path, defaults: SceneOrder | None = None, *, seed: i
 
     Raises:
         ValueError: with the line numbers, for whatever is wrong: no JSON, an unknown field, a value out of range, a
-            file that is not there, neither prompt nor images, two names that are equal; and for a file without orders.
+            file that is not there or no picture (by its header; a damaged one shows later), neither prompt nor images,
+            two names that are equal; and for a file without orders.
     """
     path, defaults = Path(path), defaults or SceneOrder()
     if not path.is_file():
@@ -163,7 +167,12 @@ class _Expected(Exception):
 
 
 def _text(value: Any, folder: Path) -> str:
-    return _checked(value, isinstance(value, str), "a text")
+    return _checked(value, _is_text(value), "a text of whole characters")
+
+
+def _is_text(value: Any) -> bool:
+    """JSON can hold halves of characters, which no file can."""
+    return isinstance(value, str) and not any("\ud800" <= letter <= "\udfff" for letter in value)
 
 
 def _name(value: Any, folder: Path) -> str:
@@ -172,8 +181,16 @@ def _name(value: Any, folder: Path) -> str:
 
 
 def _images(value: Any, folder: Path) -> tuple[str, ...]:
-    _checked(value, isinstance(value, list) and all(isinstance(item, str) for item in value), "a list of paths")
-    return tuple(_existing(item, folder) for item in value)
+    _checked(value, isinstance(value, list) and all(map(_is_text, value)), "a list of paths")
+    paths = tuple(_existing(item, folder) for item in value)
+    for path in map(Path, paths):
+        if path.is_dir():
+            list_folder(path)
+        elif path.suffix.lower() in VIDEO_SUFFIXES:
+            check_file(path)
+        else:
+            image_size(path)
+    return paths
 
 
 def _path(value: Any, folder: Path) -> str:
