@@ -86,6 +86,13 @@ class Caption:
         if not left:
             say(f"All clips in {self.dataset} have captions.")
             return
+        if self.source == "labels":
+            say(
+                f"{len(left)} clips in {self.dataset} have no labels to make sentences of, such as {left[0]}; "
+                "training takes clips without captions. To give them prompts, run the command with --source model, "
+                "write one per line into a clip's captions.txt, or convert the data with gen3r data convert --captions."
+            )
+            return
         for name in left[:SHOWN]:
             warn(f"{name} has no captions.")
         say(

@@ -144,8 +144,9 @@ class CaptionClips:
         captions, failed = self.captioner.captions(clips)
         for name, lines in captions.items():
             write_captions(folders[name], lines, self.captioner.kind)
+        level = logging.DEBUG if self.config.source == "labels" else logging.WARNING  # no labels is no failure
         for name, reason in failed.items():
-            logger.warning("%s has no captions: %s", name, reason)
+            logger.log(level, "%s has no captions: %s", name, reason)
         return {"captioned": len(captions), "failed": failed}
 
 
