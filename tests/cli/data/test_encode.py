@@ -23,6 +23,7 @@ def test_a_dataset_is_encoded_once(model: Path, tmp_path: Path, gen3r: Runner) -
     assert made.code == 0, made.stderr
     assert "2 of 2 latent shards" in made.stdout
     assert "0/clip1@0 was left out" in made.stderr
+    assert "delete latents-00001.safetensors and run the command again" in made.stderr
     identities = {name: identity for name, identity in model_identities(model).items() if name != "text_encoder"}
     latents = open_latents(out, identities)
     assert [item.clip for item in latents.items] == ["clip0"]

@@ -118,6 +118,25 @@ def test_a_folder_is_not_gone_on_with_otherwise(encoded: Path, dataset: Path, mo
         plan_encoding(config_of(fewer, encoded, model))
 
 
+def test_captions_that_change_under_written_shards_are_refused(
+    encoded: Path, dataset: Path, model: Path, tmp_path: Path
+) -> None:
+    out, clips = tmp_path / "latents", tmp_path / "clips"
+    shutil.copytree(encoded, out)
+    shutil.copytree(dataset, clips)
+    config = config_of(clips, out, model)
+    assert plan_encoding(config) == []
+    (clips / "clip2" / "captions.txt").write_text("another room\n")  # in the second of two shards
+    with pytest.raises(ValueError, match=r"captions have changed since 1 shards of .*, such as latents-00001"):
+        plan_encoding(config)
+    (out / "latents-00001.safetensors").unlink()
+    for _ in range(2):
+        assert [item["key"] for item in plan_encoding(config)] == ["latents-00001.safetensors"]
+    encode(config)
+    assert plan_encoding(config) == []
+    assert open_latents(out).items[2].captions == ("another room",)
+
+
 def test_other_networks_are_refused_by_name(encoded: Path, model: Path) -> None:
     identities = model_identities(model)
     assert set(identities) == {"vae", "vggt", "geometry_adapter", "text_encoder", "image_encoder"}

@@ -111,6 +111,7 @@ class Encode:
         say(f"{done} of {total} latent shards in {self.out}")
 
     def _tell_left_out(self) -> None:
+        from gen3r.prepare.encoding.plan import shards_of
         from gen3r.train.latents.shards import left_out
 
         reasons = left_out(self.out)
@@ -118,6 +119,9 @@ class Encode:
             warn(f"{key} was left out: {reason}")
         if len(reasons) > 10:
             warn(f"{len(reasons) - 10} more clips were left out; the headers of the shards say why.")
+        if reasons:
+            shards = sorted(shards_of(self.out, reasons))
+            warn(f"To encode them once they are mended, delete {', '.join(shards[:10])} and run the command again.")
 
     def _device(self) -> str:
         from gen3r.cli.device import AUTO, resolve_device
