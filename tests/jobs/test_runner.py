@@ -75,6 +75,12 @@ def test_a_worker_that_dies_is_replaced_and_a_deadly_item_given_up(tmp_path: Pat
     assert sorted(lines(tmp_path / "written")) == sorted(["once", *(item.key for item in items(4))])
 
 
+def test_work_whose_half_written_folder_vanished_is_done_again(tmp_path: Path) -> None:
+    report = run(tmp_path, [bad("plain", vanishes="plain"), bad("told", vanishes="told")], HERE)
+    assert (report.done, report.retries, report.failed) == (2, 2, {})
+    assert [(tmp_path / f"{name}.folder" / "file").read_text() for name in ("plain", "told")] == ["whole", "whole"]
+
+
 def test_a_second_run_does_what_is_left_and_tries_failures_again(tmp_path: Path) -> None:
     run(tmp_path, [*items(3), bad("error", error="no")], replace(HERE, retries=0))
     report = run(tmp_path, [*items(5), bad("error")], HERE)

@@ -137,7 +137,17 @@ def attempt(unit: Unit, key: str, payload: dict[str, Any], worker: str) -> Outco
 
 def is_mistake(error: BaseException) -> bool:
     """Whether the input is at fault, not the moment or the machine."""
-    return isinstance(error, ValueError) and raised_by_this_package(error)
+    return isinstance(error, ValueError) and raised_by_this_package(error) and not _lost_its_staging(error)
+
+
+def _lost_its_staging(error: BaseException) -> bool:
+    """Whether something half-written was cleared away under the work, by a process that took it for a leftover."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, FileNotFoundError) and ".partial" in str(cause.filename):
+            return True
+        cause = cause.__cause__ or cause.__context__
+    return False
 
 
 def reason_of(error: BaseException) -> str:
