@@ -74,6 +74,17 @@ def test_folders_are_scenes_and_odd_pictures_are_told(tmp_path: Path) -> None:
     assert [problem.place for problem in made.findings.problems] == ["single"]
 
 
+def test_what_is_converted_already_is_refused(tmp_path: Path) -> None:
+    convert(CONVERTER, write(tmp_path / "raw"), tmp_path / "all" / "clips", **knowing(tmp_path, SCENE))
+    clip = tmp_path / "all" / "clips" / "raw"
+    (tmp_path / "packed").mkdir()
+    (tmp_path / "packed" / "train-index.jsonl").write_text('{"format": "gen3r-shards", "version": 1, "shards": []}')
+    options = ConvertOptions(poses=lambda pictures: ())
+    for place in (tmp_path / "all", clip.parent, clip, clip / "frames", tmp_path / "packed"):
+        with pytest.raises(ValueError, match="is converted already"):
+            CONVERTER.find(place, options)
+
+
 def test_without_an_estimator_both_are_named(tmp_path: Path) -> None:
     write(tmp_path / "raw")
     with pytest.raises(ValueError, match=r"--poses vggt.*--poses pycolmap"):

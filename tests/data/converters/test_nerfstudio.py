@@ -106,7 +106,7 @@ def test_what_is_missing_is_told_and_the_rest_is_kept(tmp_path: Path) -> None:
     assert list(made.clips) == ["good"]
     check_converted(made.clips["good"], SMALL, scale_free=False, frames=[0, 2])
     assert made.record("good")["masks"] is None
-    assert "JSON" in made.findings.problems[0].reason
+    assert made.findings.problems[0].reason.startswith("broken/transforms.json is not valid JSON")
     assert "EQUIRECTANGULAR" in made.refused["panorama"]
     assert "FULL_OPENCV" in made.refused["rational"]
     assert "40x40" in made.refused["cropped"]
@@ -119,6 +119,16 @@ def test_pictures_of_another_resolution_scale_the_camera(tmp_path: Path) -> None
     (project / "transforms.json").write_text(json.dumps(content))
     made = convert(CONVERTER, tmp_path / "raw", tmp_path / "clips")
     check_converted(made.clips["raw"], SMALL, scale_free=False)
+
+
+def test_endless_names_are_cut(tmp_path: Path) -> None:
+    project = write_nerfstudio(tmp_path / "raw", SMALL)
+    content = json.loads((project / "transforms.json").read_text())
+    for entry in content["frames"]:
+        entry["file_path"] = 5000 * "x"
+    (project / "transforms.json").write_text(json.dumps(content))
+    made = convert(CONVERTER, tmp_path / "raw", tmp_path / "clips")
+    assert len(made.refused["raw"]) < 600
 
 
 @pytest.mark.parametrize("key", ["file_path", "mask_path", "depth_file_path"])

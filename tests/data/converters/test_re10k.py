@@ -89,6 +89,13 @@ def test_frames_around_a_long_gap_are_no_neighbours(tmp_path: Path) -> None:
     assert any(note.startswith("3 frames left out") for note in made.record(CLIP)["notes"])
 
 
+def test_a_stray_picture_hides_nothing(tmp_path: Path) -> None:
+    write_clip(tmp_path, SCENE)
+    for folder in (tmp_path, tmp_path / "test"):
+        (folder / "1.png").write_bytes(b"stray")
+    assert [found.frames for found in CONVERTER.find(tmp_path, ConvertOptions()).scenes] == [8]
+
+
 def test_the_folder_of_one_split_keeps_its_split(tmp_path: Path) -> None:
     write_clip(tmp_path, SCENE, split="validation")
     assert set(convert(CONVERTER, tmp_path / "validation", tmp_path / "clips").splits.values()) == {"validation"}

@@ -67,7 +67,7 @@ class ColmapProjects:
         """Registered pictures in the natural order of their names."""
         place, _, subfolder = found.place.partition(_SUBFOLDER)
         model = source / place
-        with unusable():
+        with unusable(source):
             frames, notes = registered_frames(source, model, picture_folder(model).parent / MASKS, subfolder or None)
         return RawScene(
             name=found.name,

@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 
 from gen3r.data.clip import Split
 from gen3r.data.converters.pictures import left_out
-from gen3r.data.converters.places import check_source, subfolders, unusable
+from gen3r.data.converters.places import check_source, reason, subfolders, unusable
 from gen3r.data.converters.scene_files import FolderFiles, SceneFiles, ZipFiles
 from gen3r.data.converters.transforms_json import raw_camera
 from gen3r.data.converting.raw import ConvertOptions, Findings, Found, Problem, RawFrame, RawScene, UnusableScene
@@ -80,7 +80,7 @@ class DL3DV:
             try:
                 scenes.append(_found(source, name, place, "held-out" if name in held_out else "train"))
             except (ValueError, OSError) as error:
-                problems.append(_problem(source, place, str(error)))
+                problems.append(_problem(source, place, reason(source, error)))
         if held_out and not options.include_benchmarks:
             problems.append(
                 Problem(place="benchmark", reason=f"{len(held_out)} benchmark scenes left out, as they should be")
@@ -89,7 +89,7 @@ class DL3DV:
 
     def read(self, source: Path, found: Found, options: ConvertOptions) -> RawScene:
         """Cameras scaled to the pictures that are there, which are matched by name and ordered by number."""
-        with unusable():
+        with unusable(source):
             return self._read(found, _open(source / found.place))
 
     def _read(self, found: Found, files: SceneFiles) -> RawScene:
@@ -102,7 +102,7 @@ class DL3DV:
             name = PurePosixPath(str(entry.values.get("file_path"))).name
             picture = pictures.get(name)
             if picture is None:
-                dropped.append(f"{name} is missing")
+                dropped.append(f"{name:.160} is missing")
                 continue
             try:
                 header = files.header(picture)
@@ -218,8 +218,8 @@ def _unknown_benchmark(
             f"the others and must not be trained on: {where} (any .csv, .txt or .json whose name says benchmark and "
             "which holds their hashes), or say --without-benchmark-list to train on whatever is here."
         )
-    reason = f"only {len(known)} of the {BENCHMARK_SCENES} benchmark scenes are known, so others may be among those to "
-    return [Problem(place=BENCHMARK_LIST, reason=f"{reason}train on: {where}")]
+    told = f"only {len(known)} of the {BENCHMARK_SCENES} benchmark scenes are known, so others may be among those to "
+    return [Problem(place=BENCHMARK_LIST, reason=f"{told}train on: {where}")]
 
 
 def _relative(source: Path, place: Path) -> str:

@@ -7,7 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gen3r.data.converters.pictures import PictureHeader, left_out
-from gen3r.data.converters.places import check_source, clip_name, picture_files, scene_folders, total_size, unusable
+from gen3r.data.converters.places import (
+    check_raw,
+    check_source,
+    clip_name,
+    picture_files,
+    scene_folders,
+    total_size,
+    unusable,
+)
 from gen3r.data.converters.posed_pictures import MIN_PICTURES, pose_estimator, posed_frames
 from gen3r.data.converting.raw import ConvertOptions, Findings, Found, Problem, RawScene
 
@@ -20,14 +28,15 @@ class Pictures:
     licence: str = "of its owner"
 
     def find(self, source: Path, options: ConvertOptions) -> Findings:
-        """Folders with pictures directly in them."""
+        """Folders with pictures directly in them; `ValueError` for clips, which are converted already."""
         check_source(source)
         pose_estimator(options)
         if source.is_file():
             raise ValueError(f"{source} is a file; expected a folder of pictures (videos: gen3r data convert video).")
         scenes: list[Found] = []
         problems: list[Problem] = []
-        for folder in scene_folders(source, lambda folder: bool(picture_files(folder))):
+        check_raw(source.absolute().parent)
+        for folder in scene_folders(source, _has_pictures):
             files = picture_files(folder)
             place = folder.relative_to(source).as_posix()
             if len(files) < MIN_PICTURES:
@@ -55,7 +64,7 @@ class Pictures:
         kept = [(file, header) for file, header in pictures if header.upright_size == usual]
         others = len(pictures) - len(kept)
         notes = (f"{others} of {len(files)} frames left out: of another size than most",) if others else ()
-        with unusable():
+        with unusable(source):
             frames, more = posed_frames(
                 [file for file, _ in kept],
                 [header.upright(file) for file, header in kept],
@@ -69,6 +78,11 @@ class Pictures:
             frames=frames,
             notes=(*left_out(dropped, len(files)), *notes, *more),
         )
+
+
+def _has_pictures(folder: Path) -> bool:
+    check_raw(folder)
+    return bool(picture_files(folder))
 
 
 CONVERTER = Pictures()

@@ -53,7 +53,7 @@ class MVImgNet:
         models = find_models(instance)
         if not models:
             raise UnusableScene("it has no COLMAP model in sparse/0.")
-        with unusable():
+        with unusable(source):
             frames, notes = registered_frames(source, models[0], instance / MASKS)
             category = _categories(source).get(instance.absolute().parent.name)
         return RawScene(

@@ -18,7 +18,7 @@ from jaxtyping import Float32
 from gen3r.data.clip import Split
 from gen3r.data.converters.masks import read_mask
 from gen3r.data.converters.pictures import PictureHeader, left_out
-from gen3r.data.converters.places import check_source, clip_name, inside, scene_folders, unusable
+from gen3r.data.converters.places import check_source, clip_name, inside, reason, scene_folders, unusable
 from gen3r.data.converters.transforms_json import raw_camera
 from gen3r.data.converting.raw import ConvertOptions, Findings, Found, Problem, RawFrame, RawScene, UnusableScene
 from gen3r.scene.export.nerfstudio import DEPTH_UNIT, DEPTH_UNIT_KEY, UNITS_KEY
@@ -55,7 +55,7 @@ class NerfstudioProjects:
                 try:
                     frames = len(read_frames(file, read_json_object(file)))
                 except ValueError as error:
-                    problems.append(Problem(place=place, reason=str(error)))
+                    problems.append(Problem(place=place, reason=reason(source, error)))
                     continue
                 scenes.append(Found(name=clip_name(source, project, *label), place=place, split=split, frames=frames))
         if not scenes and not problems:
@@ -65,7 +65,7 @@ class NerfstudioProjects:
     def read(self, source: Path, found: Found, options: ConvertOptions) -> RawScene:
         """Frames in the natural order of their pictures' names."""
         file = source / found.place
-        with unusable():
+        with unusable(source):
             record = read_json_object(file)
             frames, notes = posed_frames(
                 file,

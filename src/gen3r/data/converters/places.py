@@ -11,10 +11,16 @@ from pathlib import Path
 from natsort import natsorted
 
 from gen3r.data.converting.raw import UnusableScene
+from gen3r.data.schema.record import FORMAT as CLIP_FORMAT
+from gen3r.data.schema.record import RECORD_FILE
+from gen3r.data.shards.index import FORMAT as SHARDS_FORMAT
+from gen3r.data.shards.index import INDEX_SUFFIX
 from gen3r.scene.images import IMAGE_SUFFIXES
 
 _DEPTH = 5
 """Folders of scenes are looked for this far below the source."""
+_START = 1 << 16
+"""Bytes of a file that say what it is."""
 _UNFIT = re.compile(r"[^A-Za-z0-9._-]+")
 
 
@@ -69,6 +75,20 @@ def inside(source: Path, path: Path, what: str) -> Path:
     return path
 
 
+def check_raw(folder: Path) -> None:
+    """Raise `ValueError` if a folder is a clip, or holds packed clips: what was converted is not raw."""
+    files = [folder / RECORD_FILE, *sorted(folder.glob(f"*{INDEX_SUFFIX}"))]
+    for file in files:
+        if file.is_file():
+            with file.open("rb") as opened:
+                start = opened.read(_START)
+            if any(f'"{name}"'.encode() in start for name in (CLIP_FORMAT, SHARDS_FORMAT)):
+                raise ValueError(
+                    f"{folder} is converted already ({file.name:.160} says so): train on it as it is, or give the "
+                    "folder of the original pictures."
+                )
+
+
 def check_source(source: Path) -> None:
     """Raise `ValueError` if there is nothing at ``source``."""
     if not source.exists():
@@ -76,11 +96,16 @@ def check_source(source: Path) -> None:
 
 
 @contextmanager
-def unusable() -> Iterator[None]:
-    """What a reader of files cannot read becomes a scene that cannot be used."""
+def unusable(source: Path) -> Iterator[None]:
+    """What a reader of files below ``source`` cannot read becomes a scene that cannot be used."""
     try:
         yield
     except UnusableScene:
         raise
     except (ValueError, OSError) as error:
-        raise UnusableScene(str(error)) from error
+        raise UnusableScene(reason(source, error)) from error
+
+
+def reason(source: Path, error: Exception) -> str:
+    """What an error says, with paths as seen from ``source``, and not without end."""
+    return f"{str(error).replace(f'{source}/', ''):.500}"

@@ -93,7 +93,7 @@ class ScanNetPP:
         if variant is None:
             raise UnusableScene("its pictures or its transforms.json are gone.")
         file = folder / NERFSTUDIO / variant.transforms
-        with unusable():
+        with unusable(source):
             record = read_json_object(file)
             entries = read_frames(file, record, "test_frames" if found.name.endswith(_TEST_VIEWS) else "frames")
             good = [entry for entry in entries if not entry.values.get("is_bad")]

@@ -115,7 +115,7 @@ class ZipFiles:
     def read(self, name: str) -> bytes:
         """As `SceneFiles`."""
         with _opened(self.archive) as archive, archive.open(self.root + name) as file:
-            return read_bounded(file, name, _LARGEST_MEMBER)
+            return read_bounded(cast(BufferedIOBase, file), name, _LARGEST_MEMBER)
 
     def picture(self, name: str) -> PictureSource:
         """As `SceneFiles`."""

@@ -181,7 +181,8 @@ def _look(source: Path) -> _Tree:
     repeated: list[Path] = []
     for path, folders, files in os.walk(source):
         folders.sort()
-        timed = [name for name in files if is_frame(name)]
+        is_clip = _CLIP_NAME.fullmatch(Path(path).name)
+        timed = [name for name in files if is_frame(name)] if is_clip else []
         if timed:
             folder = Path(path)
             size = len(timed) * (folder / timed[0]).stat().st_size

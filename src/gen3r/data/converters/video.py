@@ -12,7 +12,7 @@ import numpy as np
 from natsort import natsorted
 from PIL import Image
 
-from gen3r.data.converters.places import check_source, clip_name, unusable
+from gen3r.data.converters.places import check_raw, check_source, clip_name, reason, unusable
 from gen3r.data.converters.posed_pictures import pose_estimator, posed_frames
 from gen3r.data.converting.raw import ConvertOptions, Findings, Found, Problem, RawScene
 from gen3r.scene.video_reader import VIDEO_SUFFIXES, count_frames, read_timed_frames
@@ -39,11 +39,12 @@ class Videos:
         scenes: list[Found] = []
         problems: list[Problem] = []
         for file in files:
+            check_raw(file.parent)
             place = file.relative_to(root).as_posix()
             try:
                 frames = count_frames(file, rate=options.rate)
             except ValueError as error:
-                problems.append(Problem(place=place, reason=str(error)))
+                problems.append(Problem(place=place, reason=reason(root, error)))
                 continue
             name = clip_name(root, file.with_suffix(""))
             scenes.append(Found(name=name, place=place, split="train", frames=frames, size=file.stat().st_size))
@@ -52,7 +53,7 @@ class Videos:
     def read(self, source: Path, found: Found, options: ConvertOptions) -> RawScene:
         """Decode once to find the cameras, in a temporary folder, and once more when the frames are asked for."""
         file = source if source.is_file() else source / found.place
-        with unusable(), tempfile.TemporaryDirectory(prefix="gen3r-") as folder:
+        with unusable(source), tempfile.TemporaryDirectory(prefix="gen3r-") as folder:
             pictures: list[Path] = []
             times: list[float | None] = []
             for time, frame in read_timed_frames(file, rate=options.rate):
