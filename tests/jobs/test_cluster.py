@@ -3,16 +3,20 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
+from gen3r.data.schema.stored import StoredClip
 from gen3r.jobs.journal import read_journal
 from jobs.drive import items
 from jobs.processes import environment, group, python, ray_cluster, wait_for
+from prepare.clip_folders import write_dataset
 
 pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="nodes get loopback addresses of their own"),
@@ -34,7 +38,7 @@ def lines(path: Path) -> list[str]:
     return path.read_text().split() if path.exists() else []
 
 
-def check_outputs(out: Path, count: int) -> None:
+def check_outputs(out: Path, count: int, others: Sequence[str] = ()) -> None:
     """One whole file per item, each written once, nothing beside them, and all in the journal."""
     names = {item.key for item in items(count)}
     assert {path.name: path.read_text() for path in out.glob("*.txt")} == {f"{n}.txt": f"whole {n}" for n in names}
@@ -42,7 +46,8 @@ def check_outputs(out: Path, count: int) -> None:
     assert len(written) == len(set(written))
     assert not list((out / "run").glob("begun/*"))
     journal = read_journal(out / "run")
-    assert set(journal) == names
+    assert set(journal) <= names | set(others)
+    assert set(journal) >= names
     assert {outcome.status for outcome in journal.values()} == {"done"}
 
 
@@ -85,26 +90,50 @@ run_jobs(items(1), WorkSpec(unit="jobs.units:Where", gpus=2.0), sys.argv[1] + "/
     assert len({pid for _, pid in seen}) == 2
 
 
+def write_clips(folder: Path, count: int) -> list[str]:
+    """Clips with a label each and no captions; returns their names."""
+    names = [f"clip{number:03d}" for number in range(count)]
+    first = write_dataset(folder, count=1, frames=1, captions=0, depth=False) / "clip0"
+    for name in names:
+        shutil.copytree(first, folder / name)
+        record = json.loads((first / "scene.json").read_text()) | {"name": name, "labels": {"category": f"room {name}"}}
+        (folder / name / "scene.json").write_text(json.dumps(record))
+    shutil.rmtree(first)
+    return names
+
+
 @pytest.mark.slow
 def test_killed_workers_and_a_killed_head_lose_and_double_nothing(tmp_path: Path) -> None:
-    out, count = tmp_path / "out", 40
+    """Half of the items are those of a test, slow to write; the others are clips that a command captions."""
+    out, count = tmp_path / "out", 24
     out.mkdir()
+    clips = write_clips(tmp_path / "clips", count)
+    files = {path.name for path in (tmp_path / "clips" / clips[0]).iterdir()}
     with ray_cluster(nodes=2) as cluster:
-        command = drive(out, count, "--address", cluster.address, "--workers", 4, "--seconds", 0.4)
+        where = ("--clips", tmp_path / "clips", "--address", cluster.address)
+        command = drive(out, count, *where, "--workers", 4, "--seconds", 0.5)
         with group(command) as driver:
-            wait_for(lambda: len(lines(out / "written")) >= 6 or driver.poll() is not None, 90)
+            wait_for(lambda: len(lines(out / "captioned")) >= 3 or driver.poll() is not None, 90)
             assert driver.poll() is None, driver.communicate()[0]
             victim = int(lines(out / "opened")[0])
             os.kill(victim, signal.SIGKILL)
-            wait_for(lambda: len(lines(out / "opened")) > 4 and len(lines(out / "written")) >= 14, 60)
+            wait_for(lambda: len(lines(out / "opened")) > 4 and len(lines(out / "captioned")) >= 7, 60)
             nodes = {re.sub(", .*", "", outcome.worker) for outcome in read_journal(out / "run").values()}
             assert len(nodes) == 2
             cluster.kill()
             driver.wait(60)  # Ray ends a driver whose head is gone
             assert driver.returncode != 0
-            assert len(read_journal(out / "run")) < count
+            assert len(read_journal(out / "run")) < 2 * count
         assert {path.read_text()[:5] for path in out.glob("*.txt")} == {"whole"}
+        assert len(lines(out / "captioned")) + len(lines(out / "written")) < 2 * count
         cluster.start(1)
         report = finished(command)
     assert report["failed"] == {}
-    check_outputs(out, count)
+    check_outputs(out, count, clips)
+    captioned = lines(out / "captioned")
+    assert len(captioned) == len(set(captioned))
+    for name in clips:
+        clip = StoredClip.open(tmp_path / "clips" / name)
+        assert clip.record.caption_kind == "template"
+        assert all(name in caption for caption in clip.captions)
+        assert {path.name for path in (tmp_path / "clips" / name).iterdir() if ".partial" not in path.name} == files
