@@ -136,14 +136,17 @@ class Train:
         Raises:
             ValueError: for settings that do not go together, or a results file of something else.
         """
-        from gen3r.train.planning.devices import DEVICES, measured_speed, speed_of
-        from gen3r.train.planning.plan import plan
+        from gen3r.train.planning.devices import DEVICES, measured_speeds, speed_of
+        from gen3r.train.planning.plan import clip_lengths, plan
         from gen3r.train.planning.words import describe
         from gen3r.train.stages import settings
 
         preset, loop = settings(self.stage, self.preset, self.overrides(), lora=self.lora)
         device = DEVICES[self.device]
-        speed = speed_of(device, self.mfu) if self.measured is None else measured_speed(self.measured, self.stage)
+        speed = speed_of(device, self.mfu)
+        if self.measured is not None:
+            frames = [count for count, _ in clip_lengths(self.stage, preset)]
+            speed = measured_speeds(self.measured, self.stage, preset.name, device, frames, recompute=loop.recompute)
         return describe(plan(self.stage, preset, loop, devices=self.devices, speed=speed), device)
 
     def _check_no_plan(self) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,7 +15,7 @@ from gen3r.models.vggt import VGGTConfig
 from gen3r.presets import load_preset
 from gen3r.presets.stages import Preset
 from gen3r.train.optim import build_optimizer
-from gen3r.train.planning.devices import DEVICES, FORMAT, measured_speed, speed_of
+from gen3r.train.planning.devices import DEVICES, speed_of
 from gen3r.train.planning.footprint import Memory, footprint, step_flops
 from gen3r.train.planning.plan import Plan, clip_lengths, plan
 from gen3r.train.planning.steps import STEPS, Clips
@@ -171,6 +169,28 @@ def test_frozen_networks_are_planned_too() -> None:
     assert "AN ASSUMPTION, not measured" in text
 
 
+def test_what_does_not_fit_is_told_what_helps(made: Plan) -> None:
+    case = preset().diffusion.loop
+    loop = dataclasses.replace(case, batch_size=1, recompute=True)
+    phase = dataclasses.replace(made.phases[0], clips=1)
+    recomputed = made.phases[0].recomputed
+    assert recomputed is not None
+    one = dataclasses.replace(made, loop=loop, phases=(phase,))
+
+    def told(plan: Plan, memory: int) -> str:
+        return describe(plan, dataclasses.replace(DEVICES["h100"], memory=memory)).splitlines()[-1]
+
+    fixed = recomputed.activations
+    assert told(one, recomputed.total).endswith("fits.")
+    assert told(one, fixed + 1).endswith("does NOT fit; more devices with --sharding fsdp2.")
+    assert "takes" in told(one, fixed)
+    assert told(one, fixed).endswith("shorter or smaller clips, or a larger device.")
+    storing = dataclasses.replace(one, loop=dataclasses.replace(loop, recompute=False))
+    assert told(storing, recomputed.total).endswith("does NOT fit; --recompute yes.")
+    several = dataclasses.replace(one, phases=(dataclasses.replace(phase, clips=2),))
+    assert told(several, fixed).endswith("does NOT fit; a smaller --batch-size.")
+
+
 def test_a_curriculum_has_phases() -> None:
     tiny = load_preset("tiny")
     grows = dataclasses.replace(tiny, adapter=dataclasses.replace(tiny.adapter, curriculum=((0.0, 5), (0.25, 9))))
@@ -197,20 +217,3 @@ def test_samples_that_cannot_be_shared_are_refused() -> None:
         plan("diffusion", case, case.diffusion.loop, devices=3, speed=SPEED)
     with pytest.raises(ValueError, match="--mfu above 0"):
         speed_of(DEVICES["h100"], 1.5)
-
-
-def test_a_measurement_is_planned_with(made: Plan, tmp_path: Path) -> None:
-    case = {"stage": "diffusion", "preset": "tiny", "frames": 9, "batch": 8, "mfu": 0.5, "model_flops_per_second": 1e9}
-    record = {"format": FORMAT, "machine": {"gpu": None, "processor": "abacus"}, "cases": [case]}
-    file = tmp_path / "results.json"
-    file.write_text(json.dumps(record))
-    speed = measured_speed(file, "diffusion")
-    assert (speed.flops, speed.measured) == (1e9, True)
-    text = describe(dataclasses.replace(made, speed=speed))
-    assert "50% of the fastest matrix product of abacus" in text
-    assert "ASSUMPTION" not in text
-    with pytest.raises(ValueError, match="no measurement of the adapter"):
-        measured_speed(file, "adapter")
-    file.write_text("{}")
-    with pytest.raises(ValueError, match="not a results file"):
-        measured_speed(file, "diffusion")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -64,22 +65,60 @@ def speed_of(device: Device, mfu: float | None = None) -> Speed:
     return Speed(flops=share * device.flops, source=source, measured=False)
 
 
-def measured_speed(file: Path, stage: str) -> Speed:
-    """What ``benchmarks/training_step.py`` measured of a stage.
+def measured_speeds(
+    file: Path, stage: str, preset: str, device: Device, frames: Iterable[int], *, recompute: bool
+) -> dict[int, Speed]:
+    """What ``benchmarks/training_step.py`` measured of a run's steps.
+
+    Args:
+        file: its results.
+        stage: name of the stage.
+        preset: name of the preset.
+        device: the kind that is planned for.
+        frames: numbers of frames per clip that the run has.
+        recompute: whether it computes activations again, which is time that counts for nothing.
+
+    Returns:
+        The speed by number of frames; of batches that differ, the fastest.
 
     Raises:
-        ValueError: if the file is not from there, or has no such stage.
+        ValueError: if the file is not from there, is of another device, or lacks a measurement.
     """
-    record: Any = json.loads(file.read_text(encoding="utf-8"))
+    record = _read(file)
+    machine = record["machine"]["gpu"] or record["machine"]["processor"]
+    name = " ?".join(re.findall(r"[a-z]+|\d+", device.name))  # drivers write "RTX 4090"
+    if not re.search(rf"\b{name}\b", str(machine).lower()):
+        raise ValueError(f"{file} was measured on {machine}, the plan is for {device.name}; measure there.")
+    done = [case for case in record["cases"] if "model_flops_per_second" in case]
+    speeds = {}
+    for count in frames:
+        wanted = (preset, stage, count, recompute)
+        cases = [case for case in done if tuple(case[name] for name in _CASE) == wanted]
+        if not cases:
+            known = "; ".join(dict.fromkeys(_named(*(case[name] for name in _CASE)) for case in done)) or "nothing"
+            raise ValueError(
+                f"{file} has no measurement of {_named(*wanted)}, only of {known}; measure it with "
+                f"benchmarks/training_step.py --cases {preset}:{stage}:{count} --recompute {recompute}."
+            )
+        best = max(cases, key=lambda case: case["model_flops_per_second"])
+        share = f"{best['mfu']:.0%} of the fastest matrix product of {machine}"
+        source = f"{share}, measured on {_named(*wanted)}, batch {best['batch']}"
+        speeds[count] = Speed(flops=best["model_flops_per_second"], source=source, measured=True)
+    return speeds
+
+
+_CASE = ("preset", "stage", "frames", "recompute")
+
+
+def _named(preset: str, stage: str, frames: int, recompute: bool) -> str:
+    return f"{preset} {stage}, {frames} frames, {'recomputing' if recompute else 'storing'}"
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        record: Any = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{file} cannot be read as results of benchmarks/training_step.py: {error}") from error
     if not isinstance(record, dict) or record.get("format") != FORMAT:
         raise ValueError(f"{file} is not a results file of benchmarks/training_step.py; measure again.")
-    cases = [case for case in record["cases"] if case["stage"] == stage and "model_flops_per_second" in case]
-    if not cases:
-        raise ValueError(
-            f"{file} has no measurement of the {stage} stage, only {[c['stage'] for c in record['cases']]}."
-        )
-    best = max(cases, key=lambda case: case["model_flops_per_second"])
-    clip = f"preset {best['preset']}, {best['frames']} frames, batch {best['batch']}"
-    machine = record["machine"]["gpu"] or record["machine"]["processor"]
-    source = f"{best['mfu']:.0%} of the fastest matrix product of {machine}, measured on {clip}"
-    return Speed(flops=best["model_flops_per_second"], source=source, measured=True)
+    return record

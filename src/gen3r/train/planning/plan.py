@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from gen3r.presets.loop import LoopConfig
@@ -20,6 +21,10 @@ class Phase:
     """Frames per clip."""
     share: float
     """Of the steps."""
+    clips: int
+    """Of a micro-batch."""
+    speed: Speed
+    """Of each device."""
     flops: int
     """Of one micro-batch, forward and backward, none of them twice."""
     stored: Memory
@@ -50,21 +55,24 @@ class Plan:
     """Numbers in weights that are at work and not trained."""
     phases: tuple[Phase, ...]
     """In their order."""
-    speed: Speed
-    """Of each device."""
 
     def memory(self, phase: Phase) -> Memory:
         """As the run is configured."""
         return phase.recomputed if self.loop.recompute and phase.recomputed is not None else phase.stored
 
     @property
+    def worst(self) -> Phase:
+        """The phase that needs most memory."""
+        return max(self.phases, key=lambda phase: self.memory(phase).total)
+
+    @property
     def most(self) -> int:
         """Bytes on each device in the phase that needs most."""
-        return max(self.memory(phase).total for phase in self.phases)
+        return self.memory(self.worst).total
 
     def seconds(self, phase: Phase) -> float:
         """Of an optimizer step; exchanging gradients is taken to hide behind computing."""
-        return self.accumulate * phase.flops / self.speed.flops
+        return self.accumulate * phase.flops / phase.speed.flops
 
     @property
     def device_hours(self) -> float:
@@ -72,7 +80,7 @@ class Plan:
         return sum(phase.share * self.loop.steps * self.seconds(phase) for phase in self.phases) * self.devices / 3600
 
 
-def plan(stage: str, preset: Preset, loop: LoopConfig, *, devices: int, speed: Speed) -> Plan:
+def plan(stage: str, preset: Preset, loop: LoopConfig, *, devices: int, speed: Speed | Mapping[int, Speed]) -> Plan:
     """Trace the micro-step of a stage at full size, on tensors without values.
 
     Args:
@@ -80,7 +88,7 @@ def plan(stage: str, preset: Preset, loop: LoopConfig, *, devices: int, speed: S
         preset: sizes and schedules.
         loop: the stage's schedule after overrides.
         devices: how many processes train, each on its own.
-        speed: of each device.
+        speed: of each device, or that by the number of frames per clip.
 
     Raises:
         ValueError: for an unknown stage, or if the samples of a step cannot be shared by so many devices.
@@ -100,7 +108,17 @@ def plan(stage: str, preset: Preset, loop: LoopConfig, *, devices: int, speed: S
         stored = needs(False)
         recomputed = None if stage == "vae" else needs(True).memory
         flops = step_flops(stage, preset, clips, loop)
-        phases.append(Phase(frames=frames, share=share, flops=flops, stored=stored.memory, recomputed=recomputed))
+        phases.append(
+            Phase(
+                frames=frames,
+                share=share,
+                clips=clips.count,
+                speed=speed[frames] if isinstance(speed, Mapping) else speed,
+                flops=flops,
+                stored=stored.memory,
+                recomputed=recomputed,
+            )
+        )
     return Plan(
         preset=preset.name,
         stage=stage,
@@ -111,7 +129,6 @@ def plan(stage: str, preset: Preset, loop: LoopConfig, *, devices: int, speed: S
         trained=stored.trained,
         frozen=stored.frozen,
         phases=tuple(phases),
-        speed=speed,
     )
 
 

@@ -33,7 +33,8 @@ def _lines(plan: Plan, device: Device | None) -> Iterator[str]:
         yield ""
         yield from _phase(plan, phase)
     yield ""
-    yield f"speed of a device: {plan.speed.flops / 1e12:.3g} TFLOP/s, {plan.speed.source}"
+    for speed in dict.fromkeys(phase.speed for phase in plan.phases):
+        yield f"speed of a device: {speed.flops / 1e12:.3g} TFLOP/s, {speed.source}"
     hours, days = plan.device_hours, plan.device_hours / plan.devices / 24
     yield f"whole schedule: {_short(hours)} device-hours, {_short(days)} days on {plan.devices} device(s)"
     yield (
@@ -42,10 +43,24 @@ def _lines(plan: Plan, device: Device | None) -> Iterator[str]:
     )
     if device is not None:
         fits = plan.most <= device.memory
-        yield (
-            f"{device.name} has {device.memory / GB:.0f} GB: "
-            + ("fits." if fits else "does NOT fit; more devices with --sharding fsdp2, or a smaller batch.")
-        )
+        told = "fits." if fits else f"does NOT fit; {_advice(plan, device)}."
+        yield f"{device.name} has {device.memory / GB:.0f} GB: {told}"
+
+
+def _advice(plan: Plan, device: Device) -> str:
+    """What makes the phase that needs most memory fit, if anything does."""
+    worst = plan.worst
+    now, best = plan.memory(worst), worst.recomputed or worst.stored
+    ways = [] if best is now else ["--recompute yes"]
+    unshared = best.activations + best.frozen + best.gathered
+    if unshared < device.memory < best.total:
+        ways.append("more devices with --sharding fsdp2")
+    if worst.clips > 1:
+        ways.append("a smaller --batch-size")
+    elif unshared >= device.memory:
+        many = f"one clip of {worst.frames} frames takes {_short(unshared / GB)} GB"
+        ways.append(f"{many} however many devices share the rest: shorter or smaller clips, or a larger device")
+    return "; ".join(ways) or "more devices"
 
 
 def _phase(plan: Plan, phase: Phase) -> Iterator[str]:
