@@ -94,3 +94,9 @@ def test_what_is_no_dataset_is_refused(tmp_path: Path, gen3r: Runner) -> None:
     Image.new("RGB", (4, 4)).save(tmp_path / "photo.png")
     assert gen3r("data", "check", tmp_path).code == 2
     assert gen3r("data", "check", tmp_path / "missing").code == 2
+
+
+@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="needs a folder where nobody can write")
+def test_a_dataset_that_cannot_be_written_is_told_at_once(gen3r: Runner) -> None:
+    outcome = gen3r("data", "check", "/proc/self")
+    assert (outcome.code, "--report FILE.json" in outcome.stderr) == (2, True)

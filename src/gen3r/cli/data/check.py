@@ -49,7 +49,7 @@ class Check:
             ValueError: if there is no dataset, or an output cannot be written.
             SystemExit: with 1, if a clip is bad.
         """
-        from gen3r.data.checking.run import CheckConfig
+        from gen3r.data.checking.run import CheckConfig, report_inside
         from gen3r.data.checking.thresholds import CheckThresholds
 
         if not self.dataset.is_dir():
@@ -61,7 +61,7 @@ class Check:
             thresholds=CheckThresholds(least_frames=self.min_frames),
             matching=not self.skip_matching,
         )
-        path = self.report or self.dataset / "check.json"
+        path = self.report or report_inside(self.dataset)
         check_output_file(path, "--report")
         if self.bad_list is not None:
             check_output_file(self.bad_list, "--list")

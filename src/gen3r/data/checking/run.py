@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import tempfile
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -21,6 +22,7 @@ from gen3r.data.shards.reading import open_shards
 from gen3r.whole_file import whole_file
 
 FORMAT, VERSION = "gen3r-check", 1
+REPORT = "check.json"
 _CHUNK = 1 << 22
 
 
@@ -38,6 +40,23 @@ class CheckConfig:
     def settings(self) -> dict[str, Any]:
         """For `CheckClip`."""
         return {"dataset": str(self.dataset), "thresholds": asdict(self.thresholds), "matching": self.matching}
+
+
+def report_inside(dataset: Path) -> Path:
+    """The report's place when none is named: check.json in the dataset.
+
+    Raises:
+        ValueError: if nothing can be written there.
+    """
+    try:
+        with tempfile.TemporaryFile(dir=dataset):  # permission bits say little about read-only disks
+            pass
+    except OSError as error:
+        raise ValueError(
+            f"the report would be {dataset / REPORT}, but nothing can be written in {dataset} ({error.strerror}); name "
+            "another place with --report FILE.json."
+        ) from error
+    return dataset / REPORT
 
 
 def list_checks(config: CheckConfig) -> list[dict[str, Any]]:
