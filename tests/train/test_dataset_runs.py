@@ -185,6 +185,8 @@ def test_stage_2_on_encoded_clips_reads_its_split_and_its_networks(
     save_model(other, seed=7)
     with pytest.raises(ValueError, match="was encoded by another"):
         train("diffusion", preset, tmp_path / "new", data=[latents], networks=[other])
+    with pytest.raises(ValueError, match="was encoded by another"):  # what lies beside the first weights counts too
+        train("diffusion", preset, tmp_path / "new", data=[latents], initial=other)
     with pytest.raises(ValueError, match="got encoded clips, which are for diffusion alone"):
         train("adapter", preset, tmp_path / "new", data=[latents], networks=[model])
     with pytest.raises(ValueError, match="expected encoded clips throughout"):

@@ -42,12 +42,13 @@ class Processes:
 
     def once(self, work: Callable[[], None]) -> None:
         """Have the main process do what takes long, while the others wait however long it takes."""
-        group = dist.new_group(backend="gloo", timeout=timedelta(days=7)) if self.several else None
+        if not self.several:
+            return work()
+        group = cast(dist.ProcessGroup, dist.new_group(backend="gloo", timeout=timedelta(days=7)))
         if self.main:
             work()
-        if group is not None:
-            dist.barrier(group)
-            dist.destroy_process_group(group)
+        dist.barrier(group)
+        dist.destroy_process_group(group)
 
     def mean(self, values: Tensor) -> Tensor:
         """The mean over the processes."""
