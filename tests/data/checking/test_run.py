@@ -14,5 +14,5 @@ def test_the_report_lies_in_the_dataset(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="needs a folder where nobody can write")
 def test_a_dataset_that_cannot_be_written_needs_a_report_elsewhere() -> None:
-    with pytest.raises(ValueError, match="--report FILE.json"):
+    with pytest.raises(ValueError, match=r"--report FILE\.json"):
         report_inside(Path("/proc/self"))
