@@ -123,11 +123,11 @@ class Saver:
         (partial / FACTS).write_text(json.dumps(facts, indent=2))
         _fsync(partial / FACTS)
         _fsync(partial)
-        if final.exists():
-            shutil.rmtree(final)
+        if final.exists():  # the step was saved before: its name is free for no longer than a rename takes
+            os.replace(final, partial.with_name(f".partial-{step:09d}-before"))
         os.replace(partial, final)
         _fsync(final.parent)
-        for old in list_checkpoints(self.run)[: -self.keep]:
+        for old in (*final.parent.glob(".partial-*-before"), *list_checkpoints(self.run)[: -self.keep]):
             shutil.rmtree(old)
 
 
