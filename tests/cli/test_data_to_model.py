@@ -46,8 +46,9 @@ def test_every_raw_dataset_ends_in_a_trained_model_and_a_scene(
 
     stage = ("--preset", "tiny", "--steps", STEPS, "--batch-size", 1)
     run("train", "adapter", *stage, "--data", *datasets, "--networks", "tiny", "--out", "adapter")
-    run("data", "encode", *datasets, "--networks", "adapter", "--out", "latents", "--no-text")
-    assert len(open_latents(tmp_path / "latents", None)) == len(trained)
+    run("data", "encode", *datasets, "--networks", "adapter", "--out", "latents")
+    latents = open_latents(tmp_path / "latents", None)
+    assert (len(latents), latents.has_text) == (len(trained), True)
     run("train", "diffusion", *stage, "--data", "latents", "--networks", "adapter", "tiny", "--out", "diffusion")
     for log in (read_log(tmp_path / "adapter"), read_log(tmp_path / "diffusion")):
         assert log[-1]["step"] == STEPS
