@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -98,6 +99,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
         {"out": folder / "resharded", "sharding": "fsdp2", "resume": True},
         {"out": folder / "doubled", "resume": True},
         {"out": folder / "narrow", "sharding": "fsdp2", **NARROW},
+        {"out": folder / "full disk", "sharding": "fsdp2", "full_disk": True},
         {"out": folder / "nan", "sharding": "fsdp2", "bad": BAD_ITEM},
         {"out": folder / "left out", "bad": BAD_ITEM, "skip_nonfinite": 1},
     ]
@@ -167,7 +169,9 @@ def test_bfloat16_is_shared_and_validated(runs: Path) -> None:
 @pytest.mark.slow
 def test_a_process_that_lost_the_other_says_so(runs: Path) -> None:
     words = (runs / "last words").read_text()
-    assert "LostProcessError: rank 0 on" in words
+    lost = re.search(r"LostProcessError: rank 0 on \S+ heard nothing of another process in step (\d+):", words)
+    assert lost is not None, words
+    assert int(lost[1]) >= 2  # not the one it started with
     assert "go on with --resume" in words
 
 
@@ -191,6 +195,15 @@ def test_checkpoints_go_from_two_to_one_to_two(runs: Path) -> None:
         assert [line["total"] for line in ends[1]] == pytest.approx([line["total"] for line in ends[0]], rel=1e-5)
         assert_equal(at(runs / "alone", LOOP.steps), at(runs / name, LOOP.steps), tolerance=1e-3)
         assert read_facts(at(runs / name, 6))["global_batch"] == 2
+
+
+@pytest.mark.slow
+def test_a_full_disk_of_one_process_stops_both(runs: Path) -> None:
+    for rank, end in enumerate(told(runs, "full disk")):
+        assert end["step"] == 4  # the save of step 2 is waited for
+        assert "File too large" in end["error"]
+        assert ("rank 1 could not write its part of the checkpoint" in end["error"]) == (rank == 0)
+    assert list_checkpoints(runs / "full disk") == []
 
 
 @pytest.mark.slow

@@ -6,7 +6,7 @@ import math
 import platform
 import statistics
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -116,8 +116,8 @@ class Stragglers:
 
 
 @contextmanager
-def answering(processes: Processes, step: int) -> Iterator[None]:
-    """Say in words when what goes wrong inside is that another process is gone."""
+def answering(processes: Processes, step: Callable[[], int]) -> Iterator[None]:
+    """Say in words when what goes wrong inside, in the step that ``step`` tells, is that another process is gone."""
     try:
         yield
     except NonFiniteError:
@@ -126,7 +126,7 @@ def answering(processes: Processes, step: int) -> Iterator[None]:
         if not processes.several or not _is_lost(error):
             raise
         raise LostProcessError(
-            f"rank {processes.rank} on {platform.node()} heard nothing of another process in step {step}: it died, "
+            f"rank {processes.rank} on {platform.node()} heard nothing of another process in step {step()}: it died, "
             f"hangs, or is more than {processes.patience:.0f} s behind. See the other processes' output; the newest "
             "checkpoint is whole, go on with --resume."
         ) from error

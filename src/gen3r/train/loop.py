@@ -10,7 +10,6 @@ from __future__ import annotations
 import dataclasses
 import logging
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -124,8 +123,8 @@ class Trainer:
         config, main = self.config, self.processes.main
         self.log = RunLog(self.out, self.step) if main else None
         progress = ProgressLine(self.title, config.steps, self.step, self.console if main else None)
-        try:
-            with answering(self.processes, self.step):
+        with answering(self.processes, lambda: self.step):  # closing waits for others, too
+            try:
                 while self.step < config.steps:
                     values = self.optimizer_step()
                     self.step += 1
@@ -144,12 +143,12 @@ class Trainer:
                 self.saver.wait()
                 self.export(self.out / "export")
                 self.processes.wait()
-        finally:
-            progress.stop()
-            self.loader.close()
-            self.saver.close()
-            if self.log:
-                self.log.close()
+            finally:
+                progress.stop()
+                self.loader.close()
+                self.saver.close()
+                if self.log:
+                    self.log.close()
 
     def optimizer_step(self) -> dict[str, float]:
         """Forward, backward, refuse what is not finite, clip, move weights and average; the mean terms."""
@@ -203,7 +202,7 @@ class Trainer:
             self.sharing.backward(terms["total"] / self.accumulate)
         return {name: value.detach() for name, value in terms.items()}
 
-    def _precision(self) -> AbstractContextManager[None]:
+    def _precision(self) -> torch.autocast:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bf16")
 
     def _means(self, terms: list[dict[str, Tensor]]) -> dict[str, float]:
