@@ -13,7 +13,10 @@ from gen3r.presets.loop import LoopConfig
 from gen3r.train.ema import EMA
 from gen3r.train.optim import build_optimizer, learning_rate
 from gen3r.train.order import DataOrder
+from gen3r.train.planning.steps import STEPS, Clips
 from gen3r.train.rng import derive_seed, generator
+from gen3r.train.sharding import blocks_of, recompute_activations
+from train.planning.test_plan import adapter_preset, preset
 from train.tiny_flow import NETWORK
 
 
@@ -92,6 +95,27 @@ def test_norms_and_tokens_with_several_axes_are_not_decayed_unless_all_is() -> N
     assert {"vggt.aggregator.camera_token", "vggt.camera_head.empty_pose", "flow.scale_shift_table"} <= spared
     for kernel in ("adapter.encoder.widen.weight", "adapter.moments.weight", "flow.patch_embedding.weight"):
         assert kernel in decayed(False)
+
+
+@pytest.mark.parametrize("stage", ["diffusion", "adapter", "vggt"])
+def test_recomputing_works_every_block_twice(stage: str) -> None:
+    case = preset() if stage == "diffusion" else adapter_preset(1)
+    calls = []
+    for recompute in (False, True):
+        step = STEPS[stage](case, Clips(1, case.frames))
+        step.networks.train()
+        if recompute:
+            recompute_activations(step.networks)
+        blocks = [block for network in step.networks.values() for block in blocks_of(network)]
+        counts = dict.fromkeys(range(len(blocks)), 0)
+        for index, block in enumerate(blocks):
+            block.register_forward_pre_hook(
+                lambda *_, index=index, counts=counts: counts.update({index: counts[index] + 1})
+            )
+        step.lose().backward()
+        calls.append(counts)
+    assert min(calls[0].values()) >= 1
+    assert calls[1] == {index: 2 * count for index, count in calls[0].items()}
 
 
 def test_bad_settings_are_refused() -> None:
