@@ -306,7 +306,7 @@ def test_folders_of_no_model_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ModelFolderError, match="got no such folder"):
         detect_layout(tmp_path / "absent")
     (tmp_path / "run" / "export").mkdir(parents=True)
-    with pytest.raises(ModelFolderError, match="is a training run; .*gen3r models assemble"):
+    with pytest.raises(ModelFolderError, match=r"is a training run; .*gen3r models assemble"):
         detect_layout(tmp_path / "run")
     (tmp_path / "transformer").mkdir()
     (tmp_path / "geo_adapter").mkdir()
