@@ -128,6 +128,12 @@ def test_what_is_no_such_model_is_refused(tmp_path: Path, model: Path) -> None:
         Describer(str(mute), dtype=torch.float32)
 
 
+def test_without_a_network_the_ways_without_a_model_are_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")
+    with pytest.raises(ValueError, match=r"somebody/no-such-model .* failed.*captions\.txt.*--source labels"):
+        Describer("somebody/no-such-model", dtype=torch.float32)
+
+
 def test_sampled_answers_follow_their_seed(model: Path, tmp_path: Path) -> None:
     clip = StoredClip.open(write_dataset(tmp_path / "clips", count=1) / "clip0")
     pictures = [pictures_of(clip, 2, 28)]

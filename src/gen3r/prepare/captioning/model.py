@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
+from huggingface_hub import HfApi, try_to_load_from_cache
 from PIL import Image
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from gen3r.extras import Extra
+from gen3r.hub.fetch_errors import explained
 
 CAPTIONS = Extra(name="captions", modules=("torchvision",))
 TEMPERATURE = 0.8
 """Of sampled answers."""
+PATIENCE = 10
+"""Seconds that the hub may take to say whether it has a model."""
 
 
 class Describer:
@@ -33,6 +38,7 @@ class Describer:
     def __init__(
         self, model: str, *, revision: str | None = None, device: torch.device | str = "cpu", dtype: torch.dtype
     ) -> None:
+        _check_within_reach(model, revision)
         try:
             self.processor: Any = AutoProcessor.from_pretrained(model, revision=revision)
             self.network: Any = AutoModelForImageTextToText.from_pretrained(model, revision=revision, dtype=dtype)
@@ -80,6 +86,21 @@ class Describer:
             tokens = self.network.generate(**inputs, max_new_tokens=max_tokens, do_sample=seed is not None, **sampling)
         answers = tokens[:, inputs["input_ids"].shape[1] :]
         return self.processor.batch_decode(answers, skip_special_tokens=True)
+
+
+def _check_within_reach(model: str, revision: str | None) -> None:
+    """Ask the hub once, where transformers would try each of its files several times."""
+    if Path(model).exists():
+        return
+    try:
+        if isinstance(try_to_load_from_cache(model, "config.json", revision=revision), str):
+            return
+        with explained(model, revision or "main"):
+            HfApi().model_info(model, revision=revision, timeout=PATIENCE)
+    except ValueError as error:
+        raise ValueError(
+            f"{error} Without a model: put prompts into captions.txt of each clip, one per line, or use --source labels."
+        ) from error
 
 
 def _text(question: str) -> dict[str, str]:
