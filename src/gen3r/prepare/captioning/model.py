@@ -99,7 +99,7 @@ def _check_within_reach(model: str, revision: str | None) -> None:
             HfApi().model_info(model, revision=revision, timeout=PATIENCE)
     except ValueError as error:
         raise ValueError(
-            f"{error} Without a model: put prompts into captions.txt of each clip, one per line, or use --source labels."
+            f"{error} Without a model: put prompts into each captions.txt, one per line, or use --source labels."
         ) from error
 
 
