@@ -132,3 +132,5 @@ def test_clip_folders_are_found_by_name_without_unfinished_ones(tmp_path: Path) 
         written(tmp_path / name)
     (tmp_path / "c").rename(tmp_path / ".c")
     assert [path.name for path in clip_folders(tmp_path)] == ["a", "b"]
+    with pytest.raises(ValueError, match=f"name a dataset below: {tmp_path}"):
+        clip_folders(tmp_path.parent)

@@ -70,8 +70,11 @@ def clip_folders(folder: str | Path) -> list[Path]:
     """
     found = sorted(p.parent for p in Path(folder).glob(f"*/{RECORD_FILE}") if not p.parent.name.startswith("."))
     if not found:
-        raise ValueError(
-            f"{folder} holds no clip folders (folders with a {RECORD_FILE}); make some with gen3r synth or "
-            "gen3r data convert."
+        below = sorted({str(p.parents[1]) for p in Path(folder).glob(f"*/*/{RECORD_FILE}")})
+        advice = (
+            f"name a dataset below: {', '.join(below[:5])}"
+            if below
+            else "make some with gen3r synth or gen3r data convert"
         )
+        raise ValueError(f"{folder} holds no clip folders (folders with a {RECORD_FILE}); {advice}.")
     return found
