@@ -128,9 +128,10 @@ def test_damage_is_named(tmp_path: Path, damage: Callable[[Path], Any], message:
 def test_clip_folders_are_found_by_name_without_unfinished_ones(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no clip folders"):
         clip_folders(tmp_path)
+    dataset = tmp_path / "dataset"
     for name in ("b", "a", "c"):
-        written(tmp_path / name)
-    (tmp_path / "c").rename(tmp_path / ".c")
-    assert [path.name for path in clip_folders(tmp_path)] == ["a", "b"]
-    with pytest.raises(ValueError, match=f"name a dataset below: {tmp_path}"):
-        clip_folders(tmp_path.parent)
+        written(dataset / name)
+    (dataset / "c").rename(dataset / ".c")
+    assert [path.name for path in clip_folders(dataset)] == ["a", "b"]
+    with pytest.raises(ValueError, match=f"name a dataset below: {dataset}"):
+        clip_folders(tmp_path)
