@@ -197,7 +197,7 @@ class Bench:
         grid, batch = self.grid, self.settings.batch
         sampler = ClipSampler(frames=grid.frames, strides=(1, 1))
         form = ClipForm(sampler=sampler, height=grid.height, width=grid.width, depth=True)
-        clips = StoredClips([Scenes(dataset, len(dataset))], form)
+        clips = StoredClips([Scenes.of(dataset)], form)
         return {
             "encoded": LatentBatches(open_latents(latents, NETWORKS), None, self.stage, batch_size=batch, seed=0),
             "video": ClipVideos(clips, self.stage, frames=grid.frames, batch_size=batch, seed=0),

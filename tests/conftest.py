@@ -1,6 +1,7 @@
 """Shape annotations of the package are checked while testing, and only then. Nothing may import it before this."""
 
 import os
+import signal
 from typing import Any
 
 import pytest
@@ -23,6 +24,12 @@ class TogetherByFile(LoadFileScheduling):
 
 
 PARITY = "tests/parity/"
+
+
+def pytest_configure() -> None:
+    """Jobs in the background of a shell ignore Ctrl-C, and so would the programs that the tests interrupt."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> TogetherByFile:
