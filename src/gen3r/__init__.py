@@ -1,5 +1,6 @@
 """Gen3R: from one photo to a 3D scene. Public names load when they are first used."""
 
+import zlib  # noqa: F401 - before pycolmap anywhere: Pillow would call half of the zlib that it brings, and crash
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 

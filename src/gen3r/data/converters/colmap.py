@@ -7,7 +7,6 @@ since their worlds are not one; so is each folder of pictures, since a rig's cam
 from __future__ import annotations
 
 import dataclasses
-import zlib  # noqa: F401 - before pycolmap: Pillow's PNGs would call half of the zlib that comes with it, and crash
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 

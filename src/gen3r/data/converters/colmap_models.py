@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib  # noqa: F401 - before pycolmap: Pillow's PNGs would call half of the zlib that comes with it, and crash
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 

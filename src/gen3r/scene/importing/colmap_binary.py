@@ -6,7 +6,6 @@ Layouts: https://colmap.github.io/format.html and COLMAP's reconstruction_io_bin
 from __future__ import annotations
 
 import struct
-import zlib  # noqa: F401 - before pycolmap: Pillow's PNGs would call half of the zlib that comes with it, and crash
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
