@@ -22,9 +22,9 @@ def test_both_ways_are_measured_in_one_run(tmp_path: Path) -> None:
     for parts in seconds.values():
         assert parts["step"] >= parts["train"] > 0
     assert seconds["video"]["encode"] > seconds["encoded"]["encode"]
-    assert record["video_over_encoded"] == pytest.approx(
-        seconds["video"]["step"] / seconds["encoded"]["step"], rel=0.01
-    )
+    low, high = record["middle_half_of_ratios"]
+    assert 0 < record["video_over_encoded"] <= high
+    assert low <= record["video_over_encoded"]
     assert record["shard_bytes_per_clip"] > 1000
     assert "latent shards" in encoded_training.table(record)
 
