@@ -11,7 +11,7 @@ from gen3r.cli.convert import Convert
 from gen3r.cli.data import Data
 from gen3r.cli.doctor import Doctor
 from gen3r.cli.errors import report_user_errors
-from gen3r.cli.evaluate import Eval
+from gen3r.cli.evaluation import Eval
 from gen3r.cli.export import Export
 from gen3r.cli.generate import Generate
 from gen3r.cli.import_scene import Import
