@@ -14,7 +14,7 @@ class Failure:
     """A clip without a usable result."""
 
     seed: int
-    """The clip."""
+    """Of the clip (``Truth.seed``)."""
     stage: str
     """What was asked of the model."""
     error: str
@@ -26,7 +26,7 @@ class Tally:
     """Everything measured so far."""
 
     scores: dict[int, Scores] = field(default_factory=dict)
-    """Clip seed -> quantity -> number."""
+    """Clip (``Truth.seed``) -> quantity -> number."""
     failures: list[Failure] = field(default_factory=list)
     """Clips and stages that gave no number, in order."""
     quantities: Mapping[str, Quantity] = field(default_factory=lambda: QUANTITIES)
@@ -45,7 +45,7 @@ class Tally:
                 raise ValueError(f"{', '.join(lost)} are not finite.")
         except Exception as error:  # noqa: BLE001  whatever stops a clip is that clip's failure, and is reported
             self.failures.append(Failure(seed=seed, stage=stage, error=f"{type(error).__name__}: {error}"))
-            scores = {name: worst_value(name) for name in quantities}
+            scores = {name: worst_value(name, self.quantities) for name in quantities}
         self.add(seed, scores)
 
     def intervals(self) -> dict[str, Interval]:
@@ -53,9 +53,9 @@ class Tally:
         return {name: bootstrap_mean([scores[name] for scores in self.scores.values()]) for name in self.quantities}
 
 
-def worst_value(name: str) -> float:
+def worst_value(name: str, quantities: Mapping[str, Quantity] = ALL_QUANTITIES) -> float:
     """What a failed clip scores."""
-    worst = ALL_QUANTITIES[name].worst
+    worst = quantities[name].worst
     if worst is None:
         raise ValueError(f"{name} is measured for failed clips too; it has no worst value.")
     return worst

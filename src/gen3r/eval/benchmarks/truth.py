@@ -29,19 +29,25 @@ class Truth:
     video: Float[Tensor, "F 3 H W"]
     """RGB in [0, 1]."""
     depth: Float[Tensor, "F H W"]
-    """z-depth in mean depths of the first view; 0 = sky."""
+    """z-depth in mean depths of the first view; 0 = sky or unknown, everywhere if the clip has no depth."""
     valid: Bool[Tensor, "F H W"]
-    """Pixels that see a surface nearer than ``FAR``."""
+    """Pixels that see a surface nearer than ``FAR``; nowhere if the clip has no depth."""
     cameras: Cameras
     """[F], relative to the first one, in mean depths of the first view."""
     caption: str
     """What the scene shows, in words."""
     seed: int
-    """The clip's own seed."""
+    """The clip's own seed; of clips that were not made from one, a number that follows from the name."""
+    name: str = ""
+    """What to call the clip in files; left out, its seed."""
+    unit: float = 1.0
+    """The mean depth of the first view in the unit of the data: what depth and cameras were divided by."""
+    metric: bool = False
+    """Whether the unit of the data is the metre, so that ``unit`` turns depth and cameras into metres."""
 
     @classmethod
     def of(cls, clip: Clip, device: torch.device | str = "cpu") -> "Truth":
-        """Normalise a clip.
+        """Normalise a generated clip; its unit is the metre.
 
         Raises:
             ValueError: if no pixel of the clip sees a surface; no depth could be judged.
@@ -58,7 +64,15 @@ class Truth:
             cameras=cameras,
             caption=clip.caption,
             seed=clip.seed,
+            name=str(clip.seed),
+            unit=scale.item(),
+            metric=True,
         )
+
+    @property
+    def has_depth(self) -> bool:
+        """Whether any pixel's depth is known."""
+        return bool((self.depth > 0).any())
 
     @property
     def size(self) -> tuple[int, int]:

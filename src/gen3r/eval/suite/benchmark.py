@@ -51,13 +51,66 @@ class Benchmark(Protocol):
     columns: Mapping[str, Quantity]
     """Key of a column -> what is measured; not every row has every column (``cells``)."""
     cells: tuple[str, ...]
-    """Names of the quantities that are measured."""
+    """Names of the quantities that are measured; those of a ``Curve`` may be left out, they count as well. A clip may
+    lack some of them where they do not apply to it (``Truth.has_depth``); a failure has to be noted as one."""
 
-    def measure(
-        self, tally: Tally, pipeline: Gen3RPipeline, truths: Sequence[Truth], settings: SuiteSettings
-    ) -> None:
-        """Measure a few clips, generated together, and note every cell of each in the tally (``Tally.attempt``)."""
+    def measure(self, tally: Tally, pipeline: Gen3RPipeline, truths: Sequence[Truth], settings: SuiteSettings) -> None:
+        """Measure a few clips, generated together, and note every cell of each in the tally (``Tally.attempt``).
+
+        The tally's quantities are the cells; clips are noted by ``Truth.seed``. Clips come in the same groups however
+        many processes share the work, so that the same settings give the same numbers.
+        """
         ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Curve:
+    """Numbers over something, one line per row, in the picture beside a table; such as recall over the threshold."""
+
+    title: str
+    """Above the curve."""
+    x_label: str
+    """What the numbers belong to, with its unit."""
+    quantity: Quantity
+    """What each point is."""
+    points: Mapping[str, float]
+    """Key of a column -> where on the x axis. Such columns need not be columns of the table."""
+    rows: tuple[str, ...]
+    """Keys of the rows that have the curve."""
+
+
+@runtime_checkable
+class HasCurves(Protocol):
+    """A benchmark that also gives curves."""
+
+    curves: tuple[Curve, ...]
+    """In order."""
+
+
+@runtime_checkable
+class TellsAbsent(Protocol):
+    """A benchmark that cannot measure everything it would here and now."""
+
+    absent: Mapping[str, str]
+    """What is missing, a column or a row -> why, and what would bring it. It is no cell then."""
+
+
+def benchmark_quantities(benchmark: Benchmark) -> dict[str, Quantity]:
+    """Everything that is measured, by name: cells of the table, then points of curves.
+
+    Raises:
+        ValueError: for a cell whose row or column is not there.
+    """
+    quantities: dict[str, Quantity] = {}
+    for name in benchmark.cells:
+        row, _, column = name.partition("/")
+        if row not in benchmark.rows or column not in benchmark.columns:
+            raise ValueError(f"{benchmark.name} has a cell {name!r} outside its rows and columns.")
+        quantities[name] = benchmark.columns[column]
+    for curve in benchmark.curves if isinstance(benchmark, HasCurves) else ():
+        for row in curve.rows:
+            quantities = {cell(row, point): curve.quantity for point in curve.points} | quantities
+    return {name: quantities[name] for name in (*benchmark.cells, *(n for n in quantities if n not in benchmark.cells))}
 
 
 def cell(row: str, column: str) -> str:
