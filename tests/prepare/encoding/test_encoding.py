@@ -12,10 +12,10 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from gen3r.conditioning.scale import estimated_scale
 from gen3r.data.schema.stored import StoredClip
 from gen3r.pipeline import Gen3RPipeline
 from gen3r.prepare.encoding import EncodeShard, encoded_shards, list_items, plan_encoding
-from gen3r.prepare.encoding.scale import estimated_scale
 from gen3r.train.latents import folder_identity, model_identities, open_latents
 from gen3r.train.latents.shards import left_out
 from prepare.clip_folders import write_dataset

@@ -9,13 +9,13 @@ from torch import Tensor
 
 from gen3r.cameras import Cameras
 from gen3r.conditioning.cameras import relative_cameras, scene_scale
+from gen3r.conditioning.scale import estimated_scale
 from gen3r.data.captions import clean_prefix, swap_sides
 from gen3r.data.sampling import ClipSampler
 from gen3r.data.schema.stored import StoredClip
 from gen3r.latents.joint import split
 from gen3r.prepare.encoding.config import EncodeConfig
 from gen3r.prepare.encoding.plan import ItemKey
-from gen3r.prepare.encoding.scale import estimated_scale
 from gen3r.train import augment
 from gen3r.train.latents.encoders import FrozenEncoders
 from gen3r.train.latents.layout import LatentItem, LatentSettings
