@@ -64,8 +64,22 @@ def chamfer_distance(
         scale_rule: of the alignment; the default is the official one.
 
     Raises:
-        ValueError: if fewer than three matched pixels are valid, or the sizes do not match.
+        ValueError: if fewer than three matched pixels are valid, the sizes do not match, or a prediction is not finite
+            at a valid pixel (the clip counts as failed).
     """
+    aligned, truth = aligned_clouds(predicted, reference, mask, frames=frames, scale_rule=scale_rule)
+    return cloud_distances(aligned, truth, squared=squared)
+
+
+def aligned_clouds(
+    predicted: Float[Tensor, "P H W 3"],
+    reference: Float[Tensor, "F H W 3"],
+    mask: Bool[Tensor, "F H W"],
+    *,
+    frames: Sequence[int] | None = None,
+    scale_rule: ScaleRule = spread_ratio_scale,
+) -> tuple[Float[Tensor, "N 3"], Float[Tensor, "M 3"]]:
+    """The valid predicted points in the reference's frame, and all valid reference points; see `chamfer_distance`."""
     matched = list(range(len(reference))) if frames is None else list(frames)
     if len(predicted) != len(matched):
         raise ValueError(
@@ -76,8 +90,9 @@ def chamfer_distance(
     if int(valid.sum()) < MIN_POINTS:
         raise ValueError(f"alignment needs at least {MIN_POINTS} valid pixels, got {int(valid.sum())}.")
     source, target = predicted[valid], reference[matched][valid]
-    aligned = umeyama(source, target, scale_rule=scale_rule).apply(source)
-    return cloud_distances(aligned, reference[mask], squared=squared)
+    if not torch.isfinite(source).all():
+        raise ValueError("the predicted points are not finite at some valid pixels; the clip counts as failed.")
+    return umeyama(source, target, scale_rule=scale_rule).apply(source), reference[mask]
 
 
 def cloud_distances(

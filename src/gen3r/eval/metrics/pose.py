@@ -7,7 +7,8 @@ PoseDiffusion and VGGT with two differences, both stricter or more exact: the di
 one degree.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Bool, Float
@@ -15,6 +16,8 @@ from torch import Tensor
 
 WORST_DEG = 180.0
 """The largest possible angle, and the score of a missing result."""
+THRESHOLDS_DEG = (5, 15, 30)
+"""Where the papers read recall and area."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,3 +101,45 @@ def recall(errors_deg: Float[Tensor, "P"], threshold_deg: float) -> float:
 def median_deg(errors_deg: Float[Tensor, "P"]) -> float:
     """Median angle of one clip, in degrees."""
     return errors_deg.double().quantile(0.5).item()
+
+
+def pose_scores(
+    predicted: Float[Tensor, "F 4 4"],
+    target: Float[Tensor, "F 4 4"],
+    min_baseline: float,
+    *,
+    thresholds: Sequence[int] = THRESHOLDS_DEG,
+    fold: bool = False,
+) -> dict[str, float]:
+    """RRA, RTA and AUC of one clip at every threshold: ``{"rra5": ..., "rta5": ..., "auc5": ..., "rra15": ...}``.
+
+    All are shares in [0, 1]; 1 is perfect, 0 the worst. RRA is the recall of all pairs' rotations, RTA that of the
+    directions of translation of the pairs that move (1 if none does: nothing was asked), AUC is `pose_auc`.
+
+    Args:
+        predicted: world-to-camera extrinsics in any world and scale.
+        target: the true ones.
+        min_baseline: pairs of true centres nearer than this, in the target's unit, are judged by rotation alone.
+        thresholds: in whole degrees.
+        fold: take a translation and its opposite for the same direction, as PoseDiffusion (Wang et al. 2023) and VGGT
+            (Wang et al. 2025) do: angles above 90 degrees count as 180 minus themselves. Only for numbers to stand
+            beside theirs: a camera that moves backwards instead of forwards is then right.
+
+    Raises:
+        ValueError: for a prediction that is not finite.
+    """
+    pairs = pair_errors(predicted, target, min_baseline=min_baseline)
+    pairs = folded(pairs) if fold else pairs
+    moving = pairs.translation[pairs.moves]
+    scores = {}
+    for threshold in thresholds:
+        scores[f"rra{threshold}"] = recall(pairs.rotation, threshold)
+        scores[f"rta{threshold}"] = recall(moving, threshold) if len(moving) else 1.0
+        scores[f"auc{threshold}"] = pose_auc(pairs, threshold)
+    return scores
+
+
+def folded(pairs: PairErrors) -> PairErrors:
+    """The pairs with translation angles above 90 degrees taken for 180 minus themselves; undirected ones stay wrong."""
+    opposite = torch.minimum(pairs.translation, WORST_DEG - pairs.translation)
+    return replace(pairs, translation=opposite.where(pairs.translation < WORST_DEG, WORST_DEG))
