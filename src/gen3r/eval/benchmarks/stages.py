@@ -73,15 +73,19 @@ def generate(
     steps: int | None,
     guidance: float | None,
     scene_cameras: SceneCameras | None = "predicted",
+    follow: bool = True,
 ) -> list[Scene]:
-    """Scenes from the frames ``at``, the captions and the true cameras; the noise depends on the clip's seed alone."""
+    """Scenes from the frames ``at``, the captions and the true cameras; the noise depends on the clip's seed alone.
+
+    ``follow=False`` leaves the cameras to the model.
+    """
     requests = [
         SceneRequest(
             views=truth.video[list(at)].cpu(),
             at=tuple(at),
             prompt=truth.caption,
-            cameras=truth.cameras.to("cpu"),
-            camera_scale=TRUE_SCALE,
+            cameras=truth.cameras.to("cpu") if follow else None,
+            camera_scale=TRUE_SCALE if follow else None,
             generator=noise_seed + truth.seed,
         )
         for truth in truths
@@ -94,6 +98,27 @@ def generate(
         guidance=guidance,
         scene_cameras=scene_cameras,
     )
+
+
+def generate_each(
+    pipeline: Gen3RPipeline, truths: Sequence[Truth], make: Callable[[Sequence[Truth]], Sequence[Scene]]
+) -> list[Scene | Exception]:
+    """One scene per clip, or what went wrong; a batch that fails is tried again clip by clip."""
+    try:
+        return list(make(truths))
+    except Exception as error:  # noqa: BLE001  handed to Tally.attempt by ``made``, which reports it
+        if len(truths) == 1:
+            return [error]
+        if pipeline.device.type == "cuda":
+            torch.cuda.empty_cache()
+        return [scene for truth in truths for scene in generate_each(pipeline, [truth], make)]
+
+
+def made(scene: Scene | Exception) -> Scene:
+    """The scene, or the exception that was raised in its place."""
+    if isinstance(scene, Exception):
+        raise scene
+    return scene
 
 
 def frames_of(scene: Scene) -> Float[Tensor, "F 3 H W"]:

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -89,37 +88,27 @@ def _generation(pipeline: Gen3RPipeline, batch: Sequence[Truth], settings: Synth
         tally.add(truth.seed, {"seconds_per_clip": seconds / len(batch)})
         names = ("gen1_last_psnr", "gen1_mean_psnr", "gen1_between_psnr", "gen1_absrel", "camera_auc30")
         tally.attempt(
-            "1 view", truth.seed, names, lambda one=one, truth=truth: stages.score_one_view(_made(one), truth)
+            "1 view", truth.seed, names, lambda one=one, truth=truth: stages.score_one_view(stages.made(one), truth)
         )
         tally.attempt(
             "1 view, then VGGT",
             truth.seed,
             ("twostage_absrel",),
-            lambda one=one, truth=truth: stages.reconstruct_generated(pipeline, _made(one), truth),
+            lambda one=one, truth=truth: stages.reconstruct_generated(pipeline, stages.made(one), truth),
         )
         names = ("gen2_mean_psnr", "gen2_absrel")
         tally.attempt(
-            "2 views", truth.seed, names, lambda two=two, truth=truth: stages.score_two_views(_made(two), truth)
+            "2 views", truth.seed, names, lambda two=two, truth=truth: stages.score_two_views(stages.made(two), truth)
         )
 
 
 def _scenes(
     pipeline: Gen3RPipeline, batch: Sequence[Truth], at: Sequence[int], settings: SyntheticBenchmark
 ) -> list[Scene | Exception]:
-    """One scene per clip, or what went wrong; a batch that fails is tried again clip by clip."""
-    try:
-        scenes = stages.generate(
-            pipeline, batch, at, noise_seed=settings.noise_seed, steps=settings.steps, guidance=settings.guidance
-        )
-        return list(scenes)
-    except Exception as error:  # noqa: BLE001  handed to Tally.attempt, which reports it
-        if len(batch) == 1:
-            return [error]
-        torch.cuda.empty_cache()
-        return [scene for truth in batch for scene in _scenes(pipeline, [truth], at, settings)]
-
-
-def _made(scene: Scene | Exception) -> Scene:
-    if isinstance(scene, Exception):
-        raise scene
-    return scene
+    return stages.generate_each(
+        pipeline,
+        batch,
+        lambda truths: stages.generate(
+            pipeline, truths, at, noise_seed=settings.noise_seed, steps=settings.steps, guidance=settings.guidance
+        ),
+    )
