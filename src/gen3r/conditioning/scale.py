@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -9,7 +11,7 @@ from torch import Tensor
 from gen3r.cameras import Cameras
 from gen3r.cameras.pose_encoding import decode_pose
 from gen3r.conditioning.cameras import scene_scale
-from gen3r.models.vggt import VGGT
+from gen3r.models.vggt import VGGTOutput
 
 VIEWS = 8
 """Frames of a clip that VGGT reads for its scale, evenly spread."""
@@ -18,7 +20,9 @@ STATIC_BASELINE = 1e-3
 
 
 @torch.no_grad()
-def estimated_scale(video: Float[Tensor, "one F 3 H W"], cameras: Cameras, vggt: VGGT) -> Float[Tensor, " one"]:
+def estimated_scale(
+    video: Float[Tensor, "one F 3 H W"], cameras: Cameras, vggt: Callable[[Tensor], VGGTOutput]
+) -> Float[Tensor, " one"]:
     """The scene's scale of a clip without depth, in the unit of ``cameras`` ``[1, F]``.
 
     VGGT reads some frames. The mean depth of the first in VGGT's unit is brought to the cameras' by the ratio of what

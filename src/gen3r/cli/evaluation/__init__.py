@@ -6,12 +6,17 @@ from typing import Annotated
 import tyro
 
 from gen3r.cli.evaluation.cleaning import Cleaning
+from gen3r.cli.evaluation.robustness import Robustness, RobustnessCurves
 from gen3r.cli.evaluation.synthetic import Synthetic
 from gen3r.cli.evaluation.table import Table
+from gen3r.cli.evaluation.tables import Tables
 
 Task = (
     Annotated[Synthetic, tyro.conf.subcommand("synthetic")]
     | Annotated[Cleaning, tyro.conf.subcommand("cleaning")]
+    | Annotated[Robustness, tyro.conf.subcommand("robustness")]
+    | Annotated[RobustnessCurves, tyro.conf.subcommand("robustness-curves")]
+    | Annotated[Tables, tyro.conf.subcommand("tables")]
     | Annotated[Table, tyro.conf.subcommand("table")]
 )
 

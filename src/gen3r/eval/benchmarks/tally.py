@@ -49,8 +49,9 @@ class Tally:
         self.add(seed, scores)
 
     def intervals(self) -> dict[str, Interval]:
-        """Mean and bootstrap interval of every quantity over all clips; a quantity that a clip lacks is a KeyError."""
-        return {name: bootstrap_mean([scores[name] for scores in self.scores.values()]) for name in self.quantities}
+        """Mean and bootstrap interval of every quantity over the clips that have it; none of what no clip has."""
+        columns = {name: [clip[name] for clip in self.scores.values() if name in clip] for name in self.quantities}
+        return {name: bootstrap_mean(values) for name, values in columns.items() if values}
 
 
 def worst_value(name: str, quantities: Mapping[str, Quantity] = ALL_QUANTITIES) -> float:
