@@ -6,6 +6,7 @@ from typing import Annotated
 import tyro
 
 from gen3r.cli.evaluation.cleaning import Cleaning
+from gen3r.cli.evaluation.compare import Compare
 from gen3r.cli.evaluation.robustness import Robustness, RobustnessCurves
 from gen3r.cli.evaluation.synthetic import Synthetic
 from gen3r.cli.evaluation.table import Table
@@ -18,6 +19,7 @@ Task = (
     | Annotated[RobustnessCurves, tyro.conf.subcommand("robustness-curves")]
     | Annotated[Tables, tyro.conf.subcommand("tables")]
     | Annotated[Table, tyro.conf.subcommand("table")]
+    | Annotated[Compare, tyro.conf.subcommand("compare")]
 )
 
 
