@@ -88,5 +88,39 @@ class ViewSampler:
         )
         return patterns[kinds, torch.arange(batch)]
 
+    def mixed(self, other: ViewSampler, share: float) -> ViewSampler:
+        """A sampler that draws from ``other`` in this ``share`` (0..1) of the cases, and from this one else."""
+        own, others = self._weights(), other._weights()
+        weights = [
+            (1 - share) * mine / sum(own) + share * theirs / sum(others)
+            for mine, theirs in zip(own, others, strict=True)
+        ]
+        return ViewSampler(**dict(zip(_KINDS, weights, strict=True)))
+
     def _weights(self) -> list[float]:
-        return [self.first, self.ends, self.everything, self.anything, self.nothing]
+        return [getattr(self, kind) for kind in _KINDS]
+
+
+_KINDS = ("first", "ends", "everything", "anything", "nothing")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ViewCurriculum:
+    """Many given views at first, fewer and fewer until the usual mixture is reached: filling in comes before inventing.
+
+    Raises:
+        ValueError: on construction, for a share outside 0..1 or 0 itself.
+    """
+
+    start: ViewSampler = ViewSampler(first=0.0, ends=0.5, everything=0.5)
+    """The mixture of the first step."""
+    share: float = 0.5
+    """Share of the steps after which the usual mixture is reached; on the way the two are mixed linearly."""
+
+    def __post_init__(self) -> None:
+        if not 0 < self.share <= 1:
+            raise ValueError(f"expected a share of the steps above 0 and up to 1, got {self.share}.")
+
+    def at(self, progress: float, usual: ViewSampler) -> ViewSampler:
+        """The mixture when this share (0..1) of the steps is done."""
+        return self.start.mixed(usual, min(1.0, max(0.0, progress) / self.share))

@@ -36,6 +36,9 @@ class AdapterConfig:
     """Kernel of the outer resampling convolutions. 1: point-wise in, 2x2 out, for small models."""
     grid_ratio: float = 1.75
     """Latent cells per token along each side: patch 14 over 8 pixels of a latent cell."""
+    latent_pool: int = 1
+    """Cells of the latent, per side, that say the same: each block is averaged before and after it is stored. 1: none,
+    as released; 2: a latent of half the resolution on the same grid."""
     latents_mean: tuple[float, ...] = OFFICIAL_MEAN
     """Mean of the raw latents, one per channel; belongs to the weights."""
     latents_std: tuple[float, ...] = OFFICIAL_STD
@@ -56,6 +59,8 @@ class AdapterConfig:
                 f"latents_mean and latents_std must have {self.latent_channels} numbers, "
                 f"got {len(self.latents_mean)} and {len(self.latents_std)}."
             )
+        if self.latent_pool < 1:
+            raise ValueError(f"latent_pool must be at least 1, got {self.latent_pool}.")
         if self.io_kernel not in (1, 3):
             raise ValueError(f"io_kernel must be 1 or 3, got {self.io_kernel}.")
 
@@ -76,6 +81,11 @@ class AdapterConfig:
             raise ValueError(
                 f"a token grid of {grid[0]}x{grid[1]} times {self.grid_ratio} is not a whole number of latent cells; "
                 "make both sides of the grid multiples of 4."
+            )
+        if any(side % self.latent_pool for side in size):
+            raise ValueError(
+                f"a latent of {size[0]:.0f}x{size[1]:.0f} cells has no whole blocks of {self.latent_pool}; take a "
+                "latent_pool that divides both sides."
             )
         return int(size[0]), int(size[1])
 

@@ -171,14 +171,22 @@ class GeometryAdapter(nn.Module):
             yield self.decoder(self._denormalised(latent), grid, cache)
 
     def _posterior(self, encoded: Tensor) -> Posterior:
-        moments = self.moments(encoded)
+        moments = self._pooled(self.moments(encoded))
         mean, logvar = moments.to(torch.promote_types(moments.dtype, torch.float32)).chunk(2, dim=1)
         offset, scale = self._statistics(mean)
         return Posterior(mean=(mean - offset) / scale, logvar=logvar)
 
     def _denormalised(self, latents: Tensor) -> Tensor:
         offset, scale = self._statistics(latents)
-        return self.unmoments((latents * scale + offset).to(self.unmoments.weight.dtype))
+        raw = self._pooled(latents * scale + offset)
+        return self.unmoments(raw.to(self.unmoments.weight.dtype))
+
+    def _pooled(self, x: Float[Tensor, "B C f h w"]) -> Float[Tensor, "B C f h w"]:
+        """Every block of ``latent_pool`` cells per side replaced by its mean."""
+        cells = self.config.latent_pool
+        if cells == 1:
+            return x
+        return F.avg_pool3d(x, (1, cells, cells)).repeat_interleave(cells, -2).repeat_interleave(cells, -1)
 
     def _statistics(self, like: Tensor) -> tuple[Tensor, Tensor]:
         shape = (1, -1, 1, 1, 1)
