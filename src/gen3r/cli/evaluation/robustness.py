@@ -1,0 +1,130 @@
+"""``gen3r eval robustness``: what wrong cameras and spoiled views do to generated scenes, and the curves of it."""
+
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from gen3r.cli.evaluation.results import circumstances, finish, generation_settings
+from gen3r.cli.model_options import ModelOptions
+from gen3r.cli.output_file import check_output_file
+from gen3r.cli.seeds import check_seed
+from gen3r.cli.terminal import note, progress_bar, say, working
+from gen3r.eval.benchmarks.seeds import HELD_OUT_START, benchmark_seeds
+
+
+@dataclass(frozen=True, kw_only=True)
+class Robustness:
+    """Measure scenes generated from wrong cameras and spoiled views against the clean truth; write a JSON file.
+
+    Goes on where it was stopped, clip by clip.
+    """
+
+    out: Annotated[Path, tyro.conf.arg(metavar="FILE.json")]
+    """Results file. gen3r eval table prints it, gen3r eval robustness-curves draws it."""
+    only: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME ...")] = ()
+    """Perturbations to measure, such as focal or jpeg. Left out, all of them; an unknown name lists them."""
+    seed_start: int = HELD_OUT_START
+    """Seed of the first clip; the others follow. Held-out seeds start at 900000000."""
+    count: int = 64
+    """Number of clips. Every one takes about thirty scenes."""
+    steps: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
+    """Denoising steps. Left out, the model's own."""
+    guidance: Annotated[float | None, tyro.conf.arg(metavar="W")] = None
+    """Weight of the text; 1 turns guidance off. Left out, the model's own."""
+    batch: int = 1
+    """Clips generated together."""
+    pack: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    """Take the clips from this pack; if there is no such file, render them and keep them there."""
+    allow_any_split: bool = False
+    """Accept seeds below 900000000, which training or validation may have seen."""
+    loading: ModelOptions = field(default_factory=ModelOptions)
+    """Which model, where, and how exactly."""
+
+    def run(self) -> None:
+        """Render the clips, measure, write the file, print the table.
+
+        Raises:
+            ValueError: for an unknown perturbation, seeds of another split, an unknown model or an unusable file name.
+        """
+        check_output_file(self.out)
+        if self.pack is not None:
+            check_output_file(self.pack, "--pack")
+        if self.batch < 1:
+            raise ValueError(f"expected a batch of at least one clip, got {self.batch}.")
+        check_seed(self.seed_start, "--seed-start", self.count)
+        seeds = benchmark_seeds(self.seed_start, self.count, allow_any_split=self.allow_any_split)
+
+        from gen3r.eval.benchmarks.clips import benchmark_clips
+        from gen3r.eval.report import results_record
+        from gen3r.eval.robustness import benchmark as robustness
+        from gen3r.eval.robustness.perturbations.registry import chosen_perturbations
+        from gen3r.eval.robustness.progress import Progress
+        from gen3r.eval.robustness.run import run_robustness
+        from gen3r.eval.suite.benchmark import SuiteSettings, benchmark_quantities
+
+        benchmark = robustness.Robustness(chosen_perturbations(self.only))
+        settings = SuiteSettings(steps=self.steps, guidance=self.guidance)
+        started = time.perf_counter()
+        folder = self.loading.find()
+        with working("Loading the model"):
+            pipeline = self.loading.load(folder)
+        described = {
+            **asdict(settings),
+            **generation_settings(pipeline, self.steps, self.guidance),
+            "batch": self.batch,
+            "views": list(robustness.VIEWS),
+            "perturbations": {
+                case.row: {"unit": case.perturbation.unit.strip(), "strength": case.strength}
+                for case in benchmark.cases
+            },
+        }
+        about = circumstances(self.loading, folder, pipeline, started)
+        identity = {"settings": described, "model": about["model"], "commit": about["commit"]}
+        progress = Progress(self.out, identity, benchmark_quantities(benchmark), seeds)
+        if progress.resumed:
+            note(f"Going on after {progress.resumed} clips")
+        with progress_bar("Rendering clips") as advance:
+            clips = benchmark_clips(seeds, pipeline.grid(), pipeline.device, pack=self.pack, advance=advance)
+        with progress_bar("Measuring") as advance:
+            run_robustness(pipeline, benchmark, clips, progress, settings, batch=self.batch, advance=advance)
+        record = results_record(
+            progress.tally,
+            table=benchmark.table(),
+            settings=described,
+            seeds={"start": self.seed_start, "count": self.count},
+            **circumstances(self.loading, folder, pipeline, started),
+        )
+        finish(record, self.out)
+        progress.finish()
+
+
+@dataclass(frozen=True, kw_only=True)
+class RobustnessCurves:
+    """Draw quality over the strength of what goes wrong, for one results file or several above each other."""
+
+    files: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="FILE.json ...")]
+    """What gen3r eval robustness wrote; before and after, for instance."""
+    out: Annotated[Path, tyro.conf.arg(metavar="FILE.png")]
+    """The picture."""
+    labels: Annotated[tuple[str, ...], tyro.conf.arg(metavar="WORD ...")] = ()
+    """What to call the files in the picture. Left out, their names."""
+
+    def run(self) -> None:
+        """Draw.
+
+        Raises:
+            ValueError: for a file that is no such results file, or labels that are not as many as the files.
+        """
+        check_output_file(self.out)
+
+        from gen3r.eval.report import read_results
+        from gen3r.eval.robustness.curves import draw_curves
+
+        labels = self.labels or tuple(file.stem for file in self.files)
+        if len(set(labels)) != len(self.files):
+            raise ValueError(f"expected one label for each of {len(self.files)} files, all different, got {labels}.")
+        draw_curves({label: read_results(file) for label, file in zip(labels, self.files, strict=True)}, self.out)
+        say(f"Curves in {self.out}")

@@ -1,0 +1,42 @@
+"""Measure robustness clip by clip."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from gen3r.data.clip import Clip
+from gen3r.eval.benchmarks.truth import Truth
+from gen3r.eval.robustness.benchmark import Robustness
+from gen3r.eval.robustness.progress import Progress
+from gen3r.eval.suite.benchmark import SuiteSettings
+from gen3r.pipeline import Gen3RPipeline
+
+
+def run_robustness(
+    pipeline: Gen3RPipeline,
+    benchmark: Robustness,
+    clips: Sequence[Clip],
+    progress: Progress,
+    settings: SuiteSettings,
+    *,
+    batch: int = 1,
+    advance: Callable[[int, int], None] | None = None,
+) -> None:
+    """Measure every clip that is not done, ``batch`` at a time, and keep the numbers of each batch.
+
+    Args:
+        clips: of the model's size.
+        progress: holds the tally; afterwards all clips are in it.
+        advance: called with (clips done, clips in all).
+
+    Raises:
+        ValueError: for a clip without any surface.
+    """
+    for start in range(0, len(clips), batch):
+        waiting = [clip for clip in clips[start : start + batch] if not progress.done(clip.seed)]
+        truths = [Truth.of(clip, pipeline.device) for clip in waiting]
+        if truths:
+            benchmark.measure(progress.tally, pipeline, truths, settings)
+            progress.keep()
+        if advance is not None:
+            advance(min(start + batch, len(clips)), len(clips))
