@@ -15,6 +15,7 @@ from gen3r.conditioning.cameras import camera_rays_packed
 from gen3r.conditioning.condition import ConditioningConfig
 from gen3r.conditioning.masks import mask_channels
 from gen3r.conditioning.text import TextEncoder
+from gen3r.conditioning.views import ViewSampler
 from gen3r.latents.grid import SPATIAL_STRIDE
 from gen3r.latents.joint import JointLatent
 from gen3r.presets.stages import DiffusionStage
@@ -27,6 +28,7 @@ from gen3r.train.latents.views import choose_view
 from gen3r.train.objectives.base import Batch
 from gen3r.train.objectives.noise import stratum
 from gen3r.train.order import Order
+from gen3r.train.rng import generator
 from gen3r.train.sources import ClipSource
 
 
@@ -91,6 +93,7 @@ class LatentBatches(Batches):
         seed: of all draws.
         validation: nothing is dropped, and the first caption is taken.
         order: which items stand where; by default shuffled epochs of all.
+        steps: optimizer steps of the run, for a curriculum of views; 0: as the stage does in the end, always.
 
     Raises:
         ValueError: for latents made with other conditioning, or without the views or features that are to be read.
@@ -106,9 +109,10 @@ class LatentBatches(Batches):
         seed: int,
         validation: bool = False,
         order: Order | None = None,
+        steps: int = 0,
     ) -> None:
         super().__init__(len(store) if order is None else order, batch_size, seed)
-        self.store, self.stage, self.validation = store, stage, validation
+        self.store, self.stage, self.validation, self.steps = store, stage, validation, steps
         if stage.views.anything > 0 and not store.subsets:
             raise ValueError(
                 f"views are random subsets with weight {stage.views.anything:g}, the latents were encoded without any; "
@@ -120,10 +124,19 @@ class LatentBatches(Batches):
         self.prompts = store.prompts
         self.text: CaptionText = self._features() if text is None else CaptionTokens(self.prompts, text)
 
-    def make(self, items: Sequence[int], rng: torch.Generator) -> Batch:
-        """A batch of these items."""
+    def sample(self, step: int, position: int) -> Batch:
+        """See ``Batches.sample``; views are those of the step."""
+        return self.several(step, range(position, position + 1))
+
+    def several(self, step: int, positions: range) -> Batch:
+        """See ``Batches.several``; views are those of the step."""
+        rng, items = generator(self.seed, "augment", positions[0]), self.order.items(positions[0], len(positions))
+        return self.make(items, rng, views_at(self.stage, step / self.steps) if self.steps else None)
+
+    def make(self, items: Sequence[int], rng: torch.Generator, views: ViewSampler | None = None) -> Batch:
+        """A batch of these items, shown as ``views`` says (None: as the stage does in the end)."""
         halves = [posterior.sample(rng) for posterior in self.store.posteriors(items)]
-        views = self.stage.views
+        views = self.stage.views if views is None else views
         weights = (views.first, views.ends, views.everything, views.nothing, views.anything)
         choice = choose_view(weights, self.store.subsets, rng, len(items))
         drops = self.stage.drops.draw(len(items), rng)
@@ -174,6 +187,12 @@ class LatentBatches(Batches):
             )
 
 
+def views_at(stage: DiffusionStage, progress: float) -> ViewSampler:
+    """Which frames are given when this share (0..1) of the steps is done."""
+    curriculum = stage.view_curriculum
+    return stage.views if curriculum is None else curriculum.at(progress, stage.views)
+
+
 def strata(first: int, count: int, total: int | None) -> Batch:
     """The part of the noise levels of each of ``count`` samples of a step, see ``noise.stratum``."""
     return {"stratum": torch.tensor([stratum(first + k, total or count) for k in range(count)])}
@@ -194,21 +213,33 @@ class ClipVideos(Batches):
         frames: frames of a clip that are taken, from the first on.
         batch_size: samples per batch.
         seed: of all draws.
+        steps: optimizer steps of the run, for a curriculum of views; 0: as the stage does in the end, always.
     """
 
-    def __init__(self, source: ClipSource, stage: DiffusionStage, *, frames: int, batch_size: int, seed: int) -> None:
+    def __init__(
+        self, source: ClipSource, stage: DiffusionStage, *, frames: int, batch_size: int, seed: int, steps: int = 0
+    ) -> None:
         super().__init__(source.order(seed), batch_size, seed)
-        self.source, self.stage, self.frames = source, stage, frames
+        self.source, self.stage, self.frames, self.steps = source, stage, frames, steps
 
-    def make(self, items: Sequence[int], rng: torch.Generator) -> Batch:
-        """A batch of these clips."""
+    def sample(self, step: int, position: int) -> Batch:
+        """See ``Batches.sample``; views are those of the step."""
+        return self.several(step, range(position, position + 1))
+
+    def several(self, step: int, positions: range) -> Batch:
+        """See ``Batches.several``; views are those of the step."""
+        rng, items = generator(self.seed, "augment", positions[0]), self.order.items(positions[0], len(positions))
+        return self.make(items, rng, views_at(self.stage, step / self.steps) if self.steps else None)
+
+    def make(self, items: Sequence[int], rng: torch.Generator, views: ViewSampler | None = None) -> Batch:
+        """A batch of these clips, shown as ``views`` says (None: as the stage does in the end)."""
         clips = self.source.get(items, self.frames)
         drops = self.stage.drops.draw(len(items), rng)
         scale = scale_of(clips, self.stage.conditioning)
         dropped = drops.text.tolist()
         return {
             "video": augment.video(clips),
-            "given": self.stage.views.sample(len(items), self.frames, rng),
+            "given": (views or self.stage.views).sample(len(items), self.frames, rng),
             "prompts": ["" if drop else caption for drop, caption in zip(dropped, clips.captions, strict=True)],
             "extrinsics": clips.extrinsics,
             "intrinsics": clips.intrinsics,
