@@ -6,7 +6,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from gen3r.cameras.cameras import Cameras
-from gen3r.cameras.projection import project, unproject
+from gen3r.eval.metrics.warp import land
 
 OCCLUSION_TOLERANCE = 0.05
 """A point is hidden when the first frame's surface is nearer than it by more than this fraction."""
@@ -37,15 +37,9 @@ def warp_first(
     copy of the first frame's pixel at the same place. This knows the true depth of both frames: an upper bound for
     methods that estimate depth and paint nothing new.
     """
-    height, width = depth.shape[-2:]
     far = SKY_DISTANCE * depth.max().clamp_min(1.0)
-    points = unproject(torch.where(depth[frame] > 0, depth[frame], far), cameras[frame])
-    pixels, z = project(points.flatten(0, 1), cameras[0])
-    grid = (pixels / pixels.new_tensor([width, height]) * 2 - 1).view(1, height, width, 2)
-    colours = F.grid_sample(video[:1], grid, mode="bilinear", padding_mode="border", align_corners=False)[0]
-    first = torch.where(depth[0] > 0, depth[0], far)
-    surface = F.grid_sample(first[None, None], grid, mode="nearest", padding_mode="border", align_corners=False)[0, 0]
-    inside = (grid[0].abs() <= 1).all(dim=-1)
-    z = z.view(height, width)
-    seen = inside & (z > 0) & (z < surface * (1 + OCCLUSION_TOLERANCE))
+    landing = land(torch.where(depth[frame] > 0, depth[frame], far), cameras[frame], cameras[0])
+    colours = landing.sample(video[0])
+    surface = landing.sample(torch.where(depth[:1] > 0, depth[:1], far), mode="nearest")[0]
+    seen = landing.inside & (landing.z < surface * (1 + OCCLUSION_TOLERANCE))
     return torch.where(seen, colours, video[0]), seen

@@ -50,9 +50,9 @@ def bootstrap_difference(
 def bootstrap_change(
     values: Sequence[float], others: Sequence[float], *, resamples: int = 2000, seed: int = 0
 ) -> Interval:
-    """Paired bootstrap of the relative change ``mean(values) / mean(others) - 1`` over the same clips: -0.15 is 15 % less.
+    """Paired bootstrap of the relative change ``mean(values) / mean(others) - 1`` over the same clips.
 
-    A ratio of means, not a mean of ratios: no clip counts more because its own value is small.
+    -0.15 is 15 % less. A ratio of means, not a mean of ratios: no clip counts more because its own value is small.
 
     Raises:
         ValueError: for no values, values that are not finite, different numbers of clips, or ``others`` below 0 or 0
