@@ -51,6 +51,18 @@ class LoopConfig:
     sharding: Literal["none", "fsdp2", "deepspeed"] = "none"
     """What each of several processes holds: the whole model (none), its share of weights, gradients, optimizer and
     average (fsdp2), or whole weights and its share of the rest (deepspeed: ZeRO-2)."""
+    compile: bool = False
+    """Compile the repeated blocks of what is trained: about a minute at the start, then fewer and larger kernels."""
+    fused: bool = False
+    """AdamW as one kernel instead of several for each weight."""
+    read_every: int = 1
+    """Steps between looks at loss and gradient on the host, which wait for the device. In between a step that is not
+    finite is left out on the device, and counted (``fused``, one process)."""
+    streams: Literal["samples", "batches"] = "samples"
+    """One random stream for each sample, so that batches may be divided in any way, or one for each micro-batch, which
+    is decided and drawn as a whole, with fewer and larger kernels."""
+    rewarm: int = 50
+    """Steps over which the learning rate comes back where a run goes on without its optimizer's moments."""
     recompute: bool = False
     """Recompute the activations of blocks in the backward pass: far less memory, about a third more time."""
     seed: int = 0
@@ -81,10 +93,12 @@ class LoopConfig:
     """Batches per validation."""
 
     def __post_init__(self) -> None:
-        for name in ("steps", "batch_size", "accumulate", "log_every", "checkpoint_every", "keep_checkpoints"):
+        for name in ("steps", "batch_size", "accumulate", "log_every", "checkpoint_every", "keep_checkpoints", "read_every"):
             if getattr(self, name) < 1:
                 raise ValueError(f"expected {name} >= 1, got {getattr(self, name)}.")
-        for name in ("prefetch", "skip_nonfinite", "straggler_every"):
+        if self.read_every > 1 and not self.fused:
+            raise ValueError("expected fused with read_every above 1: that AdamW leaves out steps by itself.")
+        for name in ("prefetch", "skip_nonfinite", "straggler_every", "rewarm"):
             if getattr(self, name) < 0:
                 raise ValueError(f"expected {name} >= 0, got {getattr(self, name)}.")
         if self.global_batch is not None and self.global_batch < 1:

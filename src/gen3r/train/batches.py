@@ -18,8 +18,11 @@ class Batches(ABC):
     """An endless sequence of samples, read in batches.
 
     A sample is a function of its position alone, random decisions included: neither the number of processes nor the
-    size of micro-batches changes what an optimizer step sees.
+    size of micro-batches changes what an optimizer step sees. With ``whole``, a micro-batch decides as one instead,
+    with the stream of its first sample: fewer and larger operations.
     """
+
+    whole = False
 
     def __init__(self, items: int | Order, batch_size: int, seed: int) -> None:
         """``items``: which of them stands where, or how many there are, to be taken in shuffled epochs."""
@@ -42,7 +45,15 @@ class Batches(ABC):
 
         By default the step is one batch of ``batch_size``. Must be safe to call from several threads.
         """
-        return collate([self.sample(step, position) for position in self.positions(step, first, size, total)])
+        positions = self.positions(step, first, size, total)
+        if self.whole:
+            return self.several(step, positions)
+        return collate([self.sample(step, position) for position in positions])
+
+    def several(self, step: int, positions: range) -> Batch:
+        """The samples at these positions, decided upon together."""
+        rng = generator(self.seed, "augment", positions[0])
+        return self.make(self.order.items(positions[0], len(positions)), rng)
 
     def positions(self, step: int, first: int = 0, size: int | None = None, total: int | None = None) -> range:
         """Positions in the whole run of the samples that `at` would return."""

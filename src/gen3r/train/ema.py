@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
+from torch.distributed.tensor import DTensor
 
 
 class EMA:
@@ -31,12 +32,18 @@ class EMA:
         if not self.decay:
             return
         decay = min(self.decay, (1 + step) / (10 + step))
+        averages, values = [], []
         for name, value in self._own().items():
             average = self.average[name]
-            if average.is_floating_point():
+            if not average.is_floating_point():
+                average.copy_(value)
+            elif isinstance(average, DTensor):
                 average.lerp_(value, 1 - decay)
             else:
-                average.copy_(value)
+                averages.append(average)
+                values.append(value)
+        if averages:
+            torch._foreach_lerp_(averages, values, 1 - decay)  # all of them in a few kernels
 
     @contextmanager
     def applied(self) -> Iterator[None]:

@@ -32,9 +32,11 @@ from gen3r.train.hooks import ProgressLine, RunLog
 from gen3r.train.loading import Loader, Slot, micro_steps
 from gen3r.train.objectives.base import Batch, Objective
 from gen3r.train.optim import learning_rate
+from gen3r.train.pace import Pace, StepPace
 from gen3r.train.processes import Processes
-from gen3r.train.rng import derive_seed, generator, sample_generators
-from gen3r.train.sharding import recompute_activations, share
+from gen3r.train.rng import Rng, derive_seed, generator, sample_generators
+from gen3r.train.sharding import compile_blocks, recompute_activations, share
+from gen3r.train.unread import UnreadSteps
 
 T = TypeVar("T")
 logger = logging.getLogger(__name__)
@@ -63,14 +65,32 @@ class Trainer:
         title: str = "train",
         facts: dict[str, Any] | None = None,
         console: Console | None = None,
+        pace: Pace | None = None,
+        saved: Callable[[int], None] | None = None,
     ) -> None:
-        """``facts`` (JSON) is kept in the checkpoints and compared on resume: stage, preset, network sizes."""
+        """The objective on its device, and everything around it.
+
+        Args:
+            objective: what is optimised.
+            batches: what it is trained on.
+            config: schedule and arithmetic.
+            out: folder of the run.
+            validation: what it is validated on.
+            resume: go on from the newest checkpoint.
+            title: of the progress line.
+            facts: JSON that is kept in the checkpoints and compared on resume: stage, preset, network sizes.
+            console: where progress is shown.
+            pace: when the run rests and ends; None: after ``config.steps``.
+            saved: called with the step once a checkpoint of it is whole.
+        """
         if config.threads is not None:
             torch.set_num_threads(config.threads)
         self.processes = Processes(config.patience)
         self.device = self.processes.device
         self.batches, self.validation = batches, validation
         self.config, self.out, self.title, self.console = config, Path(out), title, console
+        self.pace, self.saved = pace or StepPace(config.steps), saved
+        batches.whole = config.streams == "batches"
         self.facts = {"loop": dataclasses.asdict(config)} | (facts or {})
         newest = self._newest(resume)
         known = read_facts(newest) if newest is not None else {}
@@ -78,6 +98,8 @@ class Trainer:
         self.objective = objective.to(self.device)
         if config.recompute:
             recompute_activations(objective.networks)
+        if config.compile:
+            compile_blocks(objective.networks)
         self.sharing = share(self.objective, self.processes, config)
         self.ema = self.sharing.average(config.ema_decay)
         self.optimizer = self.sharing.optimizer(config)
@@ -86,6 +108,14 @@ class Trainer:
         if newest is not None:
             load_checkpoint(newest, self.state, self.processes)
             self.state.filled()
+        self.pace.begin(self.step, known.get("pace", {}))
+        fresh = newest is not None and not self.optimizer.state
+        self.fresh_since: int | None = self.step if fresh else known.get("fresh_since")
+        self.unread = None
+        if config.read_every > 1:
+            if self.processes.several:
+                raise ValueError("expected read_every = 1 with several processes: they agree on every step.")
+            self.unread = UnreadSteps(self.objective.networks, self.optimizer, self.ema)
         self.loader = Loader(batches, config.prefetch, self._following)
         self.stragglers = Stragglers(self.processes, config.straggler_every, config.straggler_factor)
         keep, background = config.keep_checkpoints, config.background_saves
@@ -118,31 +148,30 @@ class Trainer:
 
     # running ----------------------------------------------------------------------------------------------------------
 
-    def run(self) -> None:
-        """Train until ``config.steps``, then export the averaged weights to ``out/export``."""
-        config, main = self.config, self.processes.main
+    def run(self) -> bool:
+        """Train until the pace says that the run is done, then export the averaged weights to ``out/export``.
+
+        Returns:
+            Whether it is done; if not, it rests: a checkpoint holds what it takes to go on.
+        """
+        main = self.processes.main
         self.log = RunLog(self.out, self.step) if main else None
-        progress = ProgressLine(self.title, config.steps, self.step, self.console if main else None)
+        planned = self.pace.planned(self.step)
+        progress = ProgressLine(self.title, planned, self.step, self.console if main else None)
         with answering(self.processes, lambda: self.step):  # closing waits for others, too
             try:
-                while self.step < config.steps:
-                    values = self.optimizer_step()
-                    self.step += 1
-                    if self.log and (self.step % config.log_every == 0 or self.step == config.steps):
-                        self.log.numbers(self.step, values)
-                        progress.update(self.step, f"loss {values['total']:.4f}")
-                    for sentence in self.stragglers.slow():
-                        if main:
-                            logger.warning("step %d: %s", self.step, sentence)
-                    if _due(self.step, config.validate_every, config.steps) and self.validation:
-                        self.validate(progress)
-                    if _due(self.step, config.sample_every, config.steps):
-                        self.sample()
-                    if _due(self.step, config.checkpoint_every, config.steps):
-                        self.save()
-                self.saver.wait()
-                self.export(self.out / "export")
+                while not self.pace.ended(self.step) and not self.pace.resting(self.step):
+                    self._one_step(progress)
+                if self.unread is not None:
+                    self.skipped += self.unread.read(self.step, self.config.skip_nonfinite)
+                done = self.pace.ended(self.step)
+                if not done:
+                    self.save()
+                self._saved_whole()
+                if done:
+                    self.export(self.out / "export")
                 self.processes.wait()
+                return done
             finally:
                 progress.stop()
                 self.loader.close()
@@ -150,11 +179,42 @@ class Trainer:
                 if self.log:
                     self.log.close()
 
+    def _one_step(self, progress: ProgressLine) -> None:
+        """A step, and what is due after it."""
+        config, main = self.config, self.processes.main
+        values = self.optimizer_step()
+        self.step += 1
+        self.pace.stepped(self.step)
+        planned = progress.steps = self.pace.planned(self.step)
+        if self.log and values and (self.step % config.log_every == 0 or self.step == planned):
+            self.log.numbers(self.step, values)
+            progress.update(self.step, f"loss {values['total']:.4f}")
+        for sentence in self.stragglers.slow():
+            if main:
+                logger.warning("step %d: %s", self.step, sentence)
+        if self.validation and self.pace.due("validate", self.step, config.validate_every):
+            self.pace.saw(self.validate(progress))
+        if self.pace.due("sample", self.step, config.sample_every):
+            self.sample()
+        if self.pace.due("save", self.step, config.checkpoint_every):
+            self.save()
+            if self.saved is not None:
+                self._saved_whole()
+
+    def _saved_whole(self) -> None:
+        """Wait for the newest checkpoint, and tell of it."""
+        self.saver.wait()
+        if self.saved is not None:
+            self.saved(self.step)
+
     def optimizer_step(self) -> dict[str, float]:
-        """Forward, backward, refuse what is not finite, clip, move weights and average; the mean terms."""
+        """Forward, backward, refuse what is not finite, clip, move weights and average; the mean terms.
+
+        Where numbers are not read in every step, those between have none to return.
+        """
         config = self.config
         self.objective.train()
-        rate = learning_rate(self.step, config)
+        rate = self._rate()
         for group in self.optimizer.param_groups:
             group["lr"] = rate * group.get("lr_factor", 1.0)
         self.sharing.forget(self.optimizer)
@@ -168,8 +228,12 @@ class Trainer:
             for name, value in self.objective.running.named_buffers():
                 moved[name] += value / self.accumulate
                 value.copy_(running[name])
-        means = self._means([terms for _, terms in reports])
-        norm = self.sharing.clip(config.clip_at(self.step))
+        names = list(reports[0][1])
+        values = self._means(names, [terms for _, terms in reports])
+        if self.unread is not None:
+            return self._unread_step(self.unread, names, values, moved, rate)
+        means = dict(zip(names, values.tolist(), strict=True))
+        norm = self.sharing.clip(self._clip())
         failure = self._failure(means, norm, reports)
         if failure is None:
             self.sharing.step(self.optimizer)
@@ -184,12 +248,41 @@ class Trainer:
         extra = {"skipped": float(self.skipped)} if config.skip_nonfinite else {}
         return means | {"grad_norm": float(norm), "lr": rate} | extra
 
+    def _unread_step(
+        self, unread: UnreadSteps, names: list[str], values: Tensor, moved: dict[str, Tensor], rate: float
+    ) -> dict[str, float]:
+        """Move without a look at the numbers, except in every ``read_every``-th step."""
+        norm, bad = unread.take(self.step, values[names.index("total")], self._clip())
+        for name, value in self.objective.running.named_buffers():
+            value.copy_(torch.where(bad > 0, value, moved[name]))
+        if (self.step + 1) % self.config.read_every:
+            return {}
+        self.skipped += unread.read(self.step, self.config.skip_nonfinite - self.skipped)
+        means = dict(zip(names, values.tolist(), strict=True))
+        return means | {"grad_norm": float(norm), "lr": rate, "skipped": float(self.skipped)}
+
+    def _rate(self) -> float:
+        """The learning rate of the next step."""
+        rate = learning_rate(self.step, self.config, self.pace.progress(self.step))
+        if self.fresh_since is None:
+            return rate
+        return rate * min(1.0, (self.step - self.fresh_since + 1) / max(1, self.config.rewarm))
+
+    def _clip(self) -> float:
+        """The limit of the gradient norm in the next step."""
+        progress = self.pace.progress(self.step)
+        return self.config.clip_at(self.step if progress is None else round(progress * self.config.steps))
+
     def _micro_step(self, slot: Slot, last: bool) -> dict[str, Tensor]:
         config, positions = self.config, slot.positions(self.batches)
         with self.stragglers.working("loading"):
             batch = to_device(self.loader.get(slot), self.device)
         torch.manual_seed(derive_seed(config.seed, "global", positions[0]))
-        rng = sample_generators(config.seed, "loss", positions=positions, device=self.device)
+        rng: Rng = (
+            generator(config.seed, "loss", positions[0], device=self.device)
+            if config.streams == "batches"
+            else sample_generators(config.seed, "loss", positions=positions, device=self.device)
+        )
 
         def lose(objective: Objective) -> dict[str, Tensor]:
             with self._precision():
@@ -205,10 +298,10 @@ class Trainer:
     def _precision(self) -> torch.autocast:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bf16")
 
-    def _means(self, terms: list[dict[str, Tensor]]) -> dict[str, float]:
-        names = list(terms[0])
-        values = torch.stack([torch.stack([each[name].float() for name in names]) for each in terms]).mean(0)
-        return dict(zip(names, self.processes.mean(values.to(self.device)).tolist(), strict=True))
+    def _means(self, names: list[str], terms: list[dict[str, Tensor]]) -> Tensor:
+        """Of each of these numbers over micro-batches and processes, on the device."""
+        values = torch.stack([torch.stack([each[name].float().to(self.device) for name in names]) for each in terms])
+        return self.processes.mean(values.mean(0))
 
     # what is not finite -----------------------------------------------------------------------------------------------
 
@@ -303,7 +396,9 @@ class Trainer:
 
     def save(self) -> None:
         """Write a checkpoint, in the background unless the config says otherwise."""
-        facts = self.facts | {"global_batch": self.global_batch, "skipped": self.skipped}
+        facts = self.facts | {"global_batch": self.global_batch, "skipped": self.skipped, "pace": self.pace.facts()}
+        if self.fresh_since is not None:
+            facts["fresh_since"] = self.fresh_since
         self.saver.save(self.step, self.state.tensors(), facts)
 
     @torch.no_grad()
@@ -313,13 +408,9 @@ class Trainer:
         with self.sharing.averaged(self.ema) as objective:
             if objective is not None:
                 objective.eval()
-                first = max(0, self.config.steps - batches)  # clips as long as they are in the end
+                first = max(0, self.pace.planned(self.step) - batches)  # clips as long as they are in the end
                 steps = range(first, first + batches)
                 objective.export(folder, [to_device(self.batches.at(step), self.device) for step in steps])
-
-
-def _due(step: int, every: int, last: int) -> bool:
-    return every > 0 and (step % every == 0 or step == last)
 
 
 def _plain(value: Any) -> Any:

@@ -27,7 +27,8 @@ def build_optimizer(networks: nn.Module, config: LoopConfig) -> torch.optim.Adam
     listed = [
         {"params": members, "weight_decay": decay, "lr_factor": factor} for (factor, decay), members in groups.items()
     ]
-    return torch.optim.AdamW(listed, lr=config.lr, betas=config.betas, eps=config.eps)
+    fused = True if config.fused else None
+    return torch.optim.AdamW(listed, lr=config.lr, betas=config.betas, eps=config.eps, fused=fused)
 
 
 def _matrices(networks: nn.Module) -> set[str]:
@@ -37,10 +38,22 @@ def _matrices(networks: nn.Module) -> set[str]:
     return {name for name, value in networks.named_parameters() if id(value) in found}
 
 
-def learning_rate(step: int, config: LoopConfig) -> float:
-    """Linear warm-up, then a cosine from ``lr`` to ``final_lr * lr`` at the last step."""
+def learning_rate(step: int, config: LoopConfig, progress: float | None = None) -> float:
+    """Linear warm-up, then a cosine from ``lr`` to ``final_lr * lr`` at the last step.
+
+    Args:
+        step: steps done.
+        config: rates, warm-up and steps.
+        progress: share of the schedule that is over, where that is not what the count of steps says: the cosine is
+            taken there, and the warm-up is a factor on it.
+    """
+    if progress is not None:
+        return config.lr * _cosine(progress, config.final_lr) * min(1.0, (step + 1) / max(1, config.warmup))
     if step < config.warmup:
         return config.lr * (step + 1) / config.warmup
-    progress = (step - config.warmup) / max(1, config.steps - config.warmup)
-    cosine = 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
-    return config.lr * (config.final_lr + (1 - config.final_lr) * cosine)
+    return config.lr * _cosine((step - config.warmup) / max(1, config.steps - config.warmup), config.final_lr)
+
+
+def _cosine(progress: float, last: float) -> float:
+    """From 1 to ``last``."""
+    return last + (1 - last) * 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))

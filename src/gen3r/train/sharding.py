@@ -268,6 +268,16 @@ def recompute_activations(networks: nn.ModuleDict) -> None:
             raise ValueError(f"{name} cannot recompute its activations; train it without.")
 
 
+def compile_blocks(networks: nn.ModuleDict) -> None:
+    """Compile the repeated blocks of every trained network, in place: one block's code serves all that are alike.
+
+    What lies between the blocks stays as it is, and so does a network without blocks.
+    """
+    for network in networks.values():
+        for block in blocks_of(network):
+            block.compile(dynamic=False)
+
+
 _SWITCHES: Mapping[str, Callable[[Any], None]] = {
     "set_gradient_checkpointing": lambda network: network.set_gradient_checkpointing(True),
     "enable_gradient_checkpointing": lambda network: network.enable_gradient_checkpointing(),

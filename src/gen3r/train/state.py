@@ -44,8 +44,9 @@ class RunState:
         for name, value in self._parameters().items():
             keys = {key for key in ("step", "exp_avg", "exp_avg_sq") if f"{OPTIMIZER}{name}.{key}" in stored}
             if keys:
+                count = torch.zeros((), device=value.device if self.optimizer.defaults.get("fused") else "cpu")
                 self.optimizer.state[value] = {
-                    key: torch.zeros(()) if key == "step" else torch.zeros_like(value.detach()) for key in sorted(keys)
+                    key: count if key == "step" else torch.zeros_like(value.detach()) for key in sorted(keys)
                 }
         tensors = self.tensors()
         check_names(tensors, stored)
