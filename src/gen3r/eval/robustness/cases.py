@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-import torch
-
 from gen3r.eval.benchmarks.truth import Truth
 from gen3r.eval.robustness.perturbations.base import CameraPerturbation, Perturbation, ViewPerturbation
 from gen3r.train.rng import generator

@@ -36,7 +36,7 @@ def move_cameras(cameras: Cameras, percent: float, rng: torch.Generator) -> Came
 
 
 def rotation_matrix(vector: Float[Tensor, "*b 3"]) -> Float[Tensor, "*b 3 3"]:
-    """Rotation by the length of ``vector`` (radians) about its direction: Rodrigues' formula as a matrix exponential."""
+    """Rotation by the length of ``vector``, in radians, about its direction, as a matrix exponential."""
     zero = torch.zeros_like(vector[..., 0])
     x, y, z = vector.unbind(-1)
     cross = torch.stack([zero, -z, y, z, zero, -x, -y, x, zero], dim=-1).unflatten(-1, (3, 3))
