@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from gen3r.cameras.cameras import Cameras
 from gen3r.cameras.pose_encoding import decode_pose
 from gen3r.eval.benchmarks.scores import (
     Scores,
@@ -84,8 +85,8 @@ def generate(
             views=truth.video[list(at)].cpu(),
             at=tuple(at),
             prompt=truth.caption,
-            cameras=truth.cameras.to("cpu") if follow else None,
-            camera_scale=TRUE_SCALE if follow else None,
+            cameras=told_cameras(pipeline, truth) if follow else None,
+            camera_scale=TRUE_SCALE if follow and pipeline.config.conditioning.normalize_scale else None,
             generator=noise_seed + truth.seed,
         )
         for truth in truths
@@ -98,6 +99,12 @@ def generate(
         guidance=guidance,
         scene_cameras=scene_cameras,
     )
+
+
+def told_cameras(pipeline: Gen3RPipeline, truth: Truth) -> Cameras:
+    """The true cameras in the unit the model reads: mean depths of the first view, or that of the data as it is."""
+    cameras = truth.cameras.to("cpu")
+    return cameras if pipeline.config.conditioning.normalize_scale else cameras.scaled(truth.unit)
 
 
 def generate_each(
