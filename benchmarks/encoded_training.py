@@ -50,7 +50,7 @@ from gen3r.data.schema.folder import write_clip
 from gen3r.data.synthetic.generate import generate_clips
 from gen3r.eval.machine import machine_record, source_commit
 from gen3r.eval.report import fill_tables
-from gen3r.latents.geometry import GeometryCodec
+from gen3r.latents.codecs import VGGTAdapterCodec
 from gen3r.latents.grid import LatentGrid
 from gen3r.prepare.encoding.config import EncodeConfig
 from gen3r.prepare.encoding.items import ItemEncoder
@@ -157,7 +157,7 @@ class Bench:
         sizes = self.sizes
         return FrozenEncoders(
             appearance_codec(sizes, make_vae(sizes, narrow), self.device),
-            GeometryCodec(make_vggt(sizes, wide), make_adapter(sizes, wide)),
+            VGGTAdapterCodec(make_vggt(sizes, wide), make_adapter(sizes, wide)),
             self.stage.conditioning,
             text=make_text(sizes, narrow),
             image=None if sizes.transformer.image_dim is None else make_image(sizes, narrow),

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from gen3r.cameras import Cameras
 from gen3r.conditioning.cameras import camera_rays_packed, relative_cameras
 from gen3r.hub.load import ADAPTER, IMAGE_ENCODER, TEXT_ENCODER, TRANSFORMER, VAE, VGGT_FOLDER
-from gen3r.latents.geometry import GeometryCodec
+from gen3r.latents.codecs import VGGTAdapterCodec
 from gen3r.latents.grid import LatentGrid
 from gen3r.pipeline.decode import eight_bit
 from gen3r.pipeline.memory import PROFILES, MemoryProfile
@@ -109,7 +109,7 @@ def brought_bytes(home: str, network: nn.Module, parts: Iterable[nn.Module]) -> 
 def _stages(sizes: Sizes, grid: LatentGrid, networks: Mapping[str, Any]) -> dict[str, Stage]:
     text, image, transformer = networks[TEXT_ENCODER], networks[IMAGE_ENCODER], networks[TRANSFORMER]
     vggt, adapter = networks[VGGT_FOLDER], networks[ADAPTER]
-    codec, geometry = appearance_codec(sizes, networks[VAE], SHAPES.device), GeometryCodec(vggt, adapter)
+    codec, geometry = appearance_codec(sizes, networks[VAE], SHAPES.device), VGGTAdapterCodec(vggt, adapter)
     heads = (vggt.depth_head, vggt.point_head, vggt.camera_head)
     half = (1, grid.joint_shape[0], grid.latent_frames, *grid.latent_size)
 

@@ -15,7 +15,7 @@ from gen3r.conditioning.image import ImageEncoder
 from gen3r.conditioning.text import TextEncoder
 from gen3r.hub.load import ADAPTER, IMAGE_ENCODER, TEXT_ENCODER, TRANSFORMER, VAE, VGGT_FOLDER, Networks
 from gen3r.latents.appearance import AppearanceCodec
-from gen3r.latents.geometry import GeometryCodec
+from gen3r.latents.codecs import VGGTAdapterCodec
 from gen3r.models.adapter import GeometryAdapter
 from gen3r.models.transformer import JointTransformer
 from gen3r.models.vae import LinearShortcutVAE
@@ -188,7 +188,7 @@ def pipeline_networks(
             made(name, parts[name])
     return Networks(
         appearance=appearance_codec(sizes, parts[VAE], places[VAE].device),
-        geometry=GeometryCodec(parts[VGGT_FOLDER], parts[ADAPTER]).eval(),
+        geometry=VGGTAdapterCodec(parts[VGGT_FOLDER], parts[ADAPTER]).eval(),
         transformer=parts[TRANSFORMER],
         text=parts[TEXT_ENCODER],
         image=parts[IMAGE_ENCODER],

@@ -12,7 +12,7 @@ from gen3r.conditioning.temporal import fold_frames
 from gen3r.conditioning.text import TextEncoder
 from gen3r.conditioning.views import official_view_frames
 from gen3r.hub.load import Networks
-from gen3r.latents.geometry import GeometryCodec
+from gen3r.latents.codecs import VGGTAdapterCodec
 from gen3r.latents.grid import LatentGrid
 from gen3r.latents.joint import both, pair, split
 from gen3r.latents.tokens import pack_tokens
@@ -113,13 +113,13 @@ class StoredPrompts(TextEncoder):
         return torch.stack([self.features[prompt] for prompt in prompts])
 
 
-def small_geometry() -> GeometryCodec:
+def small_geometry() -> VGGTAdapterCodec:
     """What a pipeline needs besides, and denoising does not use."""
     vggt = VGGTConfig(
         image_size=28, embed_dim=16, patch_embed="conv", depth=4, heads=2, kept_layers=(0, 1, 2, 3), camera_depth=1,
         camera_heads=2, dense_features=8, dense_channels=(8, 8, 8, 8), dense_hidden=4,
     )  # fmt: skip
-    return GeometryCodec(VGGT(vggt), GeometryAdapter(AdapterConfig(hidden=4, token_channels=160, resample_scale=4)))
+    return VGGTAdapterCodec(VGGT(vggt), GeometryAdapter(AdapterConfig(hidden=4, token_channels=160, resample_scale=4)))
 
 
 def runs_of(golden: Golden) -> list[str]:

@@ -10,7 +10,7 @@ from gen3r.conditioning.image import ImageEncoder
 from gen3r.conditioning.text import TextEncoder
 from gen3r.hub.load import Networks
 from gen3r.latents.appearance import AppearanceCodec
-from gen3r.latents.geometry import GeometryCodec
+from gen3r.latents.codecs import VGGTAdapterCodec
 from gen3r.models.adapter import AdapterConfig, GeometryAdapter
 from gen3r.models.transformer import JointTransformer, TransformerConfig
 from gen3r.models.vae import LinearShortcutVAE, VAEConfig
@@ -74,7 +74,7 @@ def build_pipeline(
     )
     networks = Networks(
         appearance=AppearanceCodec(vae, vae_config.latents_mean, vae_config.latents_std),
-        geometry=GeometryCodec(vggt, adapter),
+        geometry=VGGTAdapterCodec(vggt, adapter),
         transformer=transformer,
         text=TextEncoder(tokenizer, encoder, TEXT_LENGTH),
         image=None if image_dim is None else tiny_image_encoder(image_dim),

@@ -45,6 +45,10 @@ class Train:
     pictures; for encoded clips see --strides of gen3r data encode)."""
     lora: Annotated[int | None, tyro.conf.arg(metavar="RANK")] = None
     """Train low-rank updates of the diffusion transformer of --init, of this rank, and nothing else."""
+    codec: Literal["vggt-adapter", "vggt-adapter-nokl", "xyz", "depth-rays", "none"] | None = None
+    """How geometry is coded in the joint latent: by VGGT and the adapter (vggt-adapter, also trained without alignment:
+    -nokl), as point maps (xyz) or maps of depth and rays (depth-rays) through the video VAE, or not at all (none:
+    VGGT reads the generated frames). Left out, the preset's."""
     clips: Count = None
     """Use at most this many training clips."""
     steps: Count = None
@@ -123,6 +127,7 @@ class Train:
             initial=self.init,
             lora=self.lora,
             official_strides=self.official_strides,
+            codec=self.codec,
             overrides=self.overrides(),
             clips=self.clips,
             console=Console(stderr=True),
@@ -141,7 +146,7 @@ class Train:
         from gen3r.train.planning.words import describe
         from gen3r.train.stages import settings
 
-        preset, loop = settings(self.stage, self.preset, self.overrides(), lora=self.lora)
+        preset, loop = settings(self.stage, self.preset, self.overrides(), lora=self.lora, codec=self.codec)
         device = DEVICES[self.device]
         speed = speed_of(device, self.mfu)
         if self.measured is not None:

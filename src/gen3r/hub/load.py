@@ -24,23 +24,23 @@ from gen3r.hub.folder import (
 )
 from gen3r.hub.layout import PIPELINE_FILE, Layout, ModelFolder, as_model_folder
 from gen3r.hub.networks import (
-    ADAPTER,
     IMAGE_ENCODER,
     KINDS,
     TEXT_ENCODER,
     TOKENIZER,
     TRANSFORMER,
     VAE,
-    VGGT_FOLDER,
     Networks,
     OpenModel,
     Part,
     assemble,
+    codec_of,
     load_tokenizer,
 )
 from gen3r.hub.official import open_official
 from gen3r.hub.stored import open_weights
 from gen3r.hub.stream import SAME_NAMES, Placement
+from gen3r.latents.codecs.registry import CODECS
 from gen3r.models.vae import LinearShortcutVAE, VAEConfig
 
 PipelineSettings = TypeVar("PipelineSettings")
@@ -82,11 +82,13 @@ def open_model(folder: ModelFolder | Path) -> OpenModel:
 def _open_ours(model: ModelFolder) -> OpenModel:
     folder = model.path
     origin = folder / PIPELINE_FILE
-    kinds = [VAE, VGGT_FOLDER, ADAPTER, TRANSFORMER, TEXT_ENCODER]
-    parts = {kind: _open_part(folder, kind) for kind in kinds}
+    settings = read_json_object(origin)
+    codec = CODECS[codec_of(settings, origin)]
+    there = [kind for kind in codec.optional if (folder / kind / CONFIG_FILE).is_file()]
+    parts = {kind: _open_part(folder, kind) for kind in (VAE, *codec.networks, *there, TRANSFORMER, TEXT_ENCODER)}
     if parts[TRANSFORMER].config.image_dim is not None:
         parts[IMAGE_ENCODER] = _open_part(folder, IMAGE_ENCODER)
-    return OpenModel(settings=read_json_object(origin), origin=origin, parts=parts, tokenizer=folder / TOKENIZER)
+    return OpenModel(settings=settings, origin=origin, parts=parts, tokenizer=folder / TOKENIZER)
 
 
 def _open_part(folder: Path, kind: str) -> Part:
@@ -128,8 +130,8 @@ def _write(networks: Networks, settings: Any, folder: Path, storage: torch.dtype
     if not isinstance(vae, LinearShortcutVAE):
         raise ValueError(f"expected a LinearShortcutVAE to save, got {type(vae).__name__}.")
     save_network(vae, vae.config, folder / VAE, storage)
-    save_network(networks.geometry.vggt, networks.geometry.vggt.config, folder / VGGT_FOLDER, storage)
-    save_network(networks.geometry.adapter, networks.geometry.adapter.config, folder / ADAPTER, storage)
+    for name, network in networks.geometry.parts().items():
+        save_network(network, network.config, folder / name, storage)
     save_network(networks.transformer, networks.transformer.settings, folder / TRANSFORMER, storage)
     save_text(networks.text, folder, storage)
     if networks.image is not None:

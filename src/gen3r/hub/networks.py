@@ -26,13 +26,15 @@ from gen3r.hub.folder import config_from_dict
 from gen3r.hub.stored import StoredTensor
 from gen3r.hub.stream import Placement, build_on_meta, stream_weights
 from gen3r.latents.appearance import AppearanceCodec
-from gen3r.latents.geometry import GeometryCodec
+from gen3r.latents.codecs import DEFAULT_CODEC, CodecName, GeometryCodec
+from gen3r.latents.codecs.base import ADAPTER, VAE, VGGT_FOLDER
+from gen3r.latents.codecs.registry import CODECS, build_codec
 from gen3r.models.adapter import AdapterConfig, GeometryAdapter
 from gen3r.models.transformer import JointTransformer, TransformerConfig
 from gen3r.models.vae import LinearShortcutVAE, VAEConfig
 from gen3r.models.vggt import VGGT, VGGTConfig
 
-VAE, VGGT_FOLDER, ADAPTER, TRANSFORMER = "vae", "vggt", "geometry_adapter", "transformer"
+TRANSFORMER = "transformer"
 TEXT_ENCODER, TOKENIZER, IMAGE_ENCODER = "text_encoder", "tokenizer", "image_encoder"
 TOKENIZER_FILE = "tokenizer.json"
 PENULTIMATE = -2
@@ -46,7 +48,7 @@ class Networks:
     appearance: AppearanceCodec
     """The video VAE with its normalisation."""
     geometry: GeometryCodec
-    """VGGT and the geometry adapter."""
+    """The geometry codec and what it is made of: VGGT and the geometry adapter, or others."""
     transformer: JointTransformer
     """The denoiser."""
     text: TextEncoder
@@ -151,6 +153,15 @@ class OpenModel:
     tokenizer: Path
     """Folder of its tokenizer."""
 
+    @property
+    def codec(self) -> CodecName:
+        """The geometry codec that its settings name.
+
+        Raises:
+            ModelFolderError: for one that is not known.
+        """
+        return codec_of(self.settings, self.origin)
+
 
 def assemble(
     model: OpenModel,
@@ -167,13 +178,26 @@ def assemble(
     if IMAGE_ENCODER in networks:
         pixels = IMAGE_PIXELS[settings.conditioning.image_pixels]
         image = ImageEncoder(networks[IMAGE_ENCODER], pixels, feature_layer(networks[IMAGE_ENCODER].config))
+    appearance = appearance_codec(networks[VAE])
     return Networks(
-        appearance=appearance_codec(networks[VAE]),
-        geometry=GeometryCodec(networks[VGGT_FOLDER], networks[ADAPTER]),
+        appearance=appearance,
+        geometry=build_codec(model.codec, appearance, networks),
         transformer=networks[TRANSFORMER],
         text=(text or load_text_part)(model, settings.text_length, placements.get(TEXT_ENCODER)),
         image=image,
     )
+
+
+def codec_of(settings: Mapping[str, Any], origin: Path) -> CodecName:
+    """The geometry codec that settings name, by default that of folders from before there were others.
+
+    Raises:
+        ModelFolderError: for one that is not known.
+    """
+    name = settings.get("codec", DEFAULT_CODEC)
+    if name not in CODECS:
+        raise ModelFolderError(f"{origin}: expected codec to be one of {', '.join(CODECS)}, got {name!r}.")
+    return name
 
 
 def load_text_part(model: OpenModel, length: int, placement: Placement | None = None) -> TextEncoder:

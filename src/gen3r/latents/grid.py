@@ -48,6 +48,8 @@ class LatentGrid:
     """Image columns in pixels; a multiple of ``side_multiple(patch)``."""
     patch: int = 14
     """Side of a VGGT patch in pixels."""
+    halves: int = 2
+    """Latents side by side: appearance and geometry, or (1) appearance alone."""
 
     def __post_init__(self) -> None:
         if self.patch < 1:
@@ -86,12 +88,12 @@ class LatentGrid:
 
     @property
     def joint_width(self) -> int:
-        """Columns of the joint latent, 2w."""
-        return 2 * self.latent_size[1]
+        """Columns of the joint latent, 2w (w for one half)."""
+        return self.halves * self.latent_size[1]
 
     @property
     def joint_shape(self) -> tuple[int, int, int, int]:
-        """[channels, f, h, 2w] of one joint latent."""
+        """[channels, f, h, joint width] of one joint latent."""
         return LATENT_CHANNELS, self.latent_frames, self.latent_size[0], self.joint_width
 
 

@@ -39,17 +39,22 @@ def both(shared: Shaped[Tensor, "*b w"]) -> Shaped[Tensor, "*b w2"]:
     return pair(shared, shared)
 
 
+def kept(joint: Shaped[Tensor, "*b w2"], halves: int) -> Shaped[Tensor, "*b wide"]:
+    """All of a joint tensor for two ``halves``; its appearance half for models that have no other (1)."""
+    return joint if halves == 2 else split(joint)[0]
+
+
 @dataclass(frozen=True)
 class JointLatent:
     """Appearance and geometry latents of the same clips, each ``[B, 16, f, h, w]``, both normalised."""
 
     appearance: Tensor
     """Latent of the video VAE."""
-    geometry: Tensor
-    """Latent of the geometry adapter."""
+    geometry: Tensor | None
+    """Latent of the geometry codec; None for models that denoise appearance alone."""
 
     def __post_init__(self) -> None:
-        if self.appearance.shape != self.geometry.shape:
+        if self.geometry is not None and self.appearance.shape != self.geometry.shape:
             raise ValueError(
                 "appearance and geometry must have one shape, "
                 f"got {tuple(self.appearance.shape)} and {tuple(self.geometry.shape)}."
@@ -57,10 +62,10 @@ class JointLatent:
 
     @property
     def tensor(self) -> Tensor:
-        """``[B, 16, f, h, 2w]``, what the transformer denoises."""
-        return pair(self.appearance, self.geometry)
+        """``[B, 16, f, h, 2w]``, what the transformer denoises; ``[B, 16, f, h, w]`` without geometry."""
+        return self.appearance if self.geometry is None else pair(self.appearance, self.geometry)
 
     @classmethod
-    def from_tensor(cls, joint: Tensor) -> JointLatent:
-        """Take ``[B, 16, f, h, 2w]`` apart."""
-        return cls(*split(joint))
+    def from_tensor(cls, joint: Tensor, halves: int = 2) -> JointLatent:
+        """Take ``tensor`` apart again."""
+        return cls(*split(joint)) if halves == 2 else cls(joint, None)

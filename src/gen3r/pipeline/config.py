@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from gen3r.conditioning.condition import ConditioningConfig
+from gen3r.latents.codecs import DEFAULT_CODEC, CodecName
 
 FORMAT_VERSION = 1
 SceneCameras = Literal["predicted", "requested"]
@@ -47,6 +48,8 @@ class PipelineConfig:
     scene_cameras: SceneCameras = "predicted"
     """Cameras of a generated scene whose request names some: those that VGGT's head reads in the generated geometry, or
     the requested ones, for weights whose camera head is worse than their obedience."""
+    codec: CodecName = DEFAULT_CODEC
+    """How geometry is coded in the joint latent."""
     conditioning: ConditioningConfig = field(default_factory=ConditioningConfig)
     """How conditions were made in training."""
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from gen3r.cameras import Cameras
 from gen3r.cameras.pose_encoding import decode_pose
 from gen3r.latents.appearance import AppearanceCodec
-from gen3r.latents.geometry import GeometryCodec
+from gen3r.latents.codecs import GeometryCodec
 from gen3r.latents.grid import LatentGrid
 from gen3r.models.vggt import VGGTOutput
 from gen3r.scene.scene import Scene
@@ -29,10 +29,23 @@ def decode_frames(latents: Float[Tensor, "B C f h w"], appearance: AppearanceCod
 
 @torch.no_grad()
 def decode_geometry(
-    latents: Float[Tensor, "B C f h w"], grid: LatentGrid, geometry: GeometryCodec, head_frames: int = 8
+    latents: Float[Tensor, "B C f h w"] | None,
+    frames: UInt8[Tensor, "B F H W 3"],
+    grid: LatentGrid,
+    geometry: GeometryCodec,
+    head_frames: int = 8,
 ) -> VGGTOutput:
-    """Depth, points and cameras of normalised geometry latents, on the CPU; ``head_frames`` per call of a head."""
-    return geometry.decode(latents, grid.token_grid, grid.size, head_frames, torch.device("cpu"))
+    """Depth, points and cameras of normalised geometry latents, on the CPU.
+
+    Args:
+        latents: None for codecs of one half, which read the frames instead.
+        frames: what ``decode_frames`` gave.
+        grid: sizes of the clip.
+        geometry: the codec.
+        head_frames: frames per call of a head of VGGT.
+    """
+    images = from_eight_bit(frames) if geometry.halves == 1 else None
+    return geometry.decode(latents, grid.token_grid, grid.size, head_frames, torch.device("cpu"), images)
 
 
 def on_cpu(output: VGGTOutput) -> VGGTOutput:
@@ -49,6 +62,11 @@ def on_cpu(output: VGGTOutput) -> VGGTOutput:
 def eight_bit(frames: Float[Tensor, "B F 3 H W"]) -> UInt8[Tensor, "B F H W 3"]:
     """Frames in [0, 1] to RGB in 0..255."""
     return (frames.permute(0, 1, 3, 4, 2).float() * 255).round().clamp(0, 255).to(torch.uint8)
+
+
+def from_eight_bit(frames: UInt8[Tensor, "B F H W 3"]) -> Float[Tensor, "B F 3 H W"]:
+    """RGB in 0..255 to [0, 1]."""
+    return frames.permute(0, 1, 4, 2, 3).float() / 255
 
 
 def scenes_from_output(

@@ -100,8 +100,7 @@ def networks_by_name(networks: Networks) -> dict[str, nn.Module]:
     """The networks under the names that profiles use."""
     named: dict[str, nn.Module] = {
         VAE: networks.appearance,
-        VGGT_FOLDER: networks.geometry.vggt,
-        ADAPTER: networks.geometry.adapter,
+        **networks.geometry.parts(),
         TRANSFORMER: networks.transformer,
         TEXT_ENCODER: networks.text,
     }

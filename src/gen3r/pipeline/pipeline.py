@@ -117,7 +117,9 @@ class Gen3RPipeline(Stages):
         """
         height, width = size or (self.config.height, self.config.width)
         frames = self.config.frames if frames is None else frames
-        return LatentGrid(frames, height, width, self.geometry.vggt.config.patch_size)
+        reader = self.geometry.reader
+        patch = LatentGrid.patch if reader is None else reader.config.patch_size
+        return LatentGrid(frames, height, width, patch, self.geometry.halves)
 
     # generation -----------------------------------------------------------------------------------------------
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext
 from typing import TypeVar
 
 import torch
@@ -15,7 +15,6 @@ from gen3r.conditioning.condition import Condition, Conditioner
 from gen3r.conditioning.image import IMAGE_PIXELS, ImageEncoder
 from gen3r.conditioning.text import TextEncoder
 from gen3r.hub.load import (
-    ADAPTER,
     IMAGE_ENCODER,
     TEXT_ENCODER,
     TRANSFORMER,
@@ -24,7 +23,7 @@ from gen3r.hub.load import (
     Networks,
 )
 from gen3r.latents.appearance import AppearanceCodec
-from gen3r.latents.geometry import GeometryCodec
+from gen3r.latents.codecs import GeometryCodec
 from gen3r.latents.grid import LatentGrid
 from gen3r.latents.joint import JointLatent
 from gen3r.models.transformer import JointTransformer
@@ -220,7 +219,7 @@ class Stages:
     @torch.no_grad()
     def last_picture(self, latents: Float[Tensor, "B C f h W"]) -> UInt8[Tensor, "B height width 3"]:
         """The last frame of each clip by its last two latent frames: quick, and close to what ``decode`` gives."""
-        appearance = JointLatent.from_tensor(latents).appearance[:, :, -2:]
+        appearance = JointLatent.from_tensor(latents, self.geometry.halves).appearance[:, :, -2:]
         with self.residency.use(VAE, self.appearance):
             return decode_frames(appearance, self.appearance)[:, -1]
 
@@ -228,24 +227,33 @@ class Stages:
         self, latents: Float[Tensor, "B C f h W"], grid: LatentGrid
     ) -> tuple[UInt8[Tensor, "B F height width 3"], VGGTOutput]:
         """RGB frames, and depth, points and cameras, of clean joint latents; all on the CPU."""
-        halves = JointLatent.from_tensor(latents)
+        halves = JointLatent.from_tensor(latents, self.geometry.halves)
         with self.residency.use(VAE, self.appearance):
             frames = decode_frames(halves.appearance, self.appearance)
-        with self.residency.use(ADAPTER, self.geometry.adapter), self._heads_at_work():
-            return frames, decode_geometry(halves.geometry, grid, self.geometry, self._head_frames)
+        with self._at_work(self.geometry.decoding()):
+            return frames, decode_geometry(halves.geometry, frames, grid, self.geometry, self._head_frames)
 
     @torch.no_grad()
     def read_geometry(self, pictures: Float[Tensor, "B V 3 H W"]) -> VGGTOutput:
-        """What VGGT sees in pictures in [0, 1]; on the CPU."""
+        """What VGGT sees in pictures in [0, 1]; on the CPU.
+
+        Raises:
+            ValueError: if the model has no VGGT.
+        """
         vggt = self.geometry.vggt
         with self.residency.use(VGGT_FOLDER, vggt.aggregator):
             tokens = vggt.aggregate(pictures.to(self.device))
-        with self._heads_at_work():
+        heads = {VGGT_FOLDER: (vggt.depth_head, vggt.point_head, vggt.camera_head)}
+        with self._at_work(heads):
             return on_cpu(vggt.decode(tokens, (pictures.shape[-2], pictures.shape[-1]), self._head_frames))
 
-    def _heads_at_work(self) -> AbstractContextManager[None]:
-        vggt = self.geometry.vggt
-        return self.residency.use(VGGT_FOLDER, vggt.depth_head, vggt.point_head, vggt.camera_head)
+    @contextmanager
+    def _at_work(self, modules: Mapping[str, Sequence[nn.Module]]) -> Iterator[None]:
+        """Networks, or parts of them, are where they work."""
+        with ExitStack() as stack:
+            for name, parts in modules.items():
+                stack.enter_context(self.residency.use(name, *parts))
+            yield
 
     @property
     def _head_frames(self) -> int:
@@ -267,8 +275,7 @@ class Stages:
         with ExitStack() as stack:
             stack.enter_context(self.residency.use(VAE, self.appearance))
             if self.conditioner.config.control_geometry == "encoded":
-                stack.enter_context(self.residency.use(VGGT_FOLDER, self.geometry.vggt.aggregator))
-                stack.enter_context(self.residency.use(ADAPTER, self.geometry.adapter))
+                stack.enter_context(self._at_work(self.geometry.encoding()))
             yield
 
     def _text_features(self, prompts: Sequence[str]) -> Float[Tensor, "B L Dt"]:

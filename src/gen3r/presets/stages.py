@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from gen3r.conditioning.condition import ConditioningConfig, DropRates
-from gen3r.conditioning.views import ViewSampler
+from gen3r.conditioning.views import ViewCurriculum, ViewSampler
+from gen3r.latents.codecs import DEFAULT_CODEC, CodecName
 from gen3r.models.adapter.config import AdapterConfig
 from gen3r.models.transformer.config import TransformerConfig
 from gen3r.models.vae.config import VAEConfig
@@ -152,12 +153,16 @@ class DiffusionStage:
         default_factory=lambda: ViewSampler(first=0.4, ends=0.25, everything=0.1, anything=0.2, nothing=0.05)
     )
     """Which frames are given."""
+    view_curriculum: ViewCurriculum | None = None
+    """Which frames are given before that; None: ``views`` throughout."""
     drops: DropRates = field(default_factory=DropRates)
     """How often text and cameras are withheld."""
     subsets: int = 2
     """Random choices of views encoded per clip, beside first, ends, all and none."""
     mirrored: bool = True
     """Encode every clip mirrored as well: twice the clips for twice the time."""
+    encoding_seed: int | None = None
+    """Seed of the views drawn while encoding, for runs that share encoded clips; None: the seed of the run."""
     shift: float = 2.0
     """Shift of the time schedule: larger trains more on strong noise."""
     noise: NoiseConfig = NoiseConfig()
@@ -166,6 +171,8 @@ class DiffusionStage:
     """Velocity errors above this count as 0, but still in the mean (official: 50); None: every error counts."""
     geometry_weight: float = 1.0
     """Weight of the geometry half's error; the official loss weighs both halves alike."""
+    codec: CodecName = DEFAULT_CODEC
+    """How geometry is coded in the joint latent; ``presets.codecs.with_codec`` sets all that goes with it."""
     lora: LoRAConfig | None = None
     """Train low-rank updates of a pretrained transformer instead of all its weights."""
 
@@ -186,6 +193,8 @@ class AdapterStage:
     """Frames per clip in the course of the run: (from which share of the steps, how many); empty: the preset's."""
     augmented: bool = True
     """Mirror and reverse clips at random."""
+    alignment: float = 1.0
+    """Factor on the weight of the KL to the video latent; 0 leaves it out, and with it every bound on the latent."""
 
     def __post_init__(self) -> None:
         starts = [start for start, _ in self.curriculum]

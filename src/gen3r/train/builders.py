@@ -52,6 +52,7 @@ def build_adapter(inputs: StageInputs) -> StageParts:
         AdapterLossConfig(),
         stage.kl_average,
         stage.dense_frames,
+        stage.alignment,
     )
     batches = ClipBatches(
         inputs.clips,

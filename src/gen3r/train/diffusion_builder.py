@@ -11,10 +11,11 @@ import torch
 
 from gen3r.conditioning.condition import Conditioner
 from gen3r.conditioning.text import TextEncoder
-from gen3r.hub.load import ADAPTER, TEXT_ENCODER, TRANSFORMER, VAE, VGGT_FOLDER
+from gen3r.hub.load import TEXT_ENCODER, TRANSFORMER, VAE
 from gen3r.hub.networks import load_tokenizer
 from gen3r.latents.appearance import AppearanceCodec
-from gen3r.latents.geometry import GeometryCodec
+from gen3r.latents.codecs import GeometryCodec
+from gen3r.latents.codecs.registry import CODECS
 from gen3r.models.transformer import JointTransformer
 from gen3r.presets.stages import DiffusionStage
 from gen3r.train.data_identity import data_identity
@@ -56,7 +57,13 @@ def _on_encoded(inputs: StageInputs, data: EncodedClips) -> StageParts:
     stage, loop, held = inputs.preset.diffusion, inputs.loop, inputs.held
     text = None if data.latents.has_text else _text(inputs, [line for lines in data.latents.prompts for line in lines])
     batches = LatentBatches(
-        data.latents, text, stage, batch_size=loop.batch_size, seed=loop.seed, order=data.order(loop.seed)
+        data.latents,
+        text,
+        stage,
+        batch_size=loop.batch_size,
+        seed=loop.seed,
+        order=data.order(loop.seed),
+        steps=loop.steps,
     )
     validation = None
     if isinstance(held, EncodedClips):
@@ -67,8 +74,8 @@ def _on_encoded(inputs: StageInputs, data: EncodedClips) -> StageParts:
     elif held is not None:
         raise ValueError("expected encoded clips for validation beside encoded clips for training, got pictures.")
     codecs = None
-    if loop.sample_every and {VAE, VGGT_FOLDER, ADAPTER} <= set(inputs.networks):
-        codecs = (inputs.appearance(), inputs.geometry())
+    if loop.sample_every and {VAE, *CODECS[stage.codec].networks} <= set(inputs.networks):
+        codecs = _codecs(inputs)
     objective = DiffusionObjective(_transformer(inputs), text, stage, codecs, made_by=inputs.encoders)
     return StageParts(objective, batches, validation)
 
@@ -82,8 +89,8 @@ def _on_the_fly(inputs: StageInputs, data: ClipSource) -> StageParts:
             "them with --networks, or train on clips encoded by gen3r data encode."
         )
     image = None if stage.network.image_dim is None else inputs.image()
-    encoders = FrozenEncoders(inputs.appearance(), inputs.geometry(), stage.conditioning, text=text, image=image)
-    batches = ClipVideos(data, stage, frames=frames, batch_size=loop.batch_size, seed=loop.seed)
+    encoders = FrozenEncoders(*_codecs(inputs), stage.conditioning, text=text, image=image)
+    batches = ClipVideos(data, stage, frames=frames, batch_size=loop.batch_size, seed=loop.seed, steps=loop.steps)
     validation = None
     if inputs.validation is not None:
         shown = replace(stage, drops=replace(stage.drops, text=0.0, camera=0.0))
@@ -101,18 +108,27 @@ def _encoded_at_start(inputs: StageInputs, data: ClipSource) -> StageParts:
         if stage.conditioning.normalize_scale and source is not None and not source.has_depth:
             raise ValueError(NO_DEPTH)  # before anything is encoded
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    codecs = (inputs.appearance().eval().to(device), inputs.geometry().eval().to(device))
+    codecs = _codecs(inputs)
+    for codec in codecs:
+        codec.eval().to(device)
     inputs.out.mkdir(parents=True, exist_ok=True)
     training = _cache(inputs, inputs.out / "latents.safetensors", data, stage.mirrored, codecs)
     text = _text(inputs, training.captions)
     objective = DiffusionObjective(_transformer(inputs), text, stage, codecs, made_by=inputs.encoders)
     order = _weighted(data, training, loop.seed)
-    batches = LatentBatches(training, text, stage, batch_size=loop.batch_size, seed=loop.seed, order=order)
+    batches = LatentBatches(
+        training, text, stage, batch_size=loop.batch_size, seed=loop.seed, order=order, steps=loop.steps
+    )
     validation = None
     if inputs.validation is not None:
         held = _cache(inputs, inputs.out / "latents-validation.safetensors", inputs.validation, False, codecs)
         validation = LatentBatches(held, text, stage, batch_size=VALIDATION_BATCH, seed=1, validation=True)
     return StageParts(objective, batches, validation)
+
+
+def _codecs(inputs: StageInputs) -> Codecs:
+    appearance = inputs.appearance()
+    return appearance, inputs.geometry(appearance)
 
 
 def _cache(inputs: StageInputs, path: Path, clips: ClipSource, mirrored: bool, codecs: Codecs) -> LatentCache:
@@ -122,7 +138,7 @@ def _cache(inputs: StageInputs, path: Path, clips: ClipSource, mirrored: bool, c
         "networks": dict(inputs.encoders),
         "clips": data_identity(clips),
         "frames": preset.frames,
-        "seed": inputs.loop.seed,
+        "seed": _encoding_seed(inputs),
         "subsets": stage.subsets,
         "mirrored": mirrored,
         "conditioning": dataclasses.asdict(stage.conditioning),
@@ -165,11 +181,16 @@ def _encode(
         frames=inputs.preset.frames,
         subsets=stage.subsets,
         mirrored=mirrored,
-        seed=inputs.loop.seed,
+        seed=_encoding_seed(inputs),
         device=next(appearance.parameters()).device,
         progress=inputs.report,
         made=made,
     )
+
+
+def _encoding_seed(inputs: StageInputs) -> int:
+    seed = inputs.preset.diffusion.encoding_seed
+    return inputs.loop.seed if seed is None else seed
 
 
 def _weighted(data: ClipSource, latents: LatentCache, seed: int) -> Order | None:

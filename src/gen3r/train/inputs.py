@@ -11,11 +11,12 @@ import torch
 
 from gen3r.conditioning.image import IMAGE_PIXELS, ImageEncoder
 from gen3r.conditioning.text import TextEncoder
-from gen3r.hub.load import ADAPTER, VAE, VGGT_FOLDER
+from gen3r.hub.load import VAE, VGGT_FOLDER
 from gen3r.hub.networks import IMAGE_ENCODER, TEXT_ENCODER, Part, appearance_codec, feature_layer, load_tokenizer
 from gen3r.hub.stream import Placement
 from gen3r.latents.appearance import AppearanceCodec
-from gen3r.latents.geometry import GeometryCodec
+from gen3r.latents.codecs import GeometryCodec
+from gen3r.latents.codecs.registry import CODECS, build_codec
 from gen3r.models.vggt import VGGT
 from gen3r.presets.loop import LoopConfig
 from gen3r.presets.stages import Preset
@@ -87,10 +88,14 @@ class StageInputs:
         """The earlier VAE with its normalisation."""
         return appearance_codec(self.part(VAE).load())
 
-    def geometry(self) -> GeometryCodec:
-        """The earlier VGGT and geometry adapter."""
-        adapter = self.part(ADAPTER)
-        return GeometryCodec(self.vggt(), adapter.load())
+    def geometry(self, appearance: AppearanceCodec) -> GeometryCodec:
+        """The geometry codec of the preset, of ``appearance`` and the earlier networks it is made of.
+
+        Raises:
+            ValueError: if one of them is missing.
+        """
+        name = self.preset.diffusion.codec
+        return build_codec(name, appearance, {kind: self.part(kind).load() for kind in CODECS[name].networks})
 
     @property
     def _narrow(self) -> Placement:

@@ -12,18 +12,16 @@ from gen3r.conditioning.text import TextEncoder
 from gen3r.hub.files import read_json_object
 from gen3r.hub.load import save_networks
 from gen3r.hub.networks import (
-    ADAPTER,
     IMAGE_ENCODER,
     TEXT_ENCODER,
     TRANSFORMER,
     VAE,
-    VGGT_FOLDER,
     Networks,
     appearance_codec,
     feature_layer,
     load_tokenizer,
 )
-from gen3r.latents.geometry import GeometryCodec
+from gen3r.latents.codecs.registry import CODECS, build_codec
 from gen3r.pipeline.config import PipelineConfig
 from gen3r.presets import load_preset
 from gen3r.presets.stages import Preset
@@ -64,7 +62,8 @@ def release(config: ReleaseConfig, preset: Preset | None = None) -> Path:
     preset = preset or load_preset(config.preset)
     stage, parts = preset.diffusion, find_parts(config.runs)
     image = [IMAGE_ENCODER] if stage.network.image_dim is not None else []
-    for kind in (VAE, VGGT_FOLDER, ADAPTER, TRANSFORMER, TEXT_ENCODER, *image):
+    coded = CODECS[stage.codec]
+    for kind in (VAE, *coded.networks, TRANSFORMER, TEXT_ENCODER, *image):
         if kind not in parts:
             raise ValueError(
                 f"expected a run with an exported {kind}, found none in {', '.join(map(str, config.runs))}; train it "
@@ -76,9 +75,11 @@ def release(config: ReleaseConfig, preset: Preset | None = None) -> Path:
     _check_encoders(config.runs, parts, tokenizer)
     vision = parts[IMAGE_ENCODER].load() if image else None
     pixels = IMAGE_PIXELS[stage.conditioning.image_pixels]
+    appearance = appearance_codec(parts[VAE].load())
+    coding = {kind: parts[kind].load() for kind in (*coded.networks, *coded.optional) if kind in parts}
     networks = Networks(
-        appearance=appearance_codec(parts[VAE].load()),
-        geometry=GeometryCodec(parts[VGGT_FOLDER].load(), parts[ADAPTER].load()),
+        appearance=appearance,
+        geometry=build_codec(stage.codec, appearance, coding),
         transformer=parts[TRANSFORMER].load(),
         text=TextEncoder(load_tokenizer(tokenizer), parts[TEXT_ENCODER].load(), stage.network.text_length),
         image=None if vision is None else ImageEncoder(vision, pixels, feature_layer(vision.config)),
@@ -96,6 +97,7 @@ def release(config: ReleaseConfig, preset: Preset | None = None) -> Path:
         text_length=stage.network.text_length,
         max_travel=config.max_travel,
         scene_cameras=preset.scene_cameras,
+        codec=stage.codec,
         conditioning=stage.conditioning,
     )
     save_networks(networks, settings, config.out, torch.float16 if config.half else None)

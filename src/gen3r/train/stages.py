@@ -11,8 +11,11 @@ from typing import Any
 import torch
 from rich.console import Console
 
-from gen3r.hub.networks import ADAPTER, IMAGE_ENCODER, TEXT_ENCODER, VAE, VGGT_FOLDER
+from gen3r.hub.networks import IMAGE_ENCODER, TEXT_ENCODER, VAE, VGGT_FOLDER
+from gen3r.latents.codecs import DEFAULT_CODEC, CodecName
+from gen3r.latents.codecs.registry import CODECS
 from gen3r.presets import load_preset
+from gen3r.presets.codecs import with_codec
 from gen3r.presets.loop import LoopConfig
 from gen3r.presets.stages import LoRAConfig, Preset
 from gen3r.train.builders import BUILDERS
@@ -29,9 +32,18 @@ from gen3r.train.rng import derive_seed
 from gen3r.train.stage_data import Data, StageData
 
 STAGES = tuple(BUILDERS)
-_CODECS = (VAE, VGGT_FOLDER, ADAPTER)
-BUILT_ON: Mapping[str, tuple[str, ...]] = {"adapter": (VAE, VGGT_FOLDER), "diffusion": _CODECS}
+BUILT_ON: Mapping[str, Callable[[Preset], tuple[str, ...]]] = {
+    "adapter": lambda preset: (VAE, VGGT_FOLDER),
+    "diffusion": lambda preset: (VAE, *CODECS[preset.diffusion.codec].networks),
+}
 """Networks that say what a stage learns, beside text and image encoders that are not trained."""
+_LATER: Mapping[str, Any] = {
+    "codec": DEFAULT_CODEC,
+    "alignment": 1.0,
+    "view_curriculum": None,
+    "encoding_seed": None,
+}
+"""Settings that runs of before do not know, and what those did; only another value is a fact of a run."""
 
 
 def train(
@@ -46,6 +58,7 @@ def train(
     initial: str | Path | None = None,
     lora: int | None = None,
     official_strides: bool = False,
+    codec: CodecName | None = None,
     overrides: dict[str, Any] | None = None,
     clips: int | None = None,
     console: Console | None = None,
@@ -68,6 +81,7 @@ def train(
         lora: train low-rank updates of this rank on the frozen diffusion transformer of ``initial``.
         official_strides: draw strides of diffusion clips as the official training does, see ``ClipSampler``; only for
             datasets of pictures.
+        codec: how geometry is coded in the joint latent, see ``presets.codecs``; None: as the preset says.
         overrides: fields of ``LoopConfig`` to change.
         clips: use at most this many training clips.
         console: where progress is shown.
@@ -76,7 +90,7 @@ def train(
         ValueError: for an unknown stage or preset, unusable data, missing earlier networks, a folder already in use, or
             one that is resumed with other data, networks, seed or settings.
     """
-    preset, loop = settings(stage, preset, overrides, lora=lora, official_strides=official_strides)
+    preset, loop = settings(stage, preset, overrides, lora=lora, official_strides=official_strides, codec=codec)
     if loop.threads is not None:
         torch.set_num_threads(loop.threads)
     out, processes = Path(out), Processes(loop.patience)
@@ -150,6 +164,7 @@ def settings(
     *,
     lora: int | None = None,
     official_strides: bool = False,
+    codec: CodecName | None = None,
 ) -> tuple[Preset, LoopConfig]:
     """The preset with what was asked for, and the loop of the stage; arguments are those of `train`.
 
@@ -159,7 +174,7 @@ def settings(
     if stage not in STAGES:
         raise ValueError(f"unknown stage {stage!r}; choose one of {', '.join(STAGES)}.")
     preset = load_preset(preset) if isinstance(preset, str) else preset
-    preset = _changed(preset, stage, lora, official_strides)
+    preset = _changed(preset if codec is None else with_codec(preset, codec), stage, lora, official_strides)
     if stage in preset.pretrained:
         raise ValueError(
             f"{preset.name} takes the {stage} as it was published; train one of "
@@ -221,7 +236,7 @@ def _encoders_of(stage: str, preset: Preset, data: Data, parts: Parts, tokenizer
     """sha256 of the networks that say what is learnt: of encoded clips theirs, else of those that will encode."""
     if isinstance(data, EncodedClips):
         return data.latents.networks
-    kinds = BUILT_ON.get(stage, ())
+    kinds = BUILT_ON[stage](preset) if stage in BUILT_ON else ()
     if stage == "diffusion" and preset.diffusion.text is None:
         kinds = (*kinds, TEXT_ENCODER, IMAGE_ENCODER)
     return identities({kind: part for kind, part in parts.items() if kind in kinds}, tokenizer)
@@ -230,4 +245,8 @@ def _encoders_of(stage: str, preset: Preset, data: Data, parts: Parts, tokenizer
 def _settings_of(preset: Preset, stage: str) -> dict[str, Any]:
     """What is not in the other facts."""
     settings = dataclasses.asdict(getattr(preset, stage))
-    return {name: value for name, value in settings.items() if name not in ("network", "loop", "lora")}
+    return {
+        name: value
+        for name, value in settings.items()
+        if name not in ("network", "loop", "lora") and (name not in _LATER or value != _LATER[name])
+    }

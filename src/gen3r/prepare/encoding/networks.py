@@ -30,7 +30,7 @@ from gen3r.hub.networks import (
 from gen3r.hub.registry import resolve_model
 from gen3r.hub.stored import open_weights
 from gen3r.hub.stream import SAME_NAMES, Placement
-from gen3r.latents.geometry import GeometryCodec
+from gen3r.latents.codecs.registry import CODECS, build_codec
 from gen3r.latents.grid import LatentGrid
 from gen3r.pipeline.config import PipelineConfig
 from gen3r.pipeline.memory import NARROWED
@@ -106,8 +106,10 @@ class EncodingModel:
         if self.settings.image_pixels is not None:
             vision = load(IMAGE_ENCODER)
             image = ImageEncoder(vision, IMAGE_PIXELS[self.conditioning.image_pixels], feature_layer(vision.config))
-        geometry = GeometryCodec(load(VGGT_FOLDER), load(ADAPTER))
-        return FrozenEncoders(appearance_codec(load(VAE)), geometry, self.conditioning, text=text, image=image)
+        appearance, codec = appearance_codec(load(VAE)), CODECS[self.model.codec]
+        coding = {kind: load(kind) for kind in (*codec.networks, *codec.optional) if kind in parts}
+        geometry = build_codec(self.model.codec, appearance, coding)
+        return FrozenEncoders(appearance, geometry, self.conditioning, text=text, image=image)
 
     @staticmethod
     def _placement(kind: str, device: torch.device, dtype: torch.dtype) -> Placement:

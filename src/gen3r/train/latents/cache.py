@@ -17,7 +17,7 @@ from gen3r.cameras.cameras import Cameras
 from gen3r.conditioning.cameras import relative_cameras, scene_scale
 from gen3r.conditioning.condition import Conditioner, ConditioningConfig
 from gen3r.data.captions import swap_sides
-from gen3r.latents.geometry import GeometryCodec
+from gen3r.latents.codecs import GeometryCodec
 from gen3r.latents.joint import left_only, split
 from gen3r.models.posterior import Posterior
 from gen3r.train import augment

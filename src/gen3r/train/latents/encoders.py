@@ -15,7 +15,7 @@ from gen3r.conditioning.condition import Conditioner, ConditioningConfig
 from gen3r.conditioning.image import ImageEncoder
 from gen3r.conditioning.text import TextEncoder
 from gen3r.latents.appearance import AppearanceCodec
-from gen3r.latents.geometry import GeometryCodec
+from gen3r.latents.codecs import GeometryCodec
 from gen3r.latents.joint import JointLatent
 from gen3r.models.posterior import Posterior
 from gen3r.train.rng import Rng

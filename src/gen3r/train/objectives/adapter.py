@@ -16,7 +16,7 @@ from gen3r.cameras.pose_encoding import encode_pose
 from gen3r.hub.folder import save_network
 from gen3r.hub.load import ADAPTER
 from gen3r.latents.appearance import AppearanceCodec
-from gen3r.latents.geometry import GeometryCodec
+from gen3r.latents.codecs import VGGTAdapterCodec
 from gen3r.models.adapter import GeometryAdapter
 from gen3r.models.vggt import VGGT
 from gen3r.train import augment
@@ -48,12 +48,17 @@ class AdapterObjective(Objective):
         weights: AdapterLossConfig,
         kl_average: float | None,
         dense_frames: int | None = None,
+        alignment: float = 1.0,
     ) -> None:
-        """With ``dense_frames`` the heads are compared on that many random frames of each step instead of on all."""
+        """With ``dense_frames`` the heads are compared on that many random frames of each step instead of on all.
+
+        ``alignment`` multiplies the weight of the KL.
+        """
         super().__init__({ADAPTER: adapter})
         self.vggt = vggt.eval().requires_grad_(False)
         self.appearance = appearance.eval().requires_grad_(False)
         self.weights, self.kl_average, self.dense_frames = weights, kl_average, dense_frames
+        self.alignment = alignment
         self.running.register_buffer("kl_weight", torch.full((), -1.0))
 
     @property
@@ -64,8 +69,7 @@ class AdapterObjective(Objective):
     def loss(self, batch: Batch, rng: Rng) -> Terms:
         """The losses of a batch; everything else in it than its images is for `metrics`."""
         frames = self._dense_frames(batch["images"].shape[1], first_generator(rng))
-        average = None if self.kl_average is None else self._average_weight
-        losses = self.losses(batch["images"], rng, frames, average)
+        losses = self.losses(batch["images"], rng, frames, self._kl_weight)
         parts = {name: torch.as_tensor(value) for name, value in losses.scalars().items() if name != "total"}
         return Terms(losses.total, parts)
 
@@ -82,7 +86,7 @@ class AdapterObjective(Objective):
         """
         adapter = self.adapter
         with torch.no_grad():
-            tokens = GeometryCodec(self.vggt, adapter).tokens(images)
+            tokens = VGGTAdapterCodec(self.vggt, adapter).tokens(images)
             reference = self.appearance.encode(images)
         posterior = adapter.encode(tokens)
         decoded = adapter.decode(posterior.sample(rng), grid=(tokens.shape[-2], tokens.shape[-1]))
@@ -96,6 +100,9 @@ class AdapterObjective(Objective):
             recompute=adapter.gradient_checkpointing,
         )
         return weigh(errors, posterior, reference, self.weights, kl_weight)
+
+    def _kl_weight(self, official: float) -> float:
+        return self.alignment * (official if self.kl_average is None else self._average_weight(official))
 
     def _average_weight(self, official: float) -> float:
         running = cast(Tensor, self.running.kl_weight)
@@ -113,7 +120,7 @@ class AdapterObjective(Objective):
 
         Without true depth in the batch there are no depth errors.
         """
-        codec, images = GeometryCodec(self.vggt, self.adapter), batch["images"]
+        codec, images = VGGTAdapterCodec(self.vggt, self.adapter), batch["images"]
         posterior = codec.encode(images)
         target = truth(batch)
         outputs = {
@@ -139,7 +146,7 @@ class AdapterObjective(Objective):
 
     def pictures(self, batch: Batch, rng: Rng) -> dict[str, UInt8[Tensor, "height width 3"]]:
         """First and last frame of some clips: image, true depth where there is one, VGGT's and the round trip's."""
-        codec = GeometryCodec(self.vggt, self.adapter)
+        codec = VGGTAdapterCodec(self.vggt, self.adapter)
         images = batch["images"][:4]
         target = truth({name: value[:4] for name, value in batch.items()})
         true = [target["depth"]] if "depth" in target else []
@@ -149,7 +156,7 @@ class AdapterObjective(Objective):
     def export(self, folder: Path, batches: list[Batch]) -> None:
         """Measure the latents' mean and spread, and store them in the config (composed with those it had)."""
         adapter = self.adapter
-        codec = GeometryCodec(self.vggt, adapter)
+        codec = VGGTAdapterCodec(self.vggt, adapter)
         means = torch.cat([codec.encode(batch["images"]).mean.transpose(0, 1).flatten(1) for batch in batches], dim=1)
         old_mean, old_std = (
             torch.tensor(values) for values in (adapter.config.latents_mean, adapter.config.latents_std)

@@ -17,7 +17,7 @@ from gen3r.conditioning.text import TextEncoder, encode_ids
 from gen3r.hub.files import write_json
 from gen3r.hub.load import TEXT_ENCODER, TRANSFORMER, save_text
 from gen3r.latents.appearance import AppearanceCodec
-from gen3r.latents.geometry import GeometryCodec
+from gen3r.latents.codecs import GeometryCodec
 from gen3r.latents.grid import SPATIAL_STRIDE
 from gen3r.latents.joint import JointLatent, split
 from gen3r.models.transformer import JointTransformer

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from gen3r.latents.geometry import GeometryCodec
+from gen3r.latents.codecs import VGGTAdapterCodec
 from gen3r.latents.tokens import unpack_tokens
 from gen3r.models.adapter import AdapterConfig, GeometryAdapter
 from gen3r.models.vggt import VGGT, VGGTConfig, VGGTOutput
@@ -24,9 +24,9 @@ ADAPTER_CONFIG = AdapterConfig(hidden=4, token_channels=160, resample_scale=16, 
 
 
 @pytest.fixture(scope="module")
-def codec() -> GeometryCodec:
+def codec() -> VGGTAdapterCodec:
     torch.manual_seed(0)
-    return GeometryCodec(VGGT(VGGT_CONFIG), GeometryAdapter(ADAPTER_CONFIG)).eval()
+    return VGGTAdapterCodec(VGGT(VGGT_CONFIG), GeometryAdapter(ADAPTER_CONFIG)).eval()
 
 
 def images(batch: int = 2, frames: int = 9, height: int = 56, width: int = 112) -> Tensor:
@@ -45,7 +45,7 @@ def tensors(output: VGGTOutput) -> list[Tensor]:
 
 @pytest.mark.parametrize("chunk", [4, 8])
 @torch.no_grad()
-def test_encoding_in_chunks_equals_encoding_at_once(codec: GeometryCodec, chunk: int) -> None:
+def test_encoding_in_chunks_equals_encoding_at_once(codec: VGGTAdapterCodec, chunk: int) -> None:
     views = images()
     whole, chunked = codec.encode(views, frames_chunk=None), codec.encode(views, frames_chunk=chunk)
     assert whole.mean.shape == (2, 16, 3, 7, 14)
@@ -54,7 +54,7 @@ def test_encoding_in_chunks_equals_encoding_at_once(codec: GeometryCodec, chunk:
 
 
 @torch.no_grad()
-def test_streamed_decoding_equals_decoding_all_tokens(codec: GeometryCodec) -> None:
+def test_streamed_decoding_equals_decoding_all_tokens(codec: VGGTAdapterCodec) -> None:
     latents = codec.encode(images()).mode()
     volume = codec.adapter.decode(latents, (4, 8))
     expected = codec.vggt.decode(unpack_tokens(volume), (56, 112))
@@ -64,7 +64,7 @@ def test_streamed_decoding_equals_decoding_all_tokens(codec: GeometryCodec) -> N
 
 
 @torch.no_grad()
-def test_results_are_collected_elsewhere(codec: GeometryCodec) -> None:
+def test_results_are_collected_elsewhere(codec: VGGTAdapterCodec) -> None:
     latents = codec.encode(images(frames=5)).mode()
     aside = codec.decode(latents, results_device=torch.device("meta"))
     for here, there in zip(tensors(codec.decode(latents)), tensors(aside), strict=True):
@@ -73,19 +73,19 @@ def test_results_are_collected_elsewhere(codec: GeometryCodec) -> None:
 
 
 @torch.no_grad()
-def test_items_of_a_batch_do_not_meet(codec: GeometryCodec) -> None:
+def test_items_of_a_batch_do_not_meet(codec: VGGTAdapterCodec) -> None:
     latents = codec.encode(images(frames=5)).mode()
     for a, b in zip(tensors(codec.decode(latents)), tensors(codec.decode(latents.flip(0))), strict=True):
         torch.testing.assert_close(a, b.flip(0), atol=1e-4, rtol=1e-3)
 
 
 @torch.no_grad()
-def test_tokens_are_what_the_adapter_encodes(codec: GeometryCodec) -> None:
+def test_tokens_are_what_the_adapter_encodes(codec: VGGTAdapterCodec) -> None:
     views = images(batch=1, frames=5)
     assert torch.equal(codec.adapter.encode(codec.tokens(views)).mean, codec.encode(views, frames_chunk=None).mean)
 
 
-def test_wrong_sizes_are_refused(codec: GeometryCodec) -> None:
+def test_wrong_sizes_are_refused(codec: VGGTAdapterCodec) -> None:
     with pytest.raises(ValueError, match=r"4k\+1, got 6; use 5 or 9"):
         codec.encode(images(frames=6))
     with pytest.raises(ValueError, match="multiple of 4, got 3"):
@@ -93,4 +93,4 @@ def test_wrong_sizes_are_refused(codec: GeometryCodec) -> None:
     with pytest.raises(ValueError, match="multiples of 4"):
         codec.encode(images(frames=1, height=70))
     with pytest.raises(ValueError, match="trained with it"):
-        GeometryCodec(codec.vggt, GeometryAdapter(AdapterConfig(hidden=4, token_channels=20)))
+        VGGTAdapterCodec(codec.vggt, GeometryAdapter(AdapterConfig(hidden=4, token_channels=20)))

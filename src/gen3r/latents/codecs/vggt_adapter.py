@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from gen3r.latents.codecs.base import ADAPTER, VGGT_FOLDER, ClipGeometry, GeometryCodec, needed
 from gen3r.latents.tokens import LAYERS, pack_tokens, unpack_tokens
 from gen3r.models.adapter import GeometryAdapter
 from gen3r.models.posterior import Posterior
@@ -16,18 +17,17 @@ from gen3r.models.vggt import VGGT, VGGTOutput
 # B batch, F frames, f latent frames, h w latent cells, gh gw token grid
 
 
-class GeometryCodec(nn.Module):
-    """VGGT and the geometry adapter as an encoder and a decoder of the geometry half of the joint latent."""
+class VGGTAdapterCodec(GeometryCodec):
+    """Gen3R's codec: what VGGT knows of the images, compressed by the geometry adapter. Images are all it needs."""
 
     def __init__(self, vggt: VGGT, adapter: GeometryAdapter) -> None:
-        super().__init__()
+        super().__init__(vggt)
         expected = (LAYERS + 1) * vggt.config.token_dim
         if adapter.config.token_channels != expected:
             raise ValueError(
                 f"the adapter reads {adapter.config.token_channels} token channels, this VGGT makes {expected}; "
                 "load the adapter that was trained with it."
             )
-        self.vggt = vggt
         self.adapter = adapter
 
     def tokens(self, images: Float[Tensor, "B F 3 H W"]) -> Float[Tensor, "B C F gh gw"]:
@@ -35,8 +35,13 @@ class GeometryCodec(nn.Module):
         layers = self.vggt.aggregate(images)
         return pack_tokens(layers, self._grid(images), self.vggt.config.special_tokens)
 
-    def encode(self, images: Float[Tensor, "B F 3 H W"], frames_chunk: int | None = 4) -> Posterior:
-        """Posterior of the latent [B, 16, f, h, w] of RGB images in [0, 1], F = 4k + 1.
+    def encode(
+        self,
+        images: Float[Tensor, "B F 3 H W"],
+        truth: ClipGeometry | None = None,
+        frames_chunk: int | None = 4,
+    ) -> Posterior:
+        """Posterior of the latent [B, 16, f, h, w] of RGB images in [0, 1], F = 4k + 1; the truth is not read.
 
         After the aggregator, which sees all frames together, tokens are packed and encoded `frames_chunk` frames at a
         time (a multiple of 4; None: all at once). The result does not depend on it; memory does.
@@ -59,11 +64,12 @@ class GeometryCodec(nn.Module):
 
     def decode(
         self,
-        latents: Float[Tensor, "B z f h w"],
+        latents: Float[Tensor, "B z f h w"] | None,
         grid: tuple[int, int] | None = None,
         image_size: tuple[int, int] | None = None,
         frames_chunk: int | None = 8,
         results_device: torch.device | None = None,
+        images: Float[Tensor, "B F 3 H W"] | None = None,
     ) -> VGGTOutput:
         """Cameras, depth and points of normalised latents.
 
@@ -76,7 +82,12 @@ class GeometryCodec(nn.Module):
             image_size: (H, W) of the results; by default the grid times the patch.
             frames_chunk: frames per call of a dense head.
             results_device: where the results are collected, frame group by frame group; by default with the latents.
+            images: not read.
+
+        Raises:
+            ValueError: without latents.
         """
+        latents = needed(latents)
         patch = self.vggt.config.patch_size
         grid = grid or self.adapter.config.token_grid((latents.shape[-2], latents.shape[-1]))
         size = image_size or (grid[0] * patch, grid[1] * patch)
@@ -95,6 +106,19 @@ class GeometryCodec(nn.Module):
             points=cloud,
             points_confidence=points_confidence,
         )
+
+    def parts(self) -> Mapping[str, nn.Module]:
+        """VGGT and the adapter."""
+        return {**super().parts(), ADAPTER: self.adapter}
+
+    def encoding(self) -> Mapping[str, Sequence[nn.Module]]:
+        """VGGT's aggregator and the adapter."""
+        return {VGGT_FOLDER: (self.vggt.aggregator,), ADAPTER: (self.adapter,)}
+
+    def decoding(self) -> Mapping[str, Sequence[nn.Module]]:
+        """The adapter and VGGT's heads."""
+        vggt = self.vggt
+        return {ADAPTER: (self.adapter,), VGGT_FOLDER: (vggt.depth_head, vggt.point_head, vggt.camera_head)}
 
     def _decoded_layers(self, latents: Tensor, grid: tuple[int, int]) -> Iterator[list[Tensor]]:
         for volume in self.adapter.stream_decode(latents, grid):
