@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator
 
 import torch
 
-from gen3r.cameras import Cameras
 from gen3r.data.clip import Clip
-from gen3r.data.synthetic.captions import caption
-from gen3r.data.synthetic.packed import pack
-from gen3r.data.synthetic.paths import film
-from gen3r.data.synthetic.places import describe
 from gen3r.data.synthetic.render import render
+from gen3r.data.synthetic.shots import Shot, plan_shot, plan_shots
 
 
 def generate_clip(
@@ -45,21 +40,28 @@ def generate_clip(
     Raises:
         ValueError: negative seed, or an unsupported number of samples.
     """
-    if seed < 0:
-        raise ValueError(f"seeds must be 0 or more, got {seed}.")
-    scene = describe(seed)
-    packed = pack(scene)
-    path = film(scene, packed, seed)
-    focal = 0.5 * min(height, width) / math.tan(path.fov / 2)
-    intrinsics = torch.tensor([[focal, 0, width / 2], [0, focal, height / 2], [0, 0, 1]])
-    cameras = Cameras.from_world_from_camera(path.poses(frames), intrinsics[None], height, width)
-    color, depth = render(packed.to(device), cameras, samples=samples, compiled=compiled)
+    return render_shot(plan_shot(seed, frames), height, width, device, store, samples=samples, compiled=compiled)
+
+
+def render_shot(
+    shot: Shot,
+    height: int,
+    width: int,
+    device: torch.device | str = "cpu",
+    store: torch.device | str = "cpu",
+    *,
+    samples: int = 4,
+    compiled: bool = False,
+) -> Clip:
+    """The clip of a shot; arguments as those of ``generate_clip``."""
+    cameras = shot.cameras(height, width)
+    color, depth = render(shot.scene.to(device), cameras, samples=samples, compiled=compiled)
     return Clip(
         rgb=(color * 255).round().clamp(0, 255).to(torch.uint8).to(store),
         depth=depth.to(store),
         cameras=cameras.to(store),
-        caption=caption(scene.setting, path.seen, path.words, seed),
-        seed=seed,
+        caption=shot.caption,
+        seed=shot.seed,
     )
 
 
@@ -73,7 +75,12 @@ def generate_clips(
     store: torch.device | str = "cpu",
     samples: int = 4,
     compiled: bool = False,
+    workers: int = 0,
 ) -> Iterator[Clip]:
-    """Clips of several seeds, one after the other; each is what ``generate_clip`` gives for its seed."""
-    for seed in seeds:
-        yield generate_clip(seed, frames, height, width, device=device, store=store, samples=samples, compiled=compiled)
+    """Clips of several seeds, one after the other; each is what ``generate_clip`` gives for its seed.
+
+    With ``workers``, so many processes plan them ahead (see ``plan_shots``): on an accelerator that takes longer than
+    rendering.
+    """
+    for shot in plan_shots(seeds, frames, workers):
+        yield render_shot(shot, height, width, device, store, samples=samples, compiled=compiled)

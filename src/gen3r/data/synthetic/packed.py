@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
+from torch.nn import functional
 
 from gen3r.data.synthetic.description import Description, Primitive, Shape, Vector, material
 from gen3r.data.synthetic.palettes import Number
 
 _PADDING = (0.0, -1000.0, 0.0)
 """Where filler solids lie: out of every ray's way."""
+_ALIGNED = 4
+"""Numbers of float32 in 16 bytes."""
 _PADDED_TO = 4
 """Solids of each shape are padded to a multiple of this plus the number of their shape."""
 
@@ -47,14 +50,37 @@ class PackedScene(NamedTuple):
     ambient_down: Float[Tensor, "3 1"]
 
     def to(self, device: torch.device | str) -> PackedScene:
-        """Move every tensor."""
+        """Move every tensor, all of them in one copy."""
+        if torch.device(device).type == "cpu":
+            return self
+        flat, sizes = self.flat()
+        return PackedScene.unflat(self.is_room, flat.to(device), sizes)
 
-        def moved(value: Any) -> Any:
-            if isinstance(value, tuple):
-                return tuple(part.to(device) for part in value)
-            return value.to(device) if isinstance(value, Tensor) else value
+    def flat(self) -> tuple[Float[Tensor, " numbers"], list[list[int]]]:
+        """All tensors in one, which float32 holds exactly, and their shapes.
 
-        return PackedScene(*(moved(value) for value in self))
+        Each begins at a multiple of 16 bytes, which is what compiled code wants of its inputs.
+        """
+        parts = self._parts()
+        rows = [functional.pad(part.reshape(-1).float(), (0, -part.numel() % _ALIGNED)) for part in parts]
+        return torch.cat(rows), [list(part.shape) for part in parts]
+
+    @classmethod
+    def unflat(cls, is_room: bool, flat: Float[Tensor, " numbers"], sizes: Sequence[Sequence[int]]) -> PackedScene:
+        """What `flat` made one of."""
+        parts, start = [], 0
+        for size in sizes:
+            count = math.prod(size)
+            parts.append(flat[start : start + count].view(*size))
+            start += count + -count % _ALIGNED
+        kinds = len(Shape)
+        affine, half_size, rest = parts[:kinds], parts[kinds : 2 * kinds], iter(parts[2 * kinds :])
+        named = {name: next(rest) for name in cls._fields[3:]}
+        named |= {name: named[name].long() for name in ("shape", "thing", "texture")}
+        return cls(is_room, tuple(affine), tuple(half_size), **named)
+
+    def _parts(self) -> list[Tensor]:
+        return [*self.unit_from_world, *self.half_size, *self[3:]]
 
 
 def pack(scene: Description) -> PackedScene:

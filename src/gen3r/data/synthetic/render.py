@@ -19,6 +19,9 @@ CPU_CHUNK = 16384
 """Rays per call on a CPU: what a core keeps in its cache. Constant, so that compiled code sees one size."""
 GPU_CHUNK = 262144
 """Rays per call on an accelerator: enough to fill it, little enough to fit."""
+COMPILED_GPU_CHUNK = 1 << 20
+"""Rays per call there at most where calls are compiled and keep nothing between operations: a clip of 17 frames of
+224x224 pixels in one."""
 _SUBPIXELS: dict[int, tuple[tuple[float, float], ...]] = {
     1: ((0.0, 0.0),),
     2: ((-0.25, -0.25), (0.25, 0.25)),
@@ -66,12 +69,12 @@ def render(
     total = torch.zeros(3, size[0] * size[1] * size[2], device=device)
     for (down, right), shift in zip(_SUBPIXELS[samples], _LIGHT_SHIFTS, strict=False):
         offset = torch.tensor(shift if samples > 1 else (0.0, 0.0, 0.0), device=device)[:, None]
-        for part, origins, directions in _chunks(*_rays(cameras, down, right, device)):
+        for part, origins, directions in _chunks(*_rays(cameras, down, right, device), compiled=compiled):
             total[:, part] += color_of(scene, table, origins, directions, pixel_angle, offset)[
                 :, : part.stop - part.start
             ]
     depth = torch.empty(total.shape[1], device=device)
-    for part, origins, directions in _chunks(*_rays(cameras, 0.0, 0.0, device)):
+    for part, origins, directions in _chunks(*_rays(cameras, 0.0, 0.0, device), compiled=compiled):
         depth[part] = depth_of(scene, origins, directions)[: part.stop - part.start]
     return (total / samples).T.reshape(*size, 3), depth.view(size)
 
@@ -104,12 +107,29 @@ def _rays(
 
 
 def _chunks(
-    origins: Float[Tensor, "3 R"], directions: Float[Tensor, "3 R"]
+    origins: Float[Tensor, "3 R"], directions: Float[Tensor, "3 R"], *, compiled: bool
 ) -> Iterator[tuple[slice, Float[Tensor, "3 chunk"], Float[Tensor, "3 chunk"]]]:
-    """Pieces of one constant size, the last one filled up by repeating a ray, and where they belong."""
-    size = CPU_CHUNK if origins.device.type == "cpu" else GPU_CHUNK
+    """Pieces of one size, the last one filled up by repeating a ray, and where they belong."""
     count = origins.shape[1]
+    size = _chunk_size(count, origins.device, compiled)
     for start in range(0, count, size):
         part = slice(start, min(start + size, count))
-        index = torch.arange(start, start + size, device=origins.device).clamp_max(count - 1)
-        yield part, origins[:, index], directions[:, index]
+        if part.stop - part.start == size:
+            piece = origins[:, part].contiguous(), directions[:, part].contiguous()
+        else:
+            index = torch.arange(start, start + size, device=origins.device).clamp_max(count - 1)
+            piece = origins[:, index], directions[:, index]
+        if compiled and origins.device.type != "cpu":
+            for tensor in piece:
+                torch._dynamo.mark_dynamic(tensor, 1)  # clips of other sizes are to be served by the same code
+        yield part, *piece
+
+
+def _chunk_size(count: int, device: torch.device, compiled: bool) -> int:
+    """Rays per call, constant for pictures of one size; on an accelerator compiled code takes equal parts."""
+    if device.type == "cpu":
+        return CPU_CHUNK
+    if not compiled:
+        return GPU_CHUNK
+    parts = -(-count // COMPILED_GPU_CHUNK)
+    return -(-count // parts)
