@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from gen3r.presets.stages import Preset
 
-PRESETS = ("tiny", "small", "full", "lora")
+PRESETS = ("micro", "tiny", "small", "full", "lora")
 """Names of all presets; each is a module of this package with a function ``preset``."""
 
 

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import tyro
 
+from gen3r.cli.evaluation.ablations import Ablations
 from gen3r.cli.evaluation.cleaning import Cleaning
 from gen3r.cli.evaluation.compare import Compare
 from gen3r.cli.evaluation.robustness import Robustness, RobustnessCurves
@@ -17,6 +18,7 @@ Task = (
     | Annotated[Cleaning, tyro.conf.subcommand("cleaning")]
     | Annotated[Robustness, tyro.conf.subcommand("robustness")]
     | Annotated[RobustnessCurves, tyro.conf.subcommand("robustness-curves")]
+    | Annotated[Ablations, tyro.conf.subcommand("ablations")]
     | Annotated[Tables, tyro.conf.subcommand("tables")]
     | Annotated[Table, tyro.conf.subcommand("table")]
     | Annotated[Compare, tyro.conf.subcommand("compare")]
