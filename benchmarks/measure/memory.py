@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from gen3r.cameras import Cameras
 from gen3r.conditioning.cameras import camera_rays_packed, relative_cameras
-from gen3r.hub.load import ADAPTER, IMAGE_ENCODER, TEXT_ENCODER, TRANSFORMER, VAE, VGGT_FOLDER
+from gen3r.hub.networks import ADAPTER, IMAGE_ENCODER, TEXT_ENCODER, TRANSFORMER, VAE, VGGT_FOLDER
 from gen3r.latents.codecs import VGGTAdapterCodec
 from gen3r.latents.grid import LatentGrid
 from gen3r.pipeline.decode import eight_bit

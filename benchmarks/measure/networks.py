@@ -13,7 +13,7 @@ from transformers import CLIPVisionModel, PreTrainedTokenizerFast, UMT5EncoderMo
 
 from gen3r.conditioning.image import ImageEncoder
 from gen3r.conditioning.text import TextEncoder
-from gen3r.hub.load import ADAPTER, IMAGE_ENCODER, TEXT_ENCODER, TRANSFORMER, VAE, VGGT_FOLDER, Networks
+from gen3r.hub.networks import ADAPTER, IMAGE_ENCODER, TEXT_ENCODER, TRANSFORMER, VAE, VGGT_FOLDER, Networks
 from gen3r.latents.appearance import AppearanceCodec
 from gen3r.latents.codecs import VGGTAdapterCodec
 from gen3r.models.adapter import GeometryAdapter

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import nn
 
-from gen3r.hub.load import ADAPTER, IMAGE_ENCODER, TEXT_ENCODER, TRANSFORMER, VAE, VGGT_FOLDER, Networks
+from gen3r.hub.networks import ADAPTER, IMAGE_ENCODER, TEXT_ENCODER, TRANSFORMER, VAE, VGGT_FOLDER, Networks
 from gen3r.hub.stream import Placement
 from gen3r.models.transformer import JointTransformer
 from gen3r.pipeline.float8 import store_in_float8

@@ -14,7 +14,7 @@ from gen3r.cameras import Cameras
 from gen3r.conditioning.condition import Condition, Conditioner
 from gen3r.conditioning.image import IMAGE_PIXELS, ImageEncoder
 from gen3r.conditioning.text import TextEncoder
-from gen3r.hub.load import (
+from gen3r.hub.networks import (
     IMAGE_ENCODER,
     TEXT_ENCODER,
     TRANSFORMER,

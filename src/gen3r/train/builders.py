@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from gen3r.hub.load import ADAPTER, VAE, VGGT_FOLDER
+from gen3r.hub.networks import ADAPTER, VAE, VGGT_FOLDER
 from gen3r.models.adapter import GeometryAdapter
 from gen3r.models.vae import LinearShortcutVAE
 from gen3r.models.vggt import VGGT

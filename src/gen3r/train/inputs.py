@@ -11,8 +11,16 @@ import torch
 
 from gen3r.conditioning.image import IMAGE_PIXELS, ImageEncoder
 from gen3r.conditioning.text import TextEncoder
-from gen3r.hub.load import VAE, VGGT_FOLDER
-from gen3r.hub.networks import IMAGE_ENCODER, TEXT_ENCODER, Part, appearance_codec, feature_layer, load_tokenizer
+from gen3r.hub.networks import (
+    IMAGE_ENCODER,
+    TEXT_ENCODER,
+    VAE,
+    VGGT_FOLDER,
+    Part,
+    appearance_codec,
+    feature_layer,
+    load_tokenizer,
+)
 from gen3r.hub.stream import Placement
 from gen3r.latents.appearance import AppearanceCodec
 from gen3r.latents.codecs import GeometryCodec

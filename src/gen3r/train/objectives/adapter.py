@@ -14,7 +14,7 @@ from torch import Tensor
 from gen3r.cameras.cameras import Cameras
 from gen3r.cameras.pose_encoding import encode_pose
 from gen3r.hub.folder import save_network
-from gen3r.hub.load import ADAPTER
+from gen3r.hub.networks import ADAPTER
 from gen3r.latents.appearance import AppearanceCodec
 from gen3r.latents.codecs import VGGTAdapterCodec
 from gen3r.models.adapter import GeometryAdapter

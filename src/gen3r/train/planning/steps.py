@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from gen3r.hub.load import VAE, VGGT_FOLDER
+from gen3r.hub.networks import VAE, VGGT_FOLDER
 from gen3r.latents.appearance import AppearanceCodec
 from gen3r.latents.grid import LatentGrid
 from gen3r.models.adapter import GeometryAdapter
