@@ -10,7 +10,7 @@ from functools import singledispatch
 from typing import Any
 
 from gen3r.train.encoded import EncodedClips
-from gen3r.train.sources import GeneratedClips, PackedClips
+from gen3r.train.sources import GeneratedClips, PackedClips, RenderedClips
 from gen3r.train.stored import MixedClips, StoredClips
 
 
@@ -31,8 +31,14 @@ def _generated(data: GeneratedClips) -> dict[str, Any]:
 
 
 @data_identity.register
+def _rendered(data: RenderedClips) -> dict[str, Any]:
+    # how many there was time for, and from which seed on, is another thing in every sitting
+    return {"kind": "rendered", "size": list(data.arrays["rgb"].shape[1:4])}
+
+
+@data_identity.register
 def _packed(data: PackedClips) -> dict[str, Any]:
-    names = hashlib.sha256(data.arrays["extrinsics"].contiguous().numpy().tobytes())
+    names = hashlib.sha256(data.arrays["extrinsics"].cpu().contiguous().numpy().tobytes())
     size = list(data.arrays["rgb"].shape[1:4])
     return {"kind": "packs", "clips": len(data), "cameras": names.hexdigest(), "size": size}
 

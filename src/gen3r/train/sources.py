@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,8 +60,33 @@ class ClipSource(ABC):
         return f"clip {item}"
 
 
-class PackedClips(ClipSource):
-    """Clips of one or more safetensors packs, held in memory as bytes and half floats.
+class HeldClips(ClipSource):
+    """Clips in memory, on any device, as bytes and half floats."""
+
+    arrays: dict[str, Tensor]
+    """``rgb`` uint8 [N,F,H,W,3], ``depth`` float16 [N,F,H,W], ``extrinsics`` [N,F,4,4], ``intrinsics`` [N,F,3,3]."""
+    captions: list[str]
+    """One per clip."""
+
+    def __len__(self) -> int:
+        return len(self.captions)
+
+    def get(self, items: Sequence[int], frames: int | None = None) -> Clips:
+        """Copies of these clips, their first ``frames``; depth as float32."""
+        index = torch.as_tensor(items, device=self.arrays["rgb"].device)
+        rgb, depth, extrinsics, intrinsics = (self.arrays[name][index, :frames] for name in ARRAYS)
+        return Clips(
+            rgb, depth.float(), extrinsics.float(), intrinsics.float(), tuple(self.captions[item] for item in items)
+        )
+
+    def to(self, device: torch.device | str) -> HeldClips:
+        """Move every array: batches are then made where they are used."""
+        self.arrays = {name: value.to(device) for name, value in self.arrays.items()}
+        return self
+
+
+class PackedClips(HeldClips):
+    """Clips of one or more safetensors packs, held in memory.
 
     A pack has ``rgb`` uint8 [N,F,H,W,3], ``depth`` float16 [N,F,H,W], ``extrinsics`` [N,F,4,4], ``intrinsics``
     [N,F,3,3], and its captions as a JSON list in the metadata entry ``captions`` or in a file of the same name with the
@@ -101,16 +126,58 @@ class PackedClips(ClipSource):
                 self.captions += _captions(Path(file), pack.metadata() or {}, count)[:take]
             filled += take
 
-    def __len__(self) -> int:
-        return len(self.captions)
 
-    def get(self, items: Sequence[int], frames: int | None = None) -> Clips:
-        """Copies of these clips, their first ``frames``; depth as float32."""
-        index = torch.as_tensor(items)
-        rgb, depth, extrinsics, intrinsics = (self.arrays[name][index, :frames] for name in ARRAYS)
-        return Clips(
-            rgb, depth.float(), extrinsics.float(), intrinsics.float(), tuple(self.captions[item] for item in items)
+class RenderedClips(HeldClips):
+    """Procedural clips rendered once, into the memory of the device that renders and trains: clip i has the seed
+    ``first_seed + i``."""
+
+    def __init__(
+        self,
+        first_seed: int,
+        count: int,
+        frames: int,
+        height: int,
+        width: int,
+        device: torch.device | str = "cpu",
+        *,
+        until: Callable[[int], bool] = lambda done: False,
+        workers: int = 0,
+        compiled: bool = False,
+    ) -> None:
+        """Render them; ``until``, told how many are done, may say that these are enough.
+
+        Args:
+            first_seed: of the first clip; the others follow.
+            count: clips at most.
+            frames: frames per clip.
+            height: image rows in pixels.
+            width: image columns in pixels.
+            device: where to render and keep them.
+            until: whether to stop after so many.
+            workers: processes that plan scenes ahead, see ``data.synthetic.shots``.
+            compiled: compile the renderer.
+        """
+        from gen3r.data.synthetic import generate_clips
+
+        self.first_seed, self.captions = first_seed, []
+        size = (frames, height, width)
+        rooms = {
+            "rgb": torch.empty((count, *size, 3), dtype=torch.uint8, device=device),
+            "depth": torch.empty((count, *size), dtype=torch.float16, device=device),
+            "extrinsics": torch.empty((count, frames, 4, 4), device=device),
+            "intrinsics": torch.empty((count, frames, 3, 3), device=device),
+        }
+        seeds = range(first_seed, first_seed + count)
+        clips = generate_clips(
+            seeds, *size, device=device, store=device, samples=2, compiled=compiled, workers=workers
         )
+        for number, clip in enumerate(clips):
+            rooms["rgb"][number], rooms["depth"][number] = clip.rgb, clip.depth
+            rooms["extrinsics"][number], rooms["intrinsics"][number] = clip.cameras.extrinsics, clip.cameras.intrinsics
+            self.captions.append(clip.caption)
+            if until(number + 1):
+                break
+        self.arrays = {name: value[: len(self.captions)] for name, value in rooms.items()}
 
 
 class GeneratedClips(ClipSource):

@@ -25,10 +25,12 @@ from gen3r.train.earlier import Parts, find_parts, tokenizer_of
 from gen3r.train.encoded import EncodedClips, are_encoded, identities
 from gen3r.train.inputs import StageInputs
 from gen3r.train.loop import Trainer
+from gen3r.train.pace import Pace
 from gen3r.train.opening import are_packs
 from gen3r.train.processes import Processes
 from gen3r.train.resuming import comparable_facts
 from gen3r.train.rng import derive_seed
+from gen3r.train.sources import ClipSource
 from gen3r.train.stage_data import Data, StageData
 
 STAGES = tuple(BUILDERS)
@@ -63,7 +65,47 @@ def train(
     clips: int | None = None,
     console: Console | None = None,
 ) -> Path:
-    """Train one stage and return the folder with its exported networks, ``out/export``.
+    """Train one stage and return the folder with its exported networks, ``out/export``; see `prepare`."""
+    prepare(
+        stage,
+        preset,
+        out,
+        resume=resume,
+        data=data,
+        validation=validation,
+        networks=networks,
+        initial=initial,
+        lora=lora,
+        official_strides=official_strides,
+        codec=codec,
+        overrides=overrides,
+        clips=clips,
+        console=console,
+    ).run()
+    return Path(out) / "export"
+
+
+def prepare(
+    stage: str,
+    preset: str | Preset,
+    out: str | Path,
+    *,
+    resume: bool = False,
+    data: Sequence[str | Path] = (),
+    validation: Sequence[str | Path] = (),
+    clip_sources: tuple[ClipSource, ClipSource | None] | None = None,
+    networks: Sequence[str | Path] = (),
+    initial: str | Path | None = None,
+    lora: int | None = None,
+    official_strides: bool = False,
+    codec: CodecName | None = None,
+    overrides: dict[str, Any] | None = None,
+    clips: int | None = None,
+    console: Console | None = None,
+    pace: Pace | None = None,
+    saved: Callable[[int], None] | None = None,
+) -> Trainer:
+    """Make one stage ready to train.
 
     Args:
         stage: one of ``STAGES``.
@@ -74,6 +116,7 @@ def train(
             diffusion) folders of encoded clips; without any, procedural clips are generated while training.
         validation: the same for validation; without any, the validation clips of ``data`` where it has some, and where
             there is no ``data`` generated ones. Clips of another split are never read.
+        clip_sources: clips to train and to validate on that are open already, in place of ``data``.
         networks: where networks of earlier stages are: runs, exports, model folders in any layout, the folders of the
             published VGGT and of the base model. The first that has one wins.
         initial: where the first weights of the trained network are, instead of random ones: the same places, or a
@@ -85,6 +128,8 @@ def train(
         overrides: fields of ``LoopConfig`` to change.
         clips: use at most this many training clips.
         console: where progress is shown.
+        pace: when the run rests and ends; None: after the steps of the schedule.
+        saved: called with the step once a checkpoint of it is whole.
 
     Raises:
         ValueError: for an unknown stage or preset, unusable data, missing earlier networks, a folder already in use, or
@@ -106,11 +151,11 @@ def train(
     training, held = [Path(path) for path in data], None
     if official_strides:
         _check_strides(training)
-    if loop.validate_every:
+    if clip_sources is None and loop.validate_every:
         held = reading.validation([Path(path) for path in validation], training)
         if held is None:
             tell("no validation: the training data has no clips of that split")
-    source = reading.training(training)
+    source, held = (reading.training(training), held) if clip_sources is None else clip_sources
     if isinstance(source, EncodedClips):
         _tell_unknown(set(source.latents.networks) - set(expected()), tell)
     encoders = _encoders_of(stage, preset, source, parts, tokenizer)
@@ -142,7 +187,7 @@ def train(
     )
     torch.manual_seed(derive_seed(loop.seed, "initial weights", stage))
     built = BUILDERS[stage](inputs)
-    trainer = Trainer(
+    return Trainer(
         built.objective,
         built.batches,
         loop,
@@ -152,9 +197,9 @@ def train(
         title=f"{preset.name} {stage}",
         facts=facts,
         console=console,
+        pace=pace,
+        saved=saved,
     )
-    trainer.run()
-    return out / "export"
 
 
 def settings(
