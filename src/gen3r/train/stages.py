@@ -25,8 +25,8 @@ from gen3r.train.earlier import Parts, find_parts, tokenizer_of
 from gen3r.train.encoded import EncodedClips, are_encoded, identities
 from gen3r.train.inputs import StageInputs
 from gen3r.train.loop import Trainer
-from gen3r.train.pace import Pace
 from gen3r.train.opening import are_packs
+from gen3r.train.pace import Pace
 from gen3r.train.processes import Processes
 from gen3r.train.resuming import comparable_facts
 from gen3r.train.rng import derive_seed
