@@ -40,7 +40,7 @@ class Difference:
     def verdict(self, first: str, second: str) -> str:
         """Which one is better, in words."""
         if not self.is_clear:
-            return "within the interval"
+            return "no clear difference"
         if self.quantity is None:
             return "different"
         return f"{first if (self.difference.mean > 0) == self.quantity.higher_is_better else second} better"

@@ -106,9 +106,9 @@ def _curve(axes: Axes, record: Mapping[str, Any], curve: Mapping[str, Any]) -> N
         label = record["table"]["rows"][f"{row}/"]
         axes.plot(xs, mean, marker=mark, markersize=4, color=colour, linewidth=1.5, label=label)
     quantity = curve["quantity"]
-    axes.set_title(curve["title"], fontsize=9)
+    unit = f", {quantity['unit']}" if quantity["unit"] else ""
+    axes.set_title(f"{curve['title']}{unit} {'↑' if quantity['higher_is_better'] else '↓'}", fontsize=9)
     axes.set_xlabel(curve["x_label"], fontsize=8)
-    axes.set_ylabel(f"{quantity['unit']} {'↑' if quantity['higher_is_better'] else '↓'}".strip(), fontsize=8)
     axes.tick_params(labelsize=8)
     axes.grid(alpha=0.3)
     if quantity["unit"] != "dB":

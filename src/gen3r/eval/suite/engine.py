@@ -10,7 +10,7 @@ from typing import Any
 from gen3r.eval.benchmarks.tally import Failure, Tally
 from gen3r.eval.plots.table import save_picture
 from gen3r.eval.report import markdown_table, results_record, to_json
-from gen3r.eval.suite.benchmark import Benchmark, HasCurves, TellsAbsent, benchmark_quantities
+from gen3r.eval.suite.benchmark import Benchmark, Curve, HasCurves, TellsAbsent, benchmark_quantities
 from gen3r.eval.suite.plan import SuitePlan
 from gen3r.whole_file import whole_file
 
@@ -66,7 +66,7 @@ def suite_record(plan: SuitePlan, name: str, *, command: str) -> dict[str, Any]:
         title=benchmark.title,
         table=table_of(benchmark),
         quantities={column: asdict(quantity) for column, quantity in _columns(benchmark).items()},
-        curves=[asdict(curve) for curve in benchmark.curves] if isinstance(benchmark, HasCurves) else [],
+        curves=[asdict(curve) | {"rows": list(curve.rows)} for curve in _curves(benchmark)],
         absent=dict(benchmark.absent) if isinstance(benchmark, TellsAbsent) else {},
         data=plan.identity["data"] | {"clips": len(plan.clips)},
         left_out=_by_reason(left_out),
@@ -92,8 +92,11 @@ def table_of(benchmark: Benchmark) -> dict[str, dict[str, str]]:
 
 
 def _columns(benchmark: Benchmark) -> dict[str, Any]:
-    curves = benchmark.curves if isinstance(benchmark, HasCurves) else ()
-    return {point: curve.quantity for curve in curves for point in curve.points} | dict(benchmark.columns)
+    return {point: curve.quantity for curve in _curves(benchmark) for point in curve.points} | dict(benchmark.columns)
+
+
+def _curves(benchmark: Benchmark) -> tuple[Curve, ...]:
+    return benchmark.curves if isinstance(benchmark, HasCurves) else ()
 
 
 def _by_reason(left_out: Mapping[str, str]) -> dict[str, list[str]]:

@@ -85,8 +85,10 @@ def plan_suite(config: SuiteConfig, folder: ModelFolder, *, other_commits: bool 
         ValueError: for unusable datasets or models, and for an output folder with results of another model, other
             settings or data, or another commit.
     """
-    pipeline = config_from_dict(PipelineConfig, (model := open_model(folder)).settings, str(model.origin))
-    grid = LatentGrid(pipeline.frames, pipeline.height, pipeline.width, model.parts[VGGT_FOLDER].config.patch_size)
+    model = open_model(folder)
+    pipeline = config_from_dict(PipelineConfig, model.settings, str(model.origin))
+    patch = model.parts[VGGT_FOLDER].config.patch_size if VGGT_FOLDER in model.parts else LatentGrid.patch
+    grid = LatentGrid(pipeline.frames, pipeline.height, pipeline.width, patch)
     identity = {
         "model": {
             "name": pipeline.name,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 
@@ -51,6 +51,7 @@ WORDS = {"depth": "depth", "cameras": "cameras", "metric": "metric scale"}
 """What clips may lack, in words."""
 
 
+@runtime_checkable
 class ClipSource(Protocol):
     """Clips by name, brought to the size of a model."""
 
