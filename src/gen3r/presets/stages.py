@@ -12,6 +12,7 @@ from gen3r.models.adapter.config import AdapterConfig
 from gen3r.models.transformer.config import TransformerConfig
 from gen3r.models.vae.config import VAEConfig
 from gen3r.models.vggt.config import VGGTConfig
+from gen3r.presets.condition_noise import CLEAN, ConditionNoise
 from gen3r.presets.loop import LoopConfig
 
 
@@ -77,6 +78,8 @@ class VGGTStage:
     """Schedule; ``batch_size`` counts images here."""
     loss: VGGTLossConfig = VGGTLossConfig()
     """Loss weights."""
+    condition_noise: ConditionNoise = CLEAN
+    """How often pictures are spoiled (``views``); never, unless asked. VGGT is told no cameras."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,6 +170,8 @@ class DiffusionStage:
     """Shift of the time schedule: larger trains more on strong noise."""
     noise: NoiseConfig = NoiseConfig()
     """How noise levels are drawn."""
+    condition_noise: ConditionNoise = CLEAN
+    """How often the transformer is told something wrong; never, unless asked."""
     outlier: float | None = None
     """Velocity errors above this count as 0, but still in the mean (official: 50); None: every error counts."""
     geometry_weight: float = 1.0

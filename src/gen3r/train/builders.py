@@ -34,7 +34,14 @@ def build_vggt(inputs: StageInputs) -> StageParts:
     """Stage 0a."""
     stage, loop, frames = inputs.preset.vggt, inputs.loop, inputs.preset.frames
     source = _with_depth(inputs.clips)
-    batches = ViewBatches(source, images=loop.batch_size, steps=loop.steps, frames=frames, seed=loop.seed)
+    batches = ViewBatches(
+        source,
+        images=loop.batch_size,
+        steps=loop.steps,
+        frames=frames,
+        seed=loop.seed,
+        noise=stage.condition_noise,
+    )
     validation = None
     if inputs.validation is not None:
         held = _with_depth(inputs.validation)

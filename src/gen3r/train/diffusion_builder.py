@@ -17,6 +17,7 @@ from gen3r.latents.appearance import AppearanceCodec
 from gen3r.latents.codecs import GeometryCodec
 from gen3r.latents.codecs.registry import CODECS
 from gen3r.models.transformer import JointTransformer
+from gen3r.presets.condition_noise import CLEAN
 from gen3r.presets.stages import DiffusionStage
 from gen3r.train.data_identity import data_identity
 from gen3r.train.earlier import find_parts, tokenizer_of
@@ -26,12 +27,14 @@ from gen3r.train.inputs import StageInputs, StageParts
 from gen3r.train.latent_batches import ClipVideos, LatentBatches
 from gen3r.train.latents import FrozenEncoders, LatentCache, encode_clips
 from gen3r.train.latents.cache import NO_DEPTH, made_of
+from gen3r.train.latents.store import LatentStore
 from gen3r.train.lora import add_lora
 from gen3r.train.objectives.diffusion import DiffusionObjective
 from gen3r.train.order import Order, Weighted
 from gen3r.train.processes import Processes
 from gen3r.train.resuming import plain
 from gen3r.train.sources import ClipSource
+from gen3r.train.spoiled_latents import SpoiledLatents, encode_spoiled
 from gen3r.train.stored import StoredClips
 from gen3r.train.tokenizer import small_text_encoder
 
@@ -55,6 +58,11 @@ def build_diffusion(inputs: StageInputs) -> StageParts:
 
 def _on_encoded(inputs: StageInputs, data: EncodedClips) -> StageParts:
     stage, loop, held = inputs.preset.diffusion, inputs.loop, inputs.held
+    if stage.condition_noise.views:
+        raise ValueError(
+            "clips encoded by gen3r data encode have no spoiled versions of their views; train on the clips "
+            "themselves, or without condition_noise.views."
+        )
     text = None if data.latents.has_text else _text(inputs, [line for lines in data.latents.prompts for line in lines])
     batches = LatentBatches(
         data.latents,
@@ -93,7 +101,7 @@ def _on_the_fly(inputs: StageInputs, data: ClipSource) -> StageParts:
     batches = ClipVideos(data, stage, frames=frames, batch_size=loop.batch_size, seed=loop.seed, steps=loop.steps)
     validation = None
     if inputs.validation is not None:
-        shown = replace(stage, drops=replace(stage.drops, text=0.0, camera=0.0))
+        shown = replace(stage, drops=replace(stage.drops, text=0.0, camera=0.0), condition_noise=CLEAN)
         validation = ClipVideos(inputs.validation, shown, frames=frames, batch_size=loop.batch_size, seed=1)
     codecs = (encoders.appearance, encoders.geometry) if loop.sample_every else None
     objective = DiffusionObjective(
@@ -116,8 +124,9 @@ def _encoded_at_start(inputs: StageInputs, data: ClipSource) -> StageParts:
     text = _text(inputs, training.captions)
     objective = DiffusionObjective(_transformer(inputs), text, stage, codecs, made_by=inputs.encoders)
     order = _weighted(data, training, loop.seed)
+    shown = _shown(inputs, training, data, codecs)
     batches = LatentBatches(
-        training, text, stage, batch_size=loop.batch_size, seed=loop.seed, order=order, steps=loop.steps
+        shown, text, stage, batch_size=loop.batch_size, seed=loop.seed, order=order, steps=loop.steps
     )
     validation = None
     if inputs.validation is not None:
@@ -186,6 +195,33 @@ def _encode(
         progress=inputs.report,
         made=made,
     )
+
+
+def _shown(inputs: StageInputs, training: LatentCache, data: ClipSource, codecs: Codecs) -> LatentStore:
+    """The clips with spoiled versions of their views beside them, where the stage asks for such."""
+    stage, path = inputs.preset.diffusion, inputs.out / "latents-spoiled.safetensors"
+    noise, (appearance, geometry) = stage.condition_noise, codecs
+    if not noise.views:
+        return training
+    made = {"latents": made_of(inputs.out / "latents.safetensors"), "noise": dataclasses.asdict(noise)}
+
+    def encode() -> None:
+        if not path.is_file() or not _is_of(path, plain(made), inputs):
+            encode_spoiled(
+                data,
+                training,
+                Conditioner(appearance, stage.conditioning, geometry=geometry),
+                path,
+                noise,
+                frames=inputs.preset.frames,
+                seed=_encoding_seed(inputs),
+                device=next(appearance.parameters()).device,
+                progress=inputs.report,
+                made=made,
+            )
+
+    Processes(inputs.loop.patience).once(encode)
+    return SpoiledLatents(training, path, noise.views)
 
 
 def _encoding_seed(inputs: StageInputs) -> int:

@@ -18,9 +18,11 @@ from gen3r.conditioning.text import TextEncoder
 from gen3r.conditioning.views import ViewSampler
 from gen3r.latents.grid import SPATIAL_STRIDE
 from gen3r.latents.joint import JointLatent
+from gen3r.presets.condition_noise import CLEAN
 from gen3r.presets.stages import DiffusionStage
 from gen3r.train import augment
 from gen3r.train.batches import Batches
+from gen3r.train.condition_noise import spoiled_views, wrong_cameras
 from gen3r.train.latents.cache import scale_of
 from gen3r.train.latents.shards import LatentShards
 from gen3r.train.latents.store import LatentStore
@@ -113,9 +115,10 @@ class LatentBatches(Batches):
     ) -> None:
         super().__init__(len(store) if order is None else order, batch_size, seed)
         self.store, self.stage, self.validation, self.steps = store, stage, validation, steps
-        if stage.views.anything > 0 and not store.subsets:
+        weight = max(views_at(stage, progress).anything for progress in (0.0, 1.0))
+        if weight > 0 and not store.subsets:
             raise ValueError(
-                f"views are random subsets with weight {stage.views.anything:g}, the latents were encoded without any; "
+                f"views are random subsets with weight {weight:g}, the latents were encoded without any; "
                 "encode with --subsets 1 or more."
             )
         if isinstance(store, LatentShards):
@@ -151,11 +154,12 @@ class LatentBatches(Batches):
         if stored.image is not None and self.stage.network.image_dim is not None:
             batch["image"] = stored.image
         known = ~drops.camera | self.validation
+        noise = CLEAN if self.validation else self.stage.condition_noise
+        cameras = wrong_cameras(stored.cameras, noise, rng)
         if self.stage.conditioning.rays_at_latent_size:
-            rays = packed_rays(stored.cameras, self.stage.conditioning)
+            rays = packed_rays(cameras, self.stage.conditioning)
             return batch | {"camera": rays * known.float()[:, None, None, None, None]}
-        cameras = {"extrinsics": stored.cameras.extrinsics, "intrinsics": stored.cameras.intrinsics}
-        return batch | cameras | {"camera_known": known}
+        return batch | {"extrinsics": cameras.extrinsics, "intrinsics": cameras.intrinsics, "camera_known": known}
 
     def at(self, step: int, first: int = 0, size: int | None = None, total: int | None = None) -> Batch:
         """See ``Batches.at``; with ``stratum``, the noise levels each sample draws from, where that is asked for."""
@@ -237,12 +241,15 @@ class ClipVideos(Batches):
         drops = self.stage.drops.draw(len(items), rng)
         scale = scale_of(clips, self.stage.conditioning)
         dropped = drops.text.tolist()
-        return {
-            "video": augment.video(clips),
+        video, noise = augment.video(clips), self.stage.condition_noise
+        cameras = wrong_cameras(Cameras(clips.extrinsics, clips.intrinsics, *clips.rgb.shape[2:4]), noise, rng)
+        spoiled = {"views": spoiled_views(video, noise, rng)} if noise.views else {}
+        return spoiled | {
+            "video": video,
             "given": (views or self.stage.views).sample(len(items), self.frames, rng),
             "prompts": ["" if drop else caption for drop, caption in zip(dropped, clips.captions, strict=True)],
-            "extrinsics": clips.extrinsics,
-            "intrinsics": clips.intrinsics,
+            "extrinsics": cameras.extrinsics,
+            "intrinsics": cameras.intrinsics,
             "camera_known": ~drops.camera,
             "scale": torch.ones(len(items)) if scale is None else scale,
         }

@@ -96,7 +96,8 @@ class FrozenEncoders(nn.Module):
 
         Args:
             clips: ``video`` [n,F,3,H,W] in [0, 1], ``given`` [n,F], ``prompts`` (after drops), ``extrinsics``
-                [n,F,4,4], ``intrinsics`` [n,F,3,3], ``camera_known`` [n], and ``scale`` [n], the scene's scale.
+                [n,F,4,4], ``intrinsics`` [n,F,3,3], ``camera_known`` [n], and ``scale`` [n], the scene's scale;
+                ``views`` [n,F,3,H,W], if the given frames are to be seen otherwise than they are (`ConditionNoise`).
             rng: draws the latents.
 
         Returns:
@@ -108,18 +109,19 @@ class FrozenEncoders(nn.Module):
 
     def _encode(self, clips: Mapping[str, Any], rng: Rng) -> dict[str, Any]:
         video, given = clips["video"], clips["given"]
+        shown = clips.get("views", video)
         appearance, geometry = self.posteriors(video)
         cameras = Cameras(clips["extrinsics"], clips["intrinsics"], video.shape[-2], video.shape[-1])
         relative = relative_cameras(cameras, clips["scale"] if self.config.normalize_scale else None)
         conditioner = self.conditioner
         batch = {
             "clean": JointLatent(appearance.sample(rng), geometry.sample(rng)).tensor,
-            "control": conditioner.control(video, given, rng),
+            "control": conditioner.control(shown, given, rng),
             "extrinsics": relative.extrinsics,
             "intrinsics": relative.intrinsics,
             "camera_known": clips["camera_known"],
         }
         if self.text is not None:
             batch["text"] = conditioner.text_features(clips["prompts"])
-        image = conditioner.image_features(video, given)
+        image = conditioner.image_features(shown, given)
         return batch if image is None else batch | {"image": image}

@@ -13,9 +13,11 @@ from gen3r.cameras.pose_encoding import encode_pose, rotation_from_quaternion
 from gen3r.cameras.projection import unproject
 from gen3r.conditioning.cameras import scene_scale
 from gen3r.models.vggt import VGGT
+from gen3r.presets.condition_noise import CLEAN, ConditionNoise
 from gen3r.presets.stages import VGGTLossConfig
 from gen3r.train import augment
 from gen3r.train.batches import Batches
+from gen3r.train.condition_noise import spoiled_views
 from gen3r.train.losses.geometry import aligned_errors, camera_error, depth_error, point_error, sky_confidence
 from gen3r.train.objectives.base import Batch, Objective, Terms
 from gen3r.train.pictures import depth_rows
@@ -103,12 +105,22 @@ class ViewBatches(Batches):
 
     A batch holds about ``images`` images: many clips of few frames or few clips of many. The share of long clips grows
     from none to all over ``steps`` optimizer steps. Here the micro-batch decides together, so its size matters.
+    ``noise`` says how often the pictures of a clip are spoiled, all of them alike.
     """
 
     def __init__(
-        self, source: ClipSource, *, images: int, steps: int, frames: int, seed: int, augmented: bool = True
+        self,
+        source: ClipSource,
+        *,
+        images: int,
+        steps: int,
+        frames: int,
+        seed: int,
+        augmented: bool = True,
+        noise: ConditionNoise = CLEAN,
     ) -> None:
         super().__init__(source.order(seed), max(1, images // 2), seed)
+        self.noise = noise
         self.source, self.images, self.steps, self.frames, self.augmented = source, images, steps, frames, augmented
 
     def at(self, step: int, first: int = 0, size: int | None = None, total: int | None = None) -> Batch:
@@ -125,7 +137,8 @@ class ViewBatches(Batches):
         clips = augment.select_frames(clips, spread_frames(clips.rgb.shape[1], count, rng))
         if self.augmented:
             clips = augment.flip_and_reverse(clips, rng)
-        return view_batch(clips, rng if self.augmented else None)
+        batch = view_batch(clips, rng if self.augmented else None)
+        return batch | {"images": spoiled_views(batch["images"], self.noise, rng)}
 
 
 def spread_frames(available: int, count: int, rng: torch.Generator) -> Tensor:

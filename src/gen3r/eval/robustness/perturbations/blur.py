@@ -46,5 +46,5 @@ def _filtered(pictures: Tensor, fine: Float[Tensor, "rows columns"]) -> Tensor:
     return srgb(functional.conv2d(padded.flatten(0, 1)[:, None], kernel / kernel.sum()).view(pictures.shape))
 
 
-DEFOCUS = ViewPerturbation(title="out of focus", unit=" % of the height", strengths=(1, 2, 4), change=defocus)
-SHAKE = ViewPerturbation(title="motion blur", unit=" % of the height", strengths=(2, 4, 8), change=shake)
+DEFOCUS = ViewPerturbation(title="out of focus", unit=" % of the height", strengths=(1.0, 2.0, 4.0), change=defocus)
+SHAKE = ViewPerturbation(title="motion blur", unit=" % of the height", strengths=(2.0, 4.0, 8.0), change=shake)

@@ -53,7 +53,7 @@ def _after_first(cameras: Cameras, extrinsics: Float[Tensor, "F 4 4"]) -> Camera
     return replace(cameras, extrinsics=torch.cat([cameras.extrinsics[:1], extrinsics[1:]]))
 
 
-ROTATION = CameraPerturbation(title="noisy rotations", unit=" deg", strengths=(1, 3, 10), change=turn_cameras)
+ROTATION = CameraPerturbation(title="noisy rotations", unit=" deg", strengths=(1.0, 3.0, 10.0), change=turn_cameras)
 TRANSLATION = CameraPerturbation(
-    title="noisy translations", unit=" % of the path", strengths=(2, 5, 20), change=move_cameras
+    title="noisy translations", unit=" % of the path", strengths=(2.0, 5.0, 20.0), change=move_cameras
 )

@@ -32,7 +32,7 @@ def move_principal_point(cameras: Cameras, percent: float, rng: torch.Generator)
     return replace(cameras, intrinsics=intrinsics)
 
 
-FOCAL = CameraPerturbation(title="wrong focal length", unit=" %", strengths=(5, 10, 20), change=change_focal)
+FOCAL = CameraPerturbation(title="wrong focal length", unit=" %", strengths=(5.0, 10.0, 20.0), change=change_focal)
 PRINCIPAL_POINT = CameraPerturbation(
-    title="wrong principal point", unit=" % of the image", strengths=(2, 5, 10), change=move_principal_point
+    title="wrong principal point", unit=" % of the image", strengths=(2.0, 5.0, 10.0), change=move_principal_point
 )

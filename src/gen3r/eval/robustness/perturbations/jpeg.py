@@ -37,4 +37,4 @@ class _Compression(ViewPerturbation):
         return f"quality {BEST - strength:g}"
 
 
-JPEG = _Compression(title="JPEG", unit=" below quality 100", strengths=(10, 50, 70, 90), change=compress)
+JPEG = _Compression(title="JPEG", unit=" below quality 100", strengths=(10.0, 50.0, 70.0, 90.0), change=compress)

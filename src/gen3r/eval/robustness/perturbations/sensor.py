@@ -50,4 +50,4 @@ def dim(pictures: Float[Tensor, "V 3 H W"], stops: float, rng: torch.Generator) 
 SENSOR_NOISE = ViewPerturbation(
     title="sensor noise", unit=" variance at white", strengths=(0.003, 0.01, 0.03), change=add_noise
 )
-LOW_LIGHT = ViewPerturbation(title="low light", unit=" stops less light", strengths=(1, 2, 4), change=dim)
+LOW_LIGHT = ViewPerturbation(title="low light", unit=" stops less light", strengths=(1.0, 2.0, 4.0), change=dim)
