@@ -82,3 +82,31 @@ def test_values_that_are_no_numbers_are_refused() -> None:
 def test_scale_needs_a_positive_prediction() -> None:
     depth, valid = truth()
     assert median_scale(-depth, depth, valid) != median_scale(-depth, depth, valid)
+
+
+def test_rmse_of_a_known_case() -> None:
+    target = torch.tensor([[[2.0, 4.0, 4.0, 8.0]]])
+    predicted = torch.tensor([[[2.0, 4.0, 4.0, 10.0]]])
+    assert depth_errors(predicted, target, target > 0).rmse == pytest.approx(1.0)
+    assert depth_errors(3 * predicted, target, target > 0).rmse == pytest.approx(1.0)
+
+
+def test_metric_errors_know_no_scale() -> None:
+    depth, valid = truth()
+    errors = depth_errors(1.1 * depth, depth, valid, metric=True)
+    assert errors.scale == 1.0
+    assert errors.absrel == pytest.approx(0.1, rel=1e-4)
+    assert errors.rmse == pytest.approx(0.1 * depth[valid].square().mean().sqrt().item(), rel=1e-4)
+    assert errors.delta1 == 1.0
+    assert depth_errors(1.3 * depth, depth, valid, metric=True).delta1 == 0.0
+
+
+@pytest.mark.parametrize("metric", [False, True])
+def test_nothing_is_worse_than_no_depth(metric: bool) -> None:
+    depth, valid = truth()
+    worst = depth[valid].square().mean().sqrt().item()
+    zeros = depth_errors(torch.zeros(SHAPE), depth, valid, metric=metric)
+    huge = depth_errors(torch.where(torch.rand(SHAPE) > 0.5, 1e9, depth), depth, valid, metric=metric)
+    for errors in (zeros, huge):
+        assert errors.rmse == pytest.approx(worst, rel=1e-5)
+        assert errors.absrel == ABSREL_CEILING

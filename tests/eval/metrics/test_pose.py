@@ -10,6 +10,7 @@ from gen3r.eval.metrics.pose import (
     median_deg,
     pair_errors,
     pose_auc,
+    pose_scores,
     recall,
     recall_auc,
     rotation_angle_deg,
@@ -126,3 +127,41 @@ def test_broken_predictions_are_refused() -> None:
     broken[3, 0, 3] = float("inf")
     with pytest.raises(ValueError, match="not finite"):
         pair_errors(broken, truth, min_baseline=0.0)
+
+
+def test_scores_of_a_perfect_path() -> None:
+    scores = pose_scores(path(0), path(0), 0.0)
+    assert set(scores) == {f"{name}{threshold}" for name in ("rra", "rta", "auc") for threshold in (5, 15, 30)}
+    assert min(scores.values()) == pytest.approx(1.0, abs=1e-6)
+
+
+@settings(max_examples=15, deadline=None)
+@given(SEEDS, SEEDS)
+def test_scores_grow_with_the_threshold_and_area_never_exceeds_recall(one: int, other: int) -> None:
+    scores = pose_scores(path(one), path(other), 0.0)
+    for name in ("rra", "rta", "auc"):
+        assert 0 <= scores[f"{name}5"] <= scores[f"{name}15"] <= scores[f"{name}30"] <= 1
+    for threshold in (5, 15, 30):
+        assert scores[f"auc{threshold}"] <= min(scores[f"rra{threshold}"], scores[f"rta{threshold}"]) + 1e-9
+
+
+def test_folding_forgives_the_opposite_direction_but_not_standing_still() -> None:
+    truth = torch.eye(4).repeat(2, 1, 1)
+    truth[1, 2, 3] = 1.0
+    backwards, still = truth.clone(), torch.eye(4).repeat(2, 1, 1)
+    backwards[1, 2, 3] = -1.0
+    backwards[1, 0, 3] = 0.1
+    assert pose_scores(backwards, truth, 0.01)["rta30"] == 0.0
+    folded = pose_scores(backwards, truth, 0.01, fold=True)
+    assert folded["rta30"] == 1.0
+    assert folded["auc30"] == pytest.approx(1 - math.degrees(math.atan(0.1)) / 30)
+    assert pose_scores(still, truth, 0.01, fold=True)["rta30"] == 0.0
+
+
+def test_where_nothing_moves_direction_is_not_asked() -> None:
+    still = torch.eye(4).repeat(3, 1, 1)
+    trembling = still.clone()
+    trembling[1, 0, 3] = 0.001
+    scores = pose_scores(trembling, still, 0.01)
+    assert scores["rta5"] == 1.0
+    assert scores["auc5"] == 1.0

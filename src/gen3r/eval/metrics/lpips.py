@@ -58,7 +58,7 @@ def lpips_absence(net: Backbone = "alex") -> Absent | None:
 
 def _weights(net: Backbone) -> Path:
     """Where torchvision keeps the weights that the package loads."""
-    from torchvision.models import get_model_weights
+    from torchvision.models import get_model_weights  # pyright: ignore[reportMissingImports]
 
     url = get_model_weights(_TORCHVISION_NAMES[net])["IMAGENET1K_V1"].url
     return Path(torch.hub.get_dir()) / "checkpoints" / Path(urlparse(url).path).name
@@ -66,6 +66,6 @@ def _weights(net: Backbone) -> Path:
 
 @cache
 def _network(net: Backbone, device: str) -> torch.nn.Module:
-    from lpips import LPIPS as Network
+    from lpips import LPIPS as Network  # pyright: ignore[reportMissingImports]
 
     return Network(net=net, verbose=False).to(device).eval()

@@ -133,9 +133,10 @@ def pose_scores(
     moving = pairs.translation[pairs.moves]
     scores = {}
     for threshold in thresholds:
-        scores[f"rra{threshold}"] = recall(pairs.rotation, threshold)
-        scores[f"rta{threshold}"] = recall(moving, threshold) if len(moving) else 1.0
-        scores[f"auc{threshold}"] = pose_auc(pairs, threshold)
+        degrees = float(threshold)
+        scores[f"rra{threshold}"] = recall(pairs.rotation, degrees)
+        scores[f"rta{threshold}"] = recall(moving, degrees) if len(moving) else 1.0
+        scores[f"auc{threshold}"] = pose_auc(pairs, degrees)
     return scores
 
 
