@@ -93,6 +93,7 @@ class Robustness:
         record = results_record(
             progress.tally,
             table=benchmark.table(),
+            quantities={name: asdict(benchmark.columns[name]) for name in robustness.SHOWN},
             settings=described,
             seeds={"start": self.seed_start, "count": self.count},
             **circumstances(self.loading, folder, pipeline, started),

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from gen3r.eval.robustness.benchmark import QUALITIES
+from gen3r.eval.robustness.benchmark import SHOWN
 from gen3r.eval.robustness.cases import CLEAN, cases_of
 from gen3r.eval.robustness.perturbations.base import Perturbation
 from gen3r.eval.robustness.perturbations.registry import (
@@ -66,7 +66,7 @@ def draw_curves(records: Mapping[str, Mapping[str, Any]], path: Path) -> None:
                 axis.set_title(PERTURBATIONS[name].title, fontsize=9)
             if line % len(PANELS) == len(PANELS) - 1:
                 axis.set_xlabel(PERTURBATIONS[name].axis, fontsize=8)
-        row[0].set_ylabel(QUALITIES[quality].meaning, fontsize=8)
+        row[0].set_ylabel(SHOWN[quality], fontsize=8)
         for axis in row[len(names) :]:
             axis.set_axis_off()
     for quality in range(len(PANELS)):
