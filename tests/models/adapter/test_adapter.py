@@ -1,4 +1,5 @@
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
@@ -136,6 +137,24 @@ def test_gradients_reach_every_parameter_and_do_not_change_with_checkpointing(co
 
 
 @torch.no_grad()
+def test_a_pooled_latent_says_the_same_in_every_block_and_reads_nothing_finer() -> None:
+    adapter = tiny(replace(TINY, latent_pool=2))
+    posterior = adapter.encode(normal(1, TINY.token_channels, 5, 8, 8))
+    for moments in (posterior.mean, posterior.logvar):
+        blocks = moments.unflatten(-2, (7, 2)).unflatten(-1, (7, 2))
+        assert torch.equal(blocks, blocks[..., :1, :, :1].expand_as(blocks))
+    plain = tiny()
+    plain.load_state_dict(adapter.state_dict())
+    latents = posterior.mode()
+    checkers = torch.tensor([[1.0, -1.0], [-1.0, 1.0]]).repeat(7, 7)
+    close = partial(torch.testing.assert_close, rtol=1e-4, atol=1e-5)
+    close(adapter.decode(latents + checkers), adapter.decode(latents))
+    close(adapter.decode(latents), plain.decode(latents))
+    assert (plain.decode(latents + checkers) - plain.decode(latents)).abs().max() > 1e-3
+    with pytest.raises(ValueError, match="no whole blocks"):
+        adapter.encode(normal(1, TINY.token_channels, 1, 4, 4))
+
+
 def test_low_precision_weights_take_float32_latents() -> None:
     adapter = tiny().to(torch.bfloat16)
     posterior = adapter.encode(normal(1, 20, 5, 4, 4))

@@ -93,9 +93,13 @@ class Ablations:
                 continue
             note(f"{label}: {len(due)} runs")
             items = [{"key": run.name} for run in due]
-            report = run_units(label, TrainAndMeasure, settings, items, self.out, self.running, gpus=self.running.gpus())
+            report = run_units(
+                label, TrainAndMeasure, settings, items, self.out, self.running, gpus=self.running.gpus()
+            )
             if report.failed:
-                raise ValueError(f"{len(report.failed)} of {len(due)} runs failed; see above, and run the command again.")
+                raise ValueError(
+                    f"{len(report.failed)} of {len(due)} runs failed; see above, and run the command again."
+                )
         say(tabulate(write_results(study, command=command), self.out).rstrip())
         say(f"\nResults in {self.out}")
 

@@ -51,7 +51,7 @@ def is_measured(study: Study, run: PlannedRun) -> bool:
 
 
 def measure_run(study: Study, run: PlannedRun, clips: Sequence[Clip], device: torch.device | str = "cpu") -> None:
-    """Measure what is not measured yet of a run that has been trained; parts are whole on disk as soon as they are made.
+    """Measure what is not measured yet of a run that has been trained; parts are on disk as soon as they are made.
 
     Args:
         study: that the run is of.

@@ -114,14 +114,13 @@ def group_record(record: Mapping[str, Any], name: str) -> dict[str, Any]:
                 for column in COLUMNS
             }
             tally.add(int(clip), values)
+
+    def numbers(variant: str, column: str) -> list[dict[str, float]]:
+        found = [record["runs"][key]["clips"] for key in done[variant]]
+        return [{clip: scores[column] for clip, scores in clips.items()} for clips in found]
+
     verdicts = [
-        judge(
-            claim,
-            *(
-                [{clip: scores[claim.quantity] for clip, scores in record["runs"][key]["clips"].items()} for key in done[side]]
-                for side in (claim.better, claim.worse)
-            ),
-        )
+        judge(claim, numbers(claim.better, claim.quantity), numbers(claim.worse, claim.quantity))
         for claim in group.claims
     ]
     wanted = record["seeds"]

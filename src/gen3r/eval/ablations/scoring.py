@@ -12,8 +12,8 @@ from gen3r.eval.benchmarks.scores import Scores, depth_of, mean_psnr, poses_of
 from gen3r.eval.benchmarks.tally import Tally
 from gen3r.eval.benchmarks.truth import Truth
 from gen3r.eval.metrics.depth import ABSREL_CEILING
-from gen3r.eval.metrics.pose import pose_auc
 from gen3r.eval.metrics.points import cloud_errors
+from gen3r.eval.metrics.pose import pose_auc
 from gen3r.eval.suite.benchmark import SuiteSettings
 from gen3r.pipeline import Gen3RPipeline
 from gen3r.scene.scene import Scene

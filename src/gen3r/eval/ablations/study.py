@@ -47,7 +47,7 @@ class StudyConfig:
     clips: int | None = None
     """At most so many training clips."""
     networks: tuple[str, ...] = ()
-    """Where a trained VGGT and VAE are; those that are nowhere are trained. Adapters are always trained, on equal terms."""
+    """Where a trained VGGT and VAE are; those that are nowhere are trained. Adapters always are, on equal terms."""
     seed_start: int = 900_000_000
     """Seed of the first held-out clip; the others follow."""
     count: int = 256
@@ -148,9 +148,7 @@ class Study:
     @cached_property
     def foundations(self) -> dict[str, PlannedRun]:
         """VGGT and VAE by stage, for those that have to be trained here."""
-        return {
-            stage: PlannedRun(stage=stage, preset=self.base, key=_key(self.base, stage)) for stage in FOUNDATIONS
-        }
+        return {stage: PlannedRun(stage=stage, preset=self.base, key=_key(self.base, stage)) for stage in FOUNDATIONS}
 
     def begin(self) -> None:
         """Note in the folder what its runs have in common.

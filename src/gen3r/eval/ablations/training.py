@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from safetensors import safe_open
+from safetensors.torch import load_file
 
 from gen3r.eval.ablations.study import FOUNDATIONS, PlannedRun, Study
+from gen3r.hub.folder import WEIGHTS_FILE
+from gen3r.train.checkpoint import list_checkpoints
 from gen3r.train.earlier import find_parts
 from gen3r.train.hooks import LOG_FILE, read_log
 from gen3r.train.stages import train
@@ -69,22 +71,21 @@ def train_run(study: Study, run: PlannedRun, console: Console | None = None) -> 
         run.stage,
         run.preset,
         folder,
-        resume=True,
+        resume=bool(list_checkpoints(folder)),
         data=study.config.data,
         networks=() if run.stage in FOUNDATIONS else places_of(study, run),
         clips=study.config.clips,
         console=console,
     )
-    if latents is not None:
-        if not latents.is_file():
-            latents.parent.mkdir(parents=True, exist_ok=True)
-            _link(folder / LATENTS, latents)
+    if latents is not None and not latents.is_file():
+        latents.parent.mkdir(parents=True, exist_ok=True)
+        _link(folder / LATENTS, latents)
     facts = {
         "stage": run.stage,
         "steps": run.loop.steps,
         "seed": run.loop.seed,
         "seconds": round(training_seconds(folder), 1),
-        "parameters": {part.name: _count(part / "model.safetensors") for part in sorted(export.iterdir()) if _has(part)},
+        "parameters": parameters(export),
     }
     with whole_file(folder / FINISHED) as file:
         file.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
@@ -112,21 +113,10 @@ def training_seconds(folder: Path) -> float:
     return total + last
 
 
-def _has(part: Path) -> bool:
-    return (part / "model.safetensors").is_file()
-
-
-def _count(file: Path) -> int:
-    with safe_open(str(file), "pt") as tensors:
-        shapes = [tensors.get_slice(name).get_shape() for name in tensors.keys()]
-    return sum(_product(shape) for shape in shapes)
-
-
-def _product(shape: list[int]) -> int:
-    total = 1
-    for side in shape:
-        total *= side
-    return total
+def parameters(export: Path) -> dict[str, int]:
+    """How many numbers each network of an export has."""
+    files = {file.parent.name: file for file in sorted(export.glob(f"*/{WEIGHTS_FILE}"))}
+    return {name: sum(tensor.numel() for tensor in load_file(file).values()) for name, file in files.items()}
 
 
 def _link(source: Path, target: Path) -> None:
