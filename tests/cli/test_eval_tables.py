@@ -5,6 +5,7 @@ from types import MappingProxyType
 import pytest
 
 from cli.running import Runner
+from gen3r.cli.evaluation.time_left import TimeLeft, duration
 from gen3r.eval.suite import registry
 from prepare.clip_folders import write_dataset
 
@@ -50,3 +51,16 @@ def test_seeds_that_training_may_have_seen_are_refused(tmp_path: Path, gen3r: Ru
     both = gen3r("eval", "tables", "--out", tmp_path / "out", "--data", "synthetic", tmp_path)
     assert (both.code, "run it twice" in both.stderr) == (2, True)
     assert not (tmp_path / "out").exists()
+
+
+def test_the_time_left_is_told_once_a_minute(capsys: pytest.CaptureFixture[str]) -> None:
+    seen = {10: 0.0, 11: 30.0, 12: 80.0, 14: 100.0, 15: 150.0, 20: 9000.0}
+    clock = iter(seen.values())
+    told = TimeLeft("clips measured", clock=lambda: next(clock))
+    for done in seen:
+        told(done, 20)
+    assert capsys.readouterr().err.splitlines() == [
+        "12 of 20 clips measured, about 5 min left",
+        "15 of 20 clips measured, about 2 min left",
+    ]
+    assert [duration(seconds) for seconds in (59, 600, 7260)] == ["59 s", "10 min", "2 h 01 min"]

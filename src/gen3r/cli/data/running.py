@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
-from gen3r.cli.terminal import note, progress_bar, say
+from gen3r.cli.terminal import Advance, note, progress_bar, say
 
 if TYPE_CHECKING:
     from gen3r.jobs import RunOptions, RunReport
@@ -75,6 +75,7 @@ def run_units(
     running: Running,
     *,
     gpus: float = 0.0,
+    progress: Advance | None = None,
 ) -> RunReport:
     """Do items that are not done yet (see `gen3r.jobs.run_jobs`), with a progress bar, and tell how it went.
 
@@ -86,6 +87,7 @@ def run_units(
         folder: the output folder; journal and report go into ``.run`` inside it.
         running: the options.
         gpus: what a worker needs of a GPU, see `Running.gpus`.
+        progress: called like the bar.
 
     Returns:
         The report; whether failed items end the command with an error is the caller's to say.
@@ -94,13 +96,19 @@ def run_units(
 
     options = running.options()
     with progress_bar(label) as advance:
+
+        def ahead(done: int, total: int) -> None:
+            advance(done, total)
+            if progress is not None:
+                progress(done, total)
+
         report = run_jobs(
             [JobItem.of(item) for item in items],
             WorkSpec.of(unit, settings, gpus=gpus),
             folder / RUN_FOLDER,
             options,
             exists=lambda item: False,
-            progress=advance,
+            progress=ahead,
         )
     for line in report.lines():
         say(line)

@@ -10,6 +10,7 @@ import tyro
 
 from gen3r.cli.data.running import Running, run_units
 from gen3r.cli.evaluation.results import failure_lines
+from gen3r.cli.evaluation.time_left import TimeLeft
 from gen3r.cli.model_options import ModelOptions
 from gen3r.cli.seeds import check_seed
 from gen3r.cli.terminal import say, warn, working
@@ -95,7 +96,16 @@ class Tables:
             items = plan.items()
         if items:
             gpus = self.running.gpus(config.model.device)
-            report = run_units("Measuring", MeasureClips, config.settings(), items, self.out, self.running, gpus=gpus)
+            report = run_units(
+                "Measuring",
+                MeasureClips,
+                config.settings(),
+                items,
+                self.out,
+                self.running,
+                gpus=gpus,
+                progress=TimeLeft("groups of clips measured"),
+            )
             if report.failed:
                 raise ValueError(
                     f"{len(report.failed)} of {len(items)} groups of clips could not be measured; see above, and run "
