@@ -1,0 +1,26 @@
+"""T2: generated geometry; depth and points from one latent with the frames, or read in the frames afterwards."""
+
+from gen3r.eval.suite.benchmark import Needs
+from gen3r.eval.suite.tables import baselines
+from gen3r.eval.suite.tables.chunk import Given
+from gen3r.eval.suite.tables.geometry_columns import AGREEMENT, DEPTH, POINTS, UNALIGNED_DEPTH
+from gen3r.eval.suite.tables.predictions import generated, generated_then_vggt
+from gen3r.eval.suite.tables.table import PredictionTable, Row
+
+ONE, TWO = Given(views=1), Given(views=2)
+GEOMETRY = (POINTS, DEPTH, UNALIGNED_DEPTH)
+SCENE = (*GEOMETRY, AGREEMENT)
+
+BENCHMARK = PredictionTable(
+    name="t2",
+    title="T2: generated geometry",
+    needs=Needs(depth=True, cameras=True),
+    ways={
+        "mean": Row(shows="mean depth map, true cameras", predict=baselines.mean_depth, columns=GEOMETRY),
+        "two_stage1": Row(shows="1 view: generated, then VGGT", predict=generated_then_vggt(ONE), columns=SCENE),
+        "joint1": Row(shows="1 view: generated together", predict=generated(ONE), columns=SCENE, timed=ONE),
+        "two_stage2": Row(shows="2 views: generated, then VGGT", predict=generated_then_vggt(TWO), columns=SCENE),
+        "joint2": Row(shows="2 views: generated together", predict=generated(TWO), columns=SCENE, timed=TWO),
+        "truth": Row(shows="the truth", predict=baselines.truth, columns=(AGREEMENT,)),
+    },
+)
