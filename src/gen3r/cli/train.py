@@ -8,21 +8,24 @@ import tyro
 
 from gen3r.cli.seeds import check_seed
 from gen3r.cli.terminal import say
+from gen3r.cli.train_all import check_single, train_all
 
 Count = Annotated[int | None, tyro.conf.arg(metavar="N")]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Train:
-    """Train one network of a preset.
+    """Train one network of a preset, or all of them.
 
-    vggt and vae stand alone; adapter builds on both; diffusion on all three. Without data, clips are generated while
-    training. For several processes, start it with accelerate launch -m gen3r.cli train ...
-    With --dry-run it only tells the memory and time that a run would take.
+    all follows the preset's recipe: every network in its turn, for its share of the time, in as many sittings of
+    --minutes as it takes, on one machine or (--portable, --from) on several. Of the single stages, vggt and vae stand
+    alone; adapter builds on both; diffusion on all three. Without data, clips are generated while training. For several
+    processes, start a stage with accelerate launch -m gen3r.cli train ... With --dry-run it only tells the memory and
+    time that a run would take.
     """
 
-    stage: Annotated[Literal["vggt", "vae", "adapter", "diffusion"], tyro.conf.Positional]
-    """What to train."""
+    stage: Annotated[Literal["all", "vggt", "vae", "adapter", "diffusion"], tyro.conf.Positional]
+    """What to train; all: everything, one after the other, as the recipe of the preset says."""
     out: Annotated[Path | None, tyro.conf.arg(metavar="RUN")] = None
     """Folder of the run: log, sample pictures, checkpoints and, at the end, export/ with the averaged weights."""
     preset: Literal["tiny", "small", "full", "lora"] = "small"
@@ -84,6 +87,15 @@ class Train:
     ema: Annotated[float | None, tyro.conf.arg(metavar="DECAY")] = None
     """Decay of the average of the weights that is exported, below 1; 0 for none. Left out, the preset's."""
 
+    minutes: Annotated[float | None, tyro.conf.arg(metavar="M")] = None
+    """Rest after so many minutes, everything saved before; the same command goes on (all). Left out, until the end."""
+    total: Annotated[float | None, tyro.conf.arg(metavar="M")] = None
+    """Minutes of training that all stages share, over any number of sittings (all). Left out, the preset's."""
+    portable: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
+    """Keep a copy for another machine here: a few files below 15 MB, without optimizer state (all)."""
+    sources: Annotated[tuple[Path, ...], tyro.conf.arg(name="from", metavar="FOLDER ...")] = ()
+    """Go on from portable copies, in a new --out; of each stage from the one that is furthest (all)."""
+
     dry_run: bool = False
     """Tell the memory of each device, the time of a step and the hours of the whole schedule; train nothing."""
     devices: Annotated[int, tyro.conf.arg(metavar="N")] = 1
@@ -101,6 +113,8 @@ class Train:
         Raises:
             ValueError: for a folder already in use, unusable packs, missing earlier networks, or options of a plan.
         """
+        if self.dry_run and self.stage == "all":
+            raise ValueError("a plan is of one stage; name it in place of all.")
         if self.dry_run:
             say(self.plan())
             return
@@ -111,6 +125,10 @@ class Train:
             raise ValueError(f"--out expects a folder, but {self.out} is a file; name another one.")
         if self.seed is not None:
             check_seed(self.seed)
+        if self.stage == "all":
+            train_all(self, self.overrides())
+            return
+        check_single(self)
         from rich.console import Console
 
         from gen3r.train.processes import Processes

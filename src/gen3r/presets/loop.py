@@ -93,7 +93,16 @@ class LoopConfig:
     """Batches per validation."""
 
     def __post_init__(self) -> None:
-        for name in ("steps", "batch_size", "accumulate", "log_every", "checkpoint_every", "keep_checkpoints", "read_every"):
+        counts = (
+            "steps",
+            "batch_size",
+            "accumulate",
+            "log_every",
+            "read_every",
+            "checkpoint_every",
+            "keep_checkpoints",
+        )
+        for name in counts:
             if getattr(self, name) < 1:
                 raise ValueError(f"expected {name} >= 1, got {getattr(self, name)}.")
         if self.read_every > 1 and not self.fused:

@@ -14,6 +14,7 @@ from gen3r.models.vae.config import VAEConfig
 from gen3r.models.vggt.config import VGGTConfig
 from gen3r.presets.condition_noise import CLEAN, ConditionNoise
 from gen3r.presets.loop import LoopConfig
+from gen3r.presets.recipe import Recipe
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -245,3 +246,5 @@ class Preset:
     """Default negative prompt of the shipped pipeline."""
     scene_cameras: Literal["predicted", "requested"] = "predicted"
     """Default cameras of the shipped pipeline's scenes, see ``PipelineConfig``."""
+    recipe: Recipe | None = None
+    """How all stages are trained one after the other; None: one by one, by hand."""

@@ -8,6 +8,7 @@ from gen3r.models.transformer.config import TransformerConfig
 from gen3r.models.vae.config import VAEConfig
 from gen3r.models.vggt.config import VGGTConfig
 from gen3r.presets.loop import LoopConfig
+from gen3r.presets.recipe import Floor, Leg, Recipe
 from gen3r.presets.stages import AdapterStage, DiffusionStage, Preset, TextConfig, VAEStage, VGGTLossConfig, VGGTStage
 
 UNIT_MEAN, UNIT_STD = (0.0,) * 16, (1.0,) * 16
@@ -34,6 +35,23 @@ def preset() -> Preset:
         clips=4800,
         steps=3,
         scene_cameras="requested",
+        recipe=recipe(),
+    )
+
+
+def recipe() -> Recipe:
+    """Two and a half hours on two CPU cores. Shares follow what the stages of the shipped weights took."""
+    loop = {"threads": 2}
+    return Recipe(
+        minutes=150,
+        device="two CPU cores",
+        clips=2000,
+        legs=(
+            Leg(name="vae", stage="vae", share=0.14, loop=loop, floor=Floor(metric="psnr", value=30.0, above=True)),
+            Leg(name="vggt", stage="vggt", share=0.4, loop=loop),
+            Leg(name="adapter", stage="adapter", share=0.16, loop=loop),
+            Leg(name="diffusion", stage="diffusion", share=0.3, loop=loop),
+        ),
     )
 
 

@@ -157,8 +157,9 @@ def _cache(inputs: StageInputs, path: Path, clips: ClipSource, mirrored: bool, c
         if not path.is_file() or not _is_of(path, plain(made), inputs):
             _encode(inputs, path, clips, mirrored, codecs, made)
 
-    Processes(inputs.loop.patience).once(encode)
-    return LatentCache(path)
+    processes = Processes(inputs.loop.patience)
+    processes.once(encode)
+    return LatentCache(path, processes.device)
 
 
 def _is_of(path: Path, made: dict[str, Any], inputs: StageInputs) -> bool:
@@ -193,6 +194,7 @@ def _encode(
         seed=_encoding_seed(inputs),
         device=next(appearance.parameters()).device,
         progress=inputs.report,
+        batch_size=8 if next(appearance.parameters()).device.type == "cpu" else 32,
         made=made,
     )
 

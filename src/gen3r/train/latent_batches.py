@@ -30,7 +30,7 @@ from gen3r.train.latents.views import choose_view
 from gen3r.train.objectives.base import Batch
 from gen3r.train.objectives.noise import stratum
 from gen3r.train.order import Order
-from gen3r.train.rng import generator
+from gen3r.train.rng import generator, on_device
 from gen3r.train.sources import ClipSource
 
 
@@ -138,7 +138,7 @@ class LatentBatches(Batches):
 
     def make(self, items: Sequence[int], rng: torch.Generator, views: ViewSampler | None = None) -> Batch:
         """A batch of these items, shown as ``views`` says (None: as the stage does in the end)."""
-        halves = [posterior.sample(rng) for posterior in self.store.posteriors(items)]
+        halves = [posterior.sample(on_device(rng, posterior.mean.device)) for posterior in self.store.posteriors(items)]
         views = self.stage.views if views is None else views
         weights = (views.first, views.ends, views.everything, views.nothing, views.anything)
         choice = choose_view(weights, self.store.subsets, rng, len(items))
@@ -155,10 +155,10 @@ class LatentBatches(Batches):
             batch["image"] = stored.image
         known = ~drops.camera | self.validation
         noise = CLEAN if self.validation else self.stage.condition_noise
-        cameras = wrong_cameras(stored.cameras, noise, rng)
+        cameras = wrong_cameras(stored.cameras, noise, rng).to(stored.control.device)
         if self.stage.conditioning.rays_at_latent_size:
             rays = packed_rays(cameras, self.stage.conditioning)
-            return batch | {"camera": rays * known.float()[:, None, None, None, None]}
+            return batch | {"camera": rays * known.to(rays)[:, None, None, None, None]}
         return batch | {"extrinsics": cameras.extrinsics, "intrinsics": cameras.intrinsics, "camera_known": known}
 
     def at(self, step: int, first: int = 0, size: int | None = None, total: int | None = None) -> Batch:

@@ -164,7 +164,7 @@ class Trainer:
                     self._one_step(progress)
                 if self.unread is not None:
                     self.skipped += self.unread.read(self.step, self.config.skip_nonfinite)
-                done = self.pace.ended(self.step)
+                done = self.pace.ended(self.step) and self.pace.may_close()
                 if not done:
                     self.save()
                 self._saved_whole()
@@ -186,6 +186,8 @@ class Trainer:
         self.step += 1
         self.pace.stepped(self.step)
         planned = progress.steps = self.pace.planned(self.step)
+        if getattr(self.batches, "steps", 0):  # curricula go by the share of the steps that is done
+            self.batches.steps = planned  # pyright: ignore[reportAttributeAccessIssue]
         if self.log and values and (self.step % config.log_every == 0 or self.step == planned):
             self.log.numbers(self.step, values)
             progress.update(self.step, f"loss {values['total']:.4f}")

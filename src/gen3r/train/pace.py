@@ -57,7 +57,11 @@ class Pace(ABC):
     def due(self, event: Event, step: int, every: int) -> bool:
         """Whether it is time for something that happens every so many steps (0: never)."""
 
-    def saw(self, metrics: Mapping[str, float]) -> None:
+    def may_close(self) -> bool:
+        """Whether a run that has ended may export now, rather than another time."""
+        return True
+
+    def saw(self, metrics: Mapping[str, float]) -> None:  # noqa: B027 (most paces do not mind)
         """Told the numbers of a validation, by their names in the log."""
 
 
@@ -114,6 +118,8 @@ class ClockPace(Pace):
     """When this sitting has to be over, as ``clock`` tells it; saving takes place before."""
     margin: float = 0.0
     """Seconds before the deadline at which training stops, to save."""
+    closing: float = 0.0
+    """Seconds that exporting takes: with less before the deadline the run rests when it has ended, too."""
     floor: Floor | None = None
     """Where the run may end early."""
     every: Mapping[Event, float] = field(default_factory=lambda: {"validate": 60.0, "sample": 120.0, "save": 90.0})
@@ -186,6 +192,10 @@ class ClockPace(Pace):
             return False
         self._last[event] = now
         return True
+
+    def may_close(self) -> bool:
+        """Whether there is time to export."""
+        return self.clock() + self.closing <= self.deadline
 
     def saw(self, metrics: Mapping[str, float]) -> None:
         """Remember whether the floor is reached."""

@@ -23,6 +23,13 @@ def generator(*key: int | str, device: torch.device | str = "cpu") -> torch.Gene
     return torch.Generator(device=device).manual_seed(derive_seed(*key))
 
 
+def on_device(rng: torch.Generator, device: torch.device) -> torch.Generator:
+    """The stream itself, or one of another device that begins where it is, for numbers by the million."""
+    if rng.device.type == device.type:
+        return rng
+    return torch.Generator(device=device).manual_seed(integer(rng, 0, 2**62))
+
+
 def uniform(rng: torch.Generator, low: float = 0.0, high: float = 1.0) -> float:
     """One number in [low, high)."""
     return low + (high - low) * float(torch.rand((), generator=rng, device=rng.device))

@@ -271,11 +271,12 @@ def recompute_activations(networks: nn.ModuleDict) -> None:
 def compile_blocks(networks: nn.ModuleDict) -> None:
     """Compile the repeated blocks of every trained network, in place: one block's code serves all that are alike.
 
-    What lies between the blocks stays as it is, and so does a network without blocks.
+    A second size that they see is compiled as any size. What lies between the blocks stays as it is, and so does a
+    network without blocks.
     """
     for network in networks.values():
         for block in blocks_of(network):
-            block.compile(dynamic=False)
+            block.compile()
 
 
 _SWITCHES: Mapping[str, Callable[[Any], None]] = {

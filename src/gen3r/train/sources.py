@@ -168,9 +168,7 @@ class RenderedClips(HeldClips):
             "intrinsics": torch.empty((count, frames, 3, 3), device=device),
         }
         seeds = range(first_seed, first_seed + count)
-        clips = generate_clips(
-            seeds, *size, device=device, store=device, samples=2, compiled=compiled, workers=workers
-        )
+        clips = generate_clips(seeds, *size, device=device, store=device, samples=2, compiled=compiled, workers=workers)
         for number, clip in enumerate(clips):
             rooms["rgb"][number], rooms["depth"][number] = clip.rgb, clip.depth
             rooms["extrinsics"][number], rooms["intrinsics"][number] = clip.cameras.extrinsics, clip.cameras.intrinsics

@@ -104,6 +104,7 @@ def prepare(
     console: Console | None = None,
     pace: Pace | None = None,
     saved: Callable[[int], None] | None = None,
+    encoded: Callable[[int, int], None] | None = None,
 ) -> Trainer:
     """Make one stage ready to train.
 
@@ -130,6 +131,7 @@ def prepare(
         console: where progress is shown.
         pace: when the run rests and ends; None: after the steps of the schedule.
         saved: called with the step once a checkpoint of it is whole.
+        encoded: told how many of how many clips are encoded, in place of the console.
 
     Raises:
         ValueError: for an unknown stage or preset, unusable data, missing earlier networks, a folder already in use, or
@@ -182,7 +184,7 @@ def prepare(
         initial=initial,
         out=out,
         fresh=newest is None,
-        report=lambda done, total: tell(f"encoded {done}/{total} clips"),
+        report=encoded or (lambda done, total: tell(f"encoded {done}/{total} clips")),
         tell=tell,
     )
     torch.manual_seed(derive_seed(loop.seed, "initial weights", stage))

@@ -33,6 +33,10 @@ NO_DEPTH = (
 )
 
 
+_ON_HOST = ("extrinsics", "intrinsics", "clip")
+"""What is small, and looked at number by number."""
+
+
 class LatentCache(LatentStore):
     """Latents, control latents and cameras of clips, in memory.
 
@@ -41,11 +45,11 @@ class LatentCache(LatentStore):
     Choices are: the first frame, the ends, all frames, none, then random subsets.
     """
 
-    def __init__(self, path: Path) -> None:
-        """Read a file written by ``encode_clips``."""
+    def __init__(self, path: Path, device: torch.device | str = "cpu") -> None:
+        """Read a file written by ``encode_clips``; latents are held on ``device``, cameras in host memory."""
         with safe_open(str(path), "pt") as file:
             names = file.keys()
-            self.tensors = {name: file.get_tensor(name) for name in names}
+            self.tensors = {name: file.get_tensor(name).to("cpu" if name in _ON_HOST else device) for name in names}
             metadata = file.metadata()
         self.captions: list[str] = json.loads(metadata["captions"])
         self.height, self.width = int(metadata["height"]), int(metadata["width"])
@@ -70,7 +74,7 @@ class LatentCache(LatentStore):
 
     def posteriors(self, items: Sequence[int]) -> tuple[Posterior, Posterior]:
         """Copies of these items' posteriors, float32."""
-        index = torch.as_tensor(items)
+        index = torch.as_tensor(items, device=self.tensors["appearance_mean"].device)
         appearance, geometry = (
             Posterior(
                 mean=self.tensors[f"{half}_mean"][index].float(), logvar=self.tensors[f"{half}_logvar"][index].float()
@@ -83,11 +87,13 @@ class LatentCache(LatentStore):
         self, items: Sequence[int], choices: Int[Tensor, " n"], rng: torch.Generator | None = None
     ) -> StoredConditions:
         """Copies of what these items were told; the geometry half of the control latents is zeros."""
-        index, stored = torch.as_tensor(items), self.tensors
+        stored = self.tensors
+        host = torch.as_tensor(items)
+        index, choices = host.to(stored["control"].device), choices.to(stored["control"].device)
         return StoredConditions(
             control=left_only(stored["control"][index, choices].float()),
             given=stored["given"][index, choices],
-            cameras=Cameras(stored["extrinsics"][index], stored["intrinsics"][index], self.height, self.width),
+            cameras=Cameras(stored["extrinsics"][host], stored["intrinsics"][host], self.height, self.width),
             image=None,
         )
 

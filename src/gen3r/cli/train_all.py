@@ -1,0 +1,86 @@
+"""``gen3r train all``: what the other options of ``gen3r train`` become where all stages are trained."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, Protocol
+
+from gen3r.cli.terminal import say
+
+OWN = ("minutes", "total", "portable", "sources")
+"""Options of `train all` alone."""
+SHARED = ("stage", "preset", "out", "data", "validation", "clips", "threads", "seed", "precision", *OWN)
+"""Options that `train all` reads."""
+
+
+class Options(Protocol):
+    """What is read of the command."""
+
+    out: Path | None
+    preset: str
+    minutes: float | None
+    total: float | None
+    portable: Path | None
+    sources: tuple[Path, ...]
+    data: tuple[Path, ...]
+    validation: tuple[Path, ...]
+    clips: int | None
+
+
+def train_all(options: Options, overrides: Mapping[str, Any]) -> None:
+    """Follow the recipe of a preset for a sitting.
+
+    Raises:
+        ValueError: for options of single stages, and as `RecipeRun`.
+    """
+    from rich.console import Console
+
+    from gen3r.train.recipe.run import RecipeConfig, RecipeRun
+
+    _check(options)
+    assert options.out is not None
+    config = RecipeConfig(
+        preset=options.preset,
+        out=options.out,
+        minutes=options.minutes,
+        total=options.total,
+        data=options.data,
+        validation=options.validation,
+        clips=options.clips,
+        portable=options.portable,
+        sources=options.sources,
+        overrides=overrides,
+    )
+    run = RecipeRun(config, console=Console(stderr=True))
+    if run.run():
+        runs = " ".join(str(folder) for folder in run.finished)
+        say(f"Everything is trained: gen3r models assemble {runs} --preset {options.preset} --out MODEL")
+    else:
+        say("Not everything is trained yet: the same command goes on.")
+
+
+def check_single(options: Options) -> None:
+    """Options of all stages together are refused for one of them.
+
+    Raises:
+        ValueError: naming them.
+    """
+    given = [_flag(name) for name in OWN if getattr(options, name)]
+    if given:
+        raise ValueError(f"{', '.join(given)}: for gen3r train all; a single stage trains for its --steps.")
+
+
+def _check(options: Options) -> None:
+    defaults = {field.name: field.default for field in fields(options)}  # pyright: ignore[reportArgumentType]
+    other = [name for name, value in defaults.items() if name not in SHARED and getattr(options, name) != value]
+    if other:
+        raise ValueError(
+            f"{', '.join(map(_flag, other))}: for a single stage; gen3r train all takes it from the recipe of the "
+            f"preset. It reads {', '.join(map(_flag, SHARED[1:]))}."
+        )
+
+
+def _flag(name: str) -> str:
+    return "--from" if name == "sources" else f"--{name.replace('_', '-')}"

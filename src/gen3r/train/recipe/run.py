@@ -1,0 +1,291 @@
+"""A recipe in sittings: leg after leg, until the minutes of this sitting are over."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+
+from gen3r.conditioning.text import TextEncoder
+from gen3r.hub.folder import WEIGHTS_FILE, save_network
+from gen3r.hub.layout import RUN_EXPORT
+from gen3r.hub.load import save_text
+from gen3r.hub.networks import TEXT_ENCODER
+from gen3r.models.transformer import JointTransformer
+from gen3r.presets import load_preset
+from gen3r.presets.recipe import Leg, Recipe
+from gen3r.presets.stages import Preset
+from gen3r.train.checkpoint import list_checkpoints
+from gen3r.train.hooks import read_log
+from gen3r.train.loop import Trainer
+from gen3r.train.pace import ClockPace
+from gen3r.train.processes import Processes
+from gen3r.train.recipe.bundle import narrow_file
+from gen3r.train.recipe.clips import SHARE, ClipStock, leg_preset
+from gen3r.train.recipe.portable import START, take_portable, write_portable
+from gen3r.train.recipe.progress import Progress, progress_of
+from gen3r.train.stages import prepare
+
+MARGIN = (4.0, 20.0)
+"""Seconds before the end of a sitting that are kept for saving: at least, and at most until saving was measured."""
+CLOSING = (6.0, 45.0)
+"""The same for exporting a network, with its statistics."""
+TAUGHT_BY = {"distill": "diffusion"}
+"""Stages that start, every time, from the network of another one."""
+SHORTEST = 0.08
+"""Share of a sitting that must be left for a leg to be begun in it."""
+
+
+class OutOfTimeError(Exception):
+    """A sitting is over while clips are being encoded."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecipeConfig:
+    """What to train, for how long, and where to."""
+
+    preset: str
+    """Its recipe is followed."""
+    out: Path
+    """Folder of the run; each leg has a folder in it."""
+    minutes: float | None = None
+    """Of this sitting; None: until everything is trained."""
+    total: float | None = None
+    """Minutes of training that the whole recipe is given; None: as planned in the preset, or as it was begun."""
+    data: tuple[Path, ...] = ()
+    """Packs or datasets to train on; none: clips are rendered."""
+    validation: tuple[Path, ...] = ()
+    """The same to validate on."""
+    clips: int | None = None
+    """Clips to train on at most."""
+    portable: Path | None = None
+    """Where a copy for another machine is kept up to date."""
+    sources: tuple[Path, ...] = ()
+    """Portable copies to go on from."""
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+    """Fields of every stage's ``LoopConfig`` that are others."""
+
+
+class RecipeRun:
+    """One sitting of a recipe."""
+
+    def __init__(
+        self,
+        config: RecipeConfig,
+        *,
+        preset: Preset | None = None,
+        console: Console | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Read what is there, or take it from portable copies.
+
+        Args:
+            config: what to do.
+            preset: in place of the named one.
+            console: where progress is shown.
+            clock: seconds since whenever.
+
+        Raises:
+            ValueError: for a preset without a recipe, several processes, or folders that are something else.
+        """
+        self.config, self.console, self.clock = config, console, clock
+        self.preset = preset or load_preset(config.preset)
+        if self.preset.recipe is None:
+            raise ValueError(f"{self.preset.name} has no recipe; train its stages one by one.")
+        self.recipe: Recipe = self.preset.recipe
+        processes = Processes()
+        if processes.several:
+            raise ValueError("a recipe is followed by one process; start several for single stages.")
+        self.device = processes.device
+        self.began = clock()
+        self.seconds = float("inf") if config.minutes is None else 60 * config.minutes
+        known = progress_of(config.out)
+        taken = None if known is not None else take_portable(config.sources, config.out, self.recipe, self.preset.name)
+        self.progress = known or taken or Progress(preset=self.preset.name, minutes=self.recipe.minutes)
+        self.progress.minutes = config.total or self.progress.minutes
+        self.progress.sittings += known is None
+        self.progress.write(config.out)
+        self.stock = ClipStock(
+            run=config.out,
+            data=config.data,
+            validation=config.validation,
+            limit=config.clips or self.recipe.clips,
+            sitting=self.progress.sittings - 1,
+            seconds=SHARE * min(self.seconds, 60 * self.progress.minutes),
+            device=self.device,
+            tell=self.tell,
+        )
+
+    @property
+    def finished(self) -> list[Path]:
+        """Folders of the legs whose networks make a model, those that count more first."""
+        done = [leg for leg in self.recipe.legs if self.progress.of(leg).done]
+        last = {leg.stage: leg for leg in done}
+        return [self.config.out / leg.name for leg in reversed(last.values())]
+
+    def tell(self, text: str) -> None:
+        """One line for the user."""
+        if self.console is not None:
+            self.console.print(text)
+
+    @property
+    def left(self) -> float:
+        """Seconds of this sitting that are left."""
+        return self.began + self.seconds - self.clock()
+
+    def run(self) -> bool:
+        """Train until the time is over or all legs are done; whether all are."""
+        _set_device_up(self.device)
+        for leg in self.recipe.legs:
+            if self.progress.of(leg).done:
+                continue
+            if self.left < min(SHORTEST * self.seconds, 60.0) + self._closing():
+                break
+            try:
+                done = self._leg(leg)
+            except OutOfTimeError:
+                self.tell(f"{leg.name}: encoding its clips takes longer than this sitting lasts; go on with more time")
+                done = False
+            if not done:
+                break
+        self._carry()
+        self.tell(self.progress.text(self.recipe))
+        return all(self.progress.of(leg).done for leg in self.recipe.legs)
+
+    def _leg(self, leg: Leg) -> bool:
+        """Train one leg until it is done or the time is over; whether it is done."""
+        trainer, pace = self._ready(leg)
+        state = self.progress.of(leg)
+        state.budget = pace.budget
+        place = self.config.out / leg.name
+        self._keep_start(leg, trainer, first=True)
+        done = trainer.run()
+        self._note(leg, trainer, pace)
+        if done:
+            for path in sorted((place / RUN_EXPORT).glob(f"*/{WEIGHTS_FILE}")):
+                narrow_file(path)  # what is released, and what later legs build on, here as elsewhere
+            state.done = True
+            self.progress.write(self.config.out)
+            self._carry()
+        return done
+
+    def _ready(self, leg: Leg) -> tuple[Trainer, ClockPace]:
+        place = self.config.out / leg.name
+        preset = leg_preset(self.preset, leg.stage, leg.side, dict(leg.settings))
+        overrides = dict(leg.loop) | dict(self.config.overrides)
+        seed = overrides.get("seed", getattr(preset, leg.stage).loop.seed)
+        pace = ClockPace(
+            budget=self.recipe.seconds(leg, self.progress.minutes),
+            guess=getattr(preset, leg.stage).loop.steps,
+            deadline=self.began + self.seconds,
+            margin=self._margin(),
+            closing=self._closing(),
+            floor=leg.floor,
+            every=_cadence(self.recipe.seconds(leg, self.progress.minutes)),
+            clock=self.clock,
+        )
+
+        def saved(step: int) -> None:
+            started = self.clock()
+            self._keep_start(leg, trainer)
+            self._note(leg, trainer, pace)
+            self._carry()
+            pace.margin = max(pace.margin, 1.5 * (self.clock() - started) + 2)
+
+        def encoded(done: int, total: int) -> None:
+            self.tell(f"{leg.name}: encoded {done}/{total} clips")
+            if self.left < self._margin():
+                raise OutOfTimeError
+
+        trainer = prepare(
+            leg.stage,
+            preset,
+            place,
+            resume=bool(list_checkpoints(place)),
+            clip_sources=self.stock.of(preset, leg.stage, seed),
+            networks=self._networks(leg),
+            initial=self._initial(leg),
+            overrides=overrides,
+            console=self.console,
+            pace=pace,
+            saved=saved,
+            encoded=encoded,
+        )
+        return trainer, pace
+
+    def _keep_start(self, leg: Leg, trainer: Trainer, first: bool = False) -> None:
+        """What the leg can be made of again; ``first``: unless that is there."""
+        place = self.config.out / leg.name / START
+        if leg.stage not in TAUGHT_BY and not (first and place.is_dir()):
+            write_start(trainer, place)
+
+    def _networks(self, leg: Leg) -> Sequence[Path]:
+        """Finished legs of other stages, the latest of each first."""
+        earlier = self.recipe.legs[: self.recipe.legs.index(leg)]
+        return [self.config.out / other.name for other in reversed(earlier) if other.stage != leg.stage]
+
+    def _initial(self, leg: Leg) -> Path | None:
+        """Where a leg starts from: what it saved itself, else the leg of its stage before it."""
+        own = self.config.out / leg.name / START
+        if own.is_dir():
+            return own
+        stage = TAUGHT_BY.get(leg.stage, leg.stage)
+        before = [each for each in self.recipe.legs[: self.recipe.legs.index(leg)] if each.stage == stage]
+        return self.config.out / before[-1].name if before else None
+
+    def _margin(self) -> float:
+        return min(MARGIN[1], max(MARGIN[0], 0.04 * self.seconds)) if self.seconds < float("inf") else 0.0
+
+    def _closing(self) -> float:
+        return min(CLOSING[1], max(CLOSING[0], 0.08 * self.seconds)) if self.seconds < float("inf") else 0.0
+
+    def _note(self, leg: Leg, trainer: Trainer, pace: ClockPace) -> None:
+        state = self.progress.of(leg)
+        state.step, state.spent = trainer.step, round(pace.spent, 1)
+        state.planned, state.seconds_per_step = pace.planned(trainer.step), pace.seconds_per_step
+        lines = [line for line in read_log(self.config.out / leg.name) if any(name.startswith("val/") for name in line)]
+        state.metrics = {name: float(value) for name, value in (lines[-1] if lines else {}).items() if "val/" in name}
+        self.progress.write(self.config.out)
+
+    def _carry(self) -> None:
+        """Bring the portable copy up to date."""
+        if self.config.portable is None or not any(state.step for state in self.progress.legs.values()):
+            return
+        packed = write_portable(self.config.out, self.config.portable, self.recipe, self.progress)
+        without = "" if packed.whole else "; the leg under way with its averaged weights alone"
+        self.tell(f"portable copy: {packed.files} files, {packed.megabytes:.1f} MB{without}")
+
+
+@torch.no_grad()
+def write_start(trainer: Trainer, folder: Path) -> None:
+    """The averaged networks of a leg with the configs that they work with, and the tokenizer that belongs to them."""
+    objective = trainer.objective
+    with trainer.ema.applied():
+        for name, network in objective.networks.items():
+            if name == TEXT_ENCODER:
+                tokenizer, length = getattr(objective, "tokenizer"), getattr(objective, "text_length")  # noqa: B009
+                save_text(TextEncoder(tokenizer, network, length), folder, torch.float16)
+            else:
+                config = network.settings if isinstance(network, JointTransformer) else network.config
+                save_network(network, config, folder / name, torch.float16)
+
+
+def _cadence(budget: float) -> dict[Any, float]:
+    """Seconds between validations, pictures and checkpoints of a leg."""
+    return {
+        "validate": max(15.0, budget / 8),
+        "sample": max(30.0, budget / 3),
+        "save": min(600.0, max(20.0, budget / 5)),
+    }
+
+
+def _set_device_up(device: torch.device) -> None:
+    """Arithmetic of convolutions and float32 products as training wants it, on a GPU."""
+    if device.type == "cuda":
+        torch.backends.cudnn.benchmark = True
+        torch.set_float32_matmul_precision("high")
