@@ -45,7 +45,10 @@ class Generate:
     size: Annotated[str | None, tyro.conf.arg(metavar="HxW")] = None
     """Height and width in pixels, such as 224x224. Left out, what the model was trained for."""
     steps: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
-    """Denoising steps; time grows with it. Left out, the model's own."""
+    """Denoising steps; time grows with it. Left out, the model's own: on a CPU those of its few-step transformer, if it
+    has one. That is taken for its number of steps, too."""
+    fast: bool = False
+    """Take the model's few-step transformer, which goes without guidance (docs/few_steps.md)."""
     guidance: Annotated[float | None, tyro.conf.arg(metavar="W")] = None
     """Weight of the text; 1 turns guidance off and halves the time. Left out, the model's own."""
     scene_cameras: Literal["predicted", "requested"] | None = None
@@ -96,7 +99,7 @@ class Generate:
 
         with working("Loading the model"):
             pipeline = self.loading.load(folder, acceleration=acceleration, parallel=parallel)
-        self.speed.check(self.steps or pipeline.config.steps)
+        self.speed.check(pipeline.choice(self.steps, self.guidance, self.fast or None).steps)
         grid = pipeline.grid(self.frames, size)
         inputs = read_pictures(self.views, size=grid.size, max_frames=grid.frames)
         at = view_frames(inputs, self.at, grid.frames)
@@ -117,6 +120,7 @@ class Generate:
                 size=grid.size,
                 steps=self.steps,
                 guidance=self.guidance,
+                fast=self.fast or None,
                 scene_cameras=self.scene_cameras,
                 generator=self.seed,
                 callback=advance,

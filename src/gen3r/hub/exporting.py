@@ -79,7 +79,7 @@ def official_files(
         SCHEDULER_FILE.as_posix(): _json_file(carried / SCHEDULER_FILE, _SCHEDULER, shift=settings.shift),
     }
     as_official = dict(official_settings(settings.shift, settings.text_length))
-    own = dataclasses.asdict(settings)
+    own = {**dataclasses.asdict(settings), "few_steps": None}  # the layout has no place for a second transformer
     if own != dataclasses.asdict(_settings_of(type(settings), as_official)):
         files[SETTINGS_FILE] = TextFile(text=json_text(own))
     for kind, official in OFFICIAL_PARTS.items():

@@ -50,11 +50,16 @@ def config_from_dict(config_class: type[Config], values: dict[str, Any], origin:
         if get_origin(kinds[name]) is Literal and value not in get_args(kinds[name]):
             choices = ", ".join(map(str, get_args(kinds[name])))
             raise ModelFolderError(f"{origin}: expected {name} to be one of {choices}, got {value!r}.")
-        factory = fields[name].default_factory
-        if isinstance(value, dict) and isinstance(factory, type) and dataclasses.is_dataclass(factory):
-            value = config_from_dict(factory, value, f"{origin}:{name}")
+        nested = _nested(fields[name].default_factory, *get_args(kinds[name]))
+        if isinstance(value, dict) and nested is not None:
+            value = config_from_dict(nested, value, f"{origin}:{name}")
         arguments[name] = _tuples(value)
     return config_class(**arguments)
+
+
+def _nested(*kinds: Any) -> type | None:
+    """The first of these that is a dataclass: what a field makes by default, or what it may be beside None."""
+    return next((kind for kind in kinds if isinstance(kind, type) and dataclasses.is_dataclass(kind)), None)
 
 
 _SCALARS: dict[Any, tuple[type, ...]] = {int: (int,), float: (float, int), str: (str,), bool: (bool,)}

@@ -12,6 +12,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from gen3r.conditioning.text import TextEncoder
+from gen3r.hub.few_steps import student_of
 from gen3r.hub.files import read_json_object, whole_folder, write_json
 from gen3r.hub.folder import (
     CONFIG_FILE,
@@ -88,7 +89,13 @@ def _open_ours(model: ModelFolder) -> OpenModel:
     parts = {kind: _open_part(folder, kind) for kind in (VAE, *codec.networks, *there, TRANSFORMER, TEXT_ENCODER)}
     if parts[TRANSFORMER].config.image_dim is not None:
         parts[IMAGE_ENCODER] = _open_part(folder, IMAGE_ENCODER)
-    return OpenModel(settings=settings, origin=origin, parts=parts, tokenizer=folder / TOKENIZER)
+    return OpenModel(
+        settings=settings,
+        origin=origin,
+        parts=parts,
+        tokenizer=folder / TOKENIZER,
+        few_steps=student_of(settings, folder, parts[TRANSFORMER]),
+    )
 
 
 def _open_part(folder: Path, kind: str) -> Part:
@@ -136,7 +143,11 @@ def _write(networks: Networks, settings: Any, folder: Path, storage: torch.dtype
     save_text(networks.text, folder, storage)
     if networks.image is not None:
         _save_encoder(networks.image.vision, folder / IMAGE_ENCODER, IMAGE_ENCODER, storage)
-    write_json(folder / PIPELINE_FILE, dataclasses.asdict(settings))
+    values = dataclasses.asdict(settings)
+    if networks.few_steps is not None:
+        place = folder / values["few_steps"]["folder"]
+        save_network(networks.few_steps.load(), networks.few_steps.config, place, storage)
+    write_json(folder / PIPELINE_FILE, values)
 
 
 def save_text(text: TextEncoder, folder: Path, storage: torch.dtype | None = None) -> None:

@@ -55,6 +55,8 @@ class Networks:
     """Tokenizer and text encoder."""
     image: ImageEncoder | None = None
     """Image encoder, for transformers that read image features."""
+    few_steps: Part | None = None
+    """A second transformer, for few steps; read when it is needed."""
 
     def modules(self) -> list[nn.Module]:
         """All networks as modules."""
@@ -152,6 +154,8 @@ class OpenModel:
     """Its networks by kind."""
     tokenizer: Path
     """Folder of its tokenizer."""
+    few_steps: Part | None = None
+    """Its transformer for few steps, see ``hub.few_steps``."""
 
     @property
     def codec(self) -> CodecName:
@@ -185,6 +189,7 @@ def assemble(
         transformer=networks[TRANSFORMER],
         text=(text or load_text_part)(model, settings.text_length, placements.get(TEXT_ENCODER)),
         image=image,
+        few_steps=model.few_steps,
     )
 
 

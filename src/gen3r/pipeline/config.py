@@ -7,6 +7,7 @@ from typing import Literal
 
 from gen3r.conditioning.condition import ConditioningConfig
 from gen3r.latents.codecs import DEFAULT_CODEC, CodecName
+from gen3r.pipeline.few_steps import FewSteps
 
 FORMAT_VERSION = 1
 SceneCameras = Literal["predicted", "requested"]
@@ -50,6 +51,8 @@ class PipelineConfig:
     the requested ones, for weights whose camera head is worse than their obedience."""
     codec: CodecName = DEFAULT_CODEC
     """How geometry is coded in the joint latent."""
+    few_steps: FewSteps | None = None
+    """A second transformer that needs few steps, and when it is taken."""
     conditioning: ConditioningConfig = field(default_factory=ConditioningConfig)
     """How conditions were made in training."""
 

@@ -23,6 +23,7 @@ from gen3r.pipeline.cameras import camera_path
 from gen3r.pipeline.config import SceneCameras
 from gen3r.pipeline.decode import eight_bit, scenes_from_output
 from gen3r.pipeline.denoise import StepCallback
+from gen3r.pipeline.few_steps import Choice, choose
 from gen3r.pipeline.loading import chosen_memory, read_networks
 from gen3r.pipeline.memory import MemoryProfile
 from gen3r.pipeline.numerics import Numerics, NumericsName
@@ -121,6 +122,17 @@ class Gen3RPipeline(Stages):
         patch = LatentGrid.patch if reader is None else reader.config.patch_size
         return LatentGrid(frames, height, width, patch, self.geometry.halves)
 
+    def choice(self, steps: int | None = None, guidance: float | None = None, fast: bool | None = None) -> Choice:
+        """Which transformer makes a scene, and in how many steps, see ``few_steps.choose``."""
+        return choose(
+            self.config.few_steps,
+            steps=steps,
+            guidance=guidance,
+            usual=(self.config.steps, self.config.guidance),
+            fast=fast,
+            device=self.device.type,
+        )
+
     # generation -----------------------------------------------------------------------------------------------
 
     def __call__(
@@ -135,6 +147,7 @@ class Gen3RPipeline(Stages):
         size: tuple[int, int] | None = None,
         steps: int | None = None,
         guidance: float | None = None,
+        fast: bool | None = None,
         scene_cameras: SceneCameras | None = None,
         generator: torch.Generator | int | None = None,
         callback: StepCallback | None = None,
@@ -152,6 +165,8 @@ class Gen3RPipeline(Stages):
             size: (height, width) in pixels.
             steps: denoising steps.
             guidance: text guidance; 1 is off.
+            fast: take the transformer for few steps, or do not; left out, it is taken where the model says so (on
+                CPUs), and for its number of steps.
             scene_cameras: cameras of the scene where ``cameras`` asked for some: "predicted" from the generated
                 geometry, or as "requested"; left out, what suits the weights.
             generator: a CPU generator or a seed; the same one gives the same scene in any batch.
@@ -170,6 +185,7 @@ class Gen3RPipeline(Stages):
             size=size,
             steps=steps,
             guidance=guidance,
+            fast=fast,
             scene_cameras=scene_cameras,
             callback=callback,
             preview=preview,
@@ -184,6 +200,7 @@ class Gen3RPipeline(Stages):
         size: tuple[int, int] | None = None,
         steps: int | None = None,
         guidance: float | None = None,
+        fast: bool | None = None,
         scene_cameras: SceneCameras | None = None,
         callback: StepCallback | None = None,
         preview: PreviewCallback | None = None,
@@ -192,8 +209,8 @@ class Gen3RPipeline(Stages):
         if not requests:
             raise ValueError("expected at least one scene request, got none.")
         grid = self.grid(frames, size)
-        steps = self.config.steps if steps is None else steps
-        guidance = self.config.guidance if guidance is None else guidance
+        chosen = self.choice(steps, guidance, fast)
+        steps, guidance = chosen.steps, chosen.guidance
         if steps < 1:
             raise ValueError(f"expected at least one denoising step, got {steps}.")
         scene_cameras = self.config.scene_cameras if scene_cameras is None else scene_cameras
@@ -230,6 +247,8 @@ class Gen3RPipeline(Stages):
             steps=steps,
             guidance=guidance,
             negative=negative,
+            few=chosen.few,
+            generators=generators,
             callback=callback,
             watch=None if preview is None else lambda latents: preview(self.last_picture(latents[:1])[0]),
         )
@@ -240,6 +259,7 @@ class Gen3RPipeline(Stages):
             "size": list(grid.size),
             "steps": steps,
             "guidance": guidance,
+            "few_steps": chosen.few is not None,
             "device": str(self.device),
             "dtype": str(self.transformer.dtype).removeprefix("torch."),
             "numerics": self.numerics.name,

@@ -22,6 +22,7 @@ from gen3r.hub.networks import (
     VGGT_FOLDER,
     Networks,
 )
+from gen3r.hub.stream import Placement
 from gen3r.latents.appearance import AppearanceCodec
 from gen3r.latents.codecs import GeometryCodec
 from gen3r.latents.grid import LatentGrid
@@ -31,8 +32,9 @@ from gen3r.models.vggt import VGGTOutput
 from gen3r.pipeline.acceleration import Acceleration, accelerated
 from gen3r.pipeline.cameras import CameraPath
 from gen3r.pipeline.config import PipelineConfig
-from gen3r.pipeline.decode import decode_frames, decode_geometry, on_cpu
+from gen3r.pipeline.decode import decode_frames, decode_geometry
 from gen3r.pipeline.denoise import Sampling, StepCallback, Watch, denoise
+from gen3r.pipeline.few_steps import FewSteps
 from gen3r.pipeline.memory import MemoryProfile, networks_by_name
 from gen3r.pipeline.numerics import Numerics, NumericsName, numerics_of
 from gen3r.pipeline.parallel import Parallel
@@ -75,6 +77,7 @@ class Stages:
         self.transformer: JointTransformer = networks.transformer
         self.text: TextEncoder = networks.text
         self.image: ImageEncoder | None = networks.image
+        self._few_part, self._few = networks.few_steps, None
         if self.image is not None and self.numerics.image_pixels is not None:
             self.image = ImageEncoder(self.image.vision, IMAGE_PIXELS[self.numerics.image_pixels], self.image.layer)
         if (self.image is None) != (self.transformer.settings.image_dim is None):
@@ -116,7 +119,28 @@ class Stages:
             transformer=self.transformer,
             text=self.text,
             image=self.image,
+            few_steps=self._few_part,
         )
+
+    @property
+    def few_steps_transformer(self) -> JointTransformer:
+        """The transformer for few steps, read when it is first asked for, where and as narrow as the other one is.
+
+        Raises:
+            ValueError: if the model has none.
+        """
+        few = self.config.few_steps
+        if few is not None and few.folder is None:
+            return self.transformer
+        if self._few is None:
+            if few is None or self._few_part is None:
+                raise ValueError("expected a model with a few-step transformer, this one has none.")
+            here = Placement(device=self.device, dtype=self.transformer.dtype)
+            place = here if self.memory is None else self.memory.placements(self.device)[TRANSFORMER]
+            student: JointTransformer = self._few_part.load(place)
+            self._settle(TRANSFORMER, student)
+            self._few = student
+        return self._few
 
     @property
     def device(self) -> torch.device:
@@ -134,6 +158,7 @@ class Stages:
                 f"expected a pipeline without memory profile to move, got profile {self.memory.name}; "
                 "pass memory= and device= when the pipeline is made."
             )
+        self._few = None  # read again where it is needed
         for network in self.networks.modules():
             network.to(device)
         if dtype is not None:
@@ -183,15 +208,19 @@ class Stages:
         steps: int,
         guidance: float,
         negative: Float[Tensor, "one L Dt"] | None = None,
+        few: FewSteps | None = None,
+        generators: Sequence[torch.Generator] = (),
         callback: StepCallback | None = None,
         watch: Watch | None = None,
     ) -> Float[Tensor, "B C f h W"]:
-        """Euler steps from noise to clean joint latents, in float32 (see ``pipeline.denoise``).
+        """Steps from noise to clean joint latents, in float32 (see ``pipeline.denoise``).
 
-        ``negative`` are features of the negative prompt, if they have been encoded.
+        ``negative`` are features of the negative prompt, if they have been encoded. ``few`` takes the transformer for
+        few steps, and its levels.
         """
         skip = self.acceleration.guidance_skip
-        sampling = Sampling(steps=steps, shift=self.config.shift, guidance=guidance, guidance_skip=skip)
+        sampling = Sampling(steps=steps, shift=self.config.shift, guidance=guidance, guidance_skip=skip, few=few)
+        transformer = self.transformer if few is None else self.few_steps_transformer
         other = None
         if guidance != 1.0:
             if negative is None:
@@ -200,18 +229,19 @@ class Stages:
             negative = negative.expand_as(condition.text)
             other = None if torch.equal(negative, condition.text) else negative
         with (
-            self.residency.use(TRANSFORMER, self.transformer),
-            accelerated(self.transformer, self.acceleration, steps),
+            self.residency.use(TRANSFORMER, transformer),
+            accelerated(transformer, self.acceleration, steps),
         ):
             return denoise(
-                self.transformer,
+                transformer,
                 noise,
                 condition,
                 other,
                 sampling,
                 mode="passes" if self.memory is None else self.memory.guidance,
                 parallel=self.parallel,
-                rounding=self.numerics.rounding(self.transformer.dtype),
+                rounding=self.numerics.rounding(transformer.dtype),
+                generators=generators,
                 callback=callback,
                 watch=watch,
             )
@@ -245,7 +275,7 @@ class Stages:
             tokens = vggt.aggregate(pictures.to(self.device))
         heads = {VGGT_FOLDER: (vggt.depth_head, vggt.point_head, vggt.camera_head)}
         with self._at_work(heads):
-            return on_cpu(vggt.decode(tokens, (pictures.shape[-2], pictures.shape[-1]), self._head_frames))
+            return vggt.decode(tokens, (pictures.shape[-2], pictures.shape[-1]), self._head_frames).to("cpu")
 
     @contextmanager
     def _at_work(self, modules: Mapping[str, Sequence[nn.Module]]) -> Iterator[None]:

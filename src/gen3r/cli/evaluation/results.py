@@ -17,10 +17,11 @@ if TYPE_CHECKING:
 
 def generation_settings(pipeline: "Gen3RPipeline", steps: int | None, guidance: float | None) -> dict[str, Any]:
     """How scenes are generated, for the results file."""
-    grid = pipeline.grid()
+    grid, chosen = pipeline.grid(), pipeline.choice(steps, guidance)
     return {
-        "steps": steps or pipeline.config.steps,
-        "guidance": pipeline.config.guidance if guidance is None else guidance,
+        "steps": chosen.steps,
+        "guidance": chosen.guidance,
+        "few_steps": chosen.few is not None,
         "frames": grid.frames,
         "size": list(grid.size),
         "dtype": str(pipeline.transformer.dtype).removeprefix("torch."),
