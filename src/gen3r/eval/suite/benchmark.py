@@ -40,19 +40,39 @@ class Needs:
 class Benchmark(Protocol):
     """One table. A cell is the quantity ``cell(row, column)``, one number per clip."""
 
-    name: str
-    """On the command line and in file names: "t1"."""
-    title: str
-    """Above the table."""
-    needs: Needs
-    """Clips without these are left out, and counted."""
-    rows: Mapping[str, str]
-    """Key of a row -> what it shows."""
-    columns: Mapping[str, Quantity]
-    """Key of a column -> what is measured; not every row has every column (``cells``)."""
-    cells: tuple[str, ...]
-    """Names of the quantities that are measured; those of a ``Curve`` may be left out, they count as well. A clip may
-    lack some of them where they do not apply to it (``Truth.has_depth``); a failure has to be noted as one."""
+    @property
+    def name(self) -> str:
+        """On the command line and in file names: "t1"."""
+        ...
+
+    @property
+    def title(self) -> str:
+        """Above the table."""
+        ...
+
+    @property
+    def needs(self) -> Needs:
+        """Clips without these are left out, and counted."""
+        ...
+
+    @property
+    def rows(self) -> Mapping[str, str]:
+        """Key of a row -> what it shows."""
+        ...
+
+    @property
+    def columns(self) -> Mapping[str, Quantity]:
+        """Key of a column -> what is measured; not every row has every column (``cells``)."""
+        ...
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """Names of the quantities that are measured; those of a ``Curve`` may be left out, they count as well.
+
+        A clip may lack some of them where they do not apply to it (``Truth.has_depth``); a failure has to be noted as
+        one.
+        """
+        ...
 
     def measure(self, tally: Tally, pipeline: Gen3RPipeline, truths: Sequence[Truth], settings: SuiteSettings) -> None:
         """Measure a few clips, generated together, and note every cell of each in the tally (``Tally.attempt``).
@@ -83,16 +103,20 @@ class Curve:
 class HasCurves(Protocol):
     """A benchmark that also gives curves."""
 
-    curves: tuple[Curve, ...]
-    """In order."""
+    @property
+    def curves(self) -> tuple[Curve, ...]:
+        """In order."""
+        ...
 
 
 @runtime_checkable
 class TellsAbsent(Protocol):
     """A benchmark that cannot measure everything it would here and now."""
 
-    absent: Mapping[str, str]
-    """What is missing, a column or a row -> why, and what would bring it. It is no cell then."""
+    @property
+    def absent(self) -> Mapping[str, str]:
+        """What is missing, a column or a row -> why, and what would bring it. It is no cell then."""
+        ...
 
 
 def benchmark_quantities(benchmark: Benchmark) -> dict[str, Quantity]:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from weakref import WeakKeyDictionary
+
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from gen3r.cameras.projection import unproject
 from gen3r.eval.benchmarks.scores import Scores
 from gen3r.eval.benchmarks.truth import Truth
 from gen3r.eval.metrics.agreement import WORST, agreement
+from gen3r.eval.metrics.chamfer import aligned_clouds, cloud_distances
 from gen3r.eval.metrics.depth import ABSREL_CEILING, depth_errors
-from gen3r.eval.metrics.points import cloud_errors
+from gen3r.eval.metrics.farthest import farthest_points
+from gen3r.eval.metrics.points import SAMPLED_POINTS
 from gen3r.eval.suite.tables.columns import Columns, decibels, error, share
 from gen3r.eval.suite.tables.prediction import Prediction
 
@@ -48,10 +54,22 @@ UNALIGNED_DEPTH = Columns(
 )
 
 
+_thinned: WeakKeyDictionary[Truth, Float[Tensor, "M 3"]] = WeakKeyDictionary()
+"""True clouds, which every row of a clip is compared with: thinning takes longer than comparing."""
+
+
 def _points(prediction: Prediction, truth: Truth) -> Scores:
-    points = unproject(prediction.depth, prediction.cameras)
-    distances = cloud_errors(points, unproject(truth.depth, truth.cameras), truth.valid)
+    points, true_points = unproject(prediction.depth, prediction.cameras), unproject(truth.depth, truth.cameras)
+    aligned, reference = aligned_clouds(points, true_points, truth.valid)
+    if truth not in _thinned:
+        _thinned[truth] = thinned(reference)
+    distances = cloud_distances(thinned(aligned), _thinned[truth])
     return {name: getattr(distances, name) for name in ("accuracy", "completeness", "chamfer")}
+
+
+def thinned(cloud: Float[Tensor, "N 3"]) -> Float[Tensor, "M 3"]:
+    """``SAMPLED_POINTS`` of a cloud, as `cloud_errors` takes them."""
+    return cloud[farthest_points(cloud, SAMPLED_POINTS)]
 
 
 POINTS = Columns(
