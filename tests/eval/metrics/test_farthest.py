@@ -28,15 +28,15 @@ def test_the_sample_is_the_greedy_one(seed: int, size: int, share: float, flatne
 
 
 def test_many_batches_are_the_greedy_sample_too() -> None:
-    points = torch.rand(4000, 3, generator=torch.Generator().manual_seed(0))
-    assert farthest_points(points, 1500).tolist() == greedy(points, 1500)
+    points = torch.rand(2500, 3, generator=torch.Generator().manual_seed(0))
+    assert farthest_points(points, 900).tolist() == greedy(points, 900)
 
 
 def test_the_sample_covers_the_cloud_evenly() -> None:
-    dense = torch.rand(2000, 3, generator=torch.Generator().manual_seed(0)) * 0.1
+    dense = torch.rand(600, 3, generator=torch.Generator().manual_seed(0)) * 0.1
     sparse = torch.rand(200, 3, generator=torch.Generator().manual_seed(1)) + torch.tensor([2.0, 0.0, 0.0])
     chosen = farthest_points(torch.cat([dense, sparse]), 100)
-    assert (chosen >= 2000).sum() > 80
+    assert (chosen >= 600).sum() > 80
 
 
 def test_large_clouds_are_thinned_the_same_way_every_time() -> None:

@@ -8,7 +8,7 @@ from jaxtyping import Float, Int64
 from scipy.spatial import KDTree
 from torch import Tensor
 
-THINNING = 4
+THINNING = 8
 """Clouds of more points than this many times the sample are thinned at random first."""
 THINNING_SEED = 0
 """Of the random thinning: the same cloud always gives the same sample."""
