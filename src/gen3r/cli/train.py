@@ -19,12 +19,13 @@ class Train:
 
     all follows the preset's recipe: every network in its turn, for its share of the time, in as many sittings of
     --minutes as it takes, on one machine or (--portable, --from) on several. Of the single stages, vggt and vae stand
-    alone; adapter builds on both; diffusion on all three. Without data, clips are generated while training. For several
+    alone; adapter builds on both; diffusion on all three; distill teaches a
+    diffusion transformer to go few steps. Without data, clips are generated while training. For several
     processes, start a stage with accelerate launch -m gen3r.cli train ... With --dry-run it only tells the memory and
     time that a run would take.
     """
 
-    stage: Annotated[Literal["all", "vggt", "vae", "adapter", "diffusion"], tyro.conf.Positional]
+    stage: Annotated[Literal["all", "vggt", "vae", "adapter", "diffusion", "distill"], tyro.conf.Positional]
     """What to train; all: everything, one after the other, as the recipe of the preset says."""
     out: Annotated[Path | None, tyro.conf.arg(metavar="RUN")] = None
     """Folder of the run: log, sample pictures, checkpoints and, at the end, export/ with the averaged weights."""
@@ -48,6 +49,12 @@ class Train:
     pictures; for encoded clips see --strides of gen3r data encode)."""
     lora: Annotated[int | None, tyro.conf.arg(metavar="RANK")] = None
     """Train low-rank updates of the diffusion transformer of --init, of this rank, and nothing else."""
+    method: Literal["progressive", "perflow", "reflow", "consistency", "phased"] | None = None
+    """How a student for few steps is taught (distill; docs/few_steps.md). Left out, the preset's."""
+    few_steps: Count = None
+    """Steps that the student is to go (distill). Left out, the preset's."""
+    teacher_guidance: Annotated[float | None, tyro.conf.arg(metavar="W")] = None
+    """Text guidance of the teacher, which the student learns with it (distill). Left out, the preset's."""
     codec: Literal["vggt-adapter", "vggt-adapter-nokl", "xyz", "depth-rays", "none"] | None = None
     """How geometry is coded in the joint latent: by VGGT and the adapter (vggt-adapter, also trained without alignment:
     -nokl), as point maps (xyz) or maps of depth and rays (depth-rays) through the video VAE, or not at all (none:
@@ -144,6 +151,7 @@ class Train:
             networks=self.networks,
             initial=self.init,
             lora=self.lora,
+            distill=self.distillation(),
             official_strides=self.official_strides,
             codec=self.codec,
             overrides=self.overrides(),
@@ -157,8 +165,10 @@ class Train:
         """What the run would take.
 
         Raises:
-            ValueError: for settings that do not go together, or a results file of something else.
+            ValueError: for settings that do not go together, a results file of something else, or distill.
         """
+        if self.stage == "distill":
+            raise ValueError("there is no plan for distill yet; run a few steps of it, and look at the pace.")
         from gen3r.train.planning.devices import DEVICES, measured_speeds, speed_of
         from gen3r.train.planning.plan import clip_lengths, plan
         from gen3r.train.planning.words import describe
@@ -178,6 +188,11 @@ class Train:
         given = [f"--{name}" for name, value in usual.items() if getattr(self, name) != value]
         if given:
             raise ValueError(f"{', '.join(given)}: for a plan alone, which --dry-run tells; a run uses what it finds.")
+
+    def distillation(self) -> dict[str, int | float | str]:
+        """The settings of distillation given on the command line."""
+        given = {"method": self.method, "steps": self.few_steps, "guidance": self.teacher_guidance}
+        return {name: value for name, value in given.items() if value is not None}
 
     def overrides(self) -> dict[str, int | float | str]:
         """The loop settings given on the command line."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 import torch
@@ -35,7 +36,7 @@ class FewSteps:
 
     def __post_init__(self) -> None:
         levels = (*self.levels, 0.0)
-        if levels[0] != 1.0 or any(high <= low for high, low in zip(levels, levels[1:], strict=False)):
+        if levels[0] != 1.0 or any(high <= low for high, low in pairwise(levels)):
             raise ValueError(f"expected noise levels that fall from 1 and stay above 0, got {self.levels}.")
         if self.folder is not None and (self.folder in ("", ".", "..") or set(self.folder) & set("/\\")):
             raise ValueError(f"expected the name of a folder beside pipeline.json, got {self.folder!r}.")

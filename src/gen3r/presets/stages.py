@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from gen3r.conditioning.condition import ConditioningConfig, DropRates
 from gen3r.conditioning.views import ViewCurriculum, ViewSampler
@@ -13,6 +13,7 @@ from gen3r.models.transformer.config import TransformerConfig
 from gen3r.models.vae.config import VAEConfig
 from gen3r.models.vggt.config import VGGTConfig
 from gen3r.presets.condition_noise import CLEAN, ConditionNoise
+from gen3r.presets.distill import DistillStage
 from gen3r.presets.loop import LoopConfig
 from gen3r.presets.recipe import Recipe
 
@@ -228,6 +229,8 @@ class Preset:
     """Stage 1."""
     diffusion: DiffusionStage
     """Stage 2."""
+    distill: DistillStage = field(default_factory=DistillStage)
+    """Stage 3."""
     clips: int
     """Clips generated for a run when no data is given."""
     strides: tuple[int, int] = (1, 2)
@@ -248,3 +251,8 @@ class Preset:
     """Default cameras of the shipped pipeline's scenes, see ``PipelineConfig``."""
     recipe: Recipe | None = None
     """How all stages are trained one after the other; None: one by one, by hand."""
+
+    def network_of(self, stage: str) -> Any:
+        """Sizes of what a stage trains."""
+        own = getattr(self, stage)
+        return (self.diffusion if isinstance(own, DistillStage) else own).network

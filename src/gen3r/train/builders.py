@@ -9,6 +9,7 @@ from gen3r.models.adapter import GeometryAdapter
 from gen3r.models.vae import LinearShortcutVAE
 from gen3r.models.vggt import VGGT
 from gen3r.train.diffusion_builder import build_diffusion
+from gen3r.train.distill_builder import build_distill
 from gen3r.train.inputs import StageInputs, StageParts
 from gen3r.train.losses.adapter import AdapterLossConfig
 from gen3r.train.objectives.adapter import AdapterObjective, ClipBatches
@@ -82,6 +83,7 @@ BUILDERS: dict[str, Callable[[StageInputs], StageParts]] = {
     "vae": build_vae,
     "adapter": build_adapter,
     "diffusion": build_diffusion,
+    "distill": build_distill,
 }
 """The stages by name."""
 

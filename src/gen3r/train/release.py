@@ -25,6 +25,7 @@ from gen3r.latents.codecs.registry import CODECS, build_codec
 from gen3r.pipeline.config import PipelineConfig
 from gen3r.presets import load_preset
 from gen3r.presets.stages import Preset
+from gen3r.train.distilled import student_in
 from gen3r.train.earlier import RUN_EXPORT, Parts, find_parts, folder_of, open_parts, tokenizer_of
 from gen3r.train.encoded import identities
 from gen3r.train.latents.identity import ENCODERS_FILE
@@ -77,12 +78,14 @@ def release(config: ReleaseConfig, preset: Preset | None = None) -> Path:
     pixels = IMAGE_PIXELS[stage.conditioning.image_pixels]
     appearance = appearance_codec(parts[VAE].load())
     coding = {kind: parts[kind].load() for kind in (*coded.networks, *coded.optional) if kind in parts}
+    few, student = student_in(config.runs, parts[TRANSFORMER])
     networks = Networks(
         appearance=appearance,
         geometry=build_codec(stage.codec, appearance, coding),
         transformer=parts[TRANSFORMER].load(),
         text=TextEncoder(load_tokenizer(tokenizer), parts[TEXT_ENCODER].load(), stage.network.text_length),
         image=None if vision is None else ImageEncoder(vision, pixels, feature_layer(vision.config)),
+        few_steps=student,
     )
     settings = PipelineConfig(
         name=config.name or preset.name,
@@ -98,6 +101,7 @@ def release(config: ReleaseConfig, preset: Preset | None = None) -> Path:
         max_travel=config.max_travel,
         scene_cameras=preset.scene_cameras,
         codec=stage.codec,
+        few_steps=few,
         conditioning=stage.conditioning,
     )
     save_networks(networks, settings, config.out, torch.float16 if config.half else None)

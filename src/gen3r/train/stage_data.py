@@ -17,6 +17,8 @@ from gen3r.train.sources import ClipSource, GeneratedClips, PackedClips
 from gen3r.train.stored import ClipForm, MixedClips, StoredClips
 
 Data = ClipSource | EncodedClips
+FLOW_STAGES = ("diffusion", "distill")
+"""Stages on latents and conditions."""
 FIRST_SEEDS: Mapping[Split, int] = {"train": 0, "validation": FIRST_VALIDATION_SEED}
 """Where generated clips start."""
 VALIDATION_CLIPS = 64
@@ -73,7 +75,7 @@ class StageData:
             encoded = open_encoded(paths, split, self.encoders())
             return encoded if limit is None else encoded.first(limit)
         scenes, weights = open_scenes(paths, split, limit)
-        encodes = self.stage == "diffusion" and preset.diffusion.text is not None
+        encodes = self.stage in FLOW_STAGES and preset.diffusion.text is not None
         if split == "validation" or encodes:  # each scene once
             return StoredClips(scenes, self._form(split), self.seed, weights)
         return MixedClips(scenes, weights, self._form(split), self.seed)
@@ -83,7 +85,7 @@ class StageData:
         sampler = ClipSampler(
             frames=preset.frames,
             strides=preset.strides,
-            official=preset.official_strides and self.stage == "diffusion",
+            official=preset.official_strides and self.stage in FLOW_STAGES,
             fixed=split == "validation",
         )
         return ClipForm(
@@ -95,6 +97,6 @@ class StageData:
             "vggt": True,
             "vae": False,
             "adapter": validation,
-            "diffusion": self.preset.diffusion.conditioning.normalize_scale,
+            **dict.fromkeys(FLOW_STAGES, self.preset.diffusion.conditioning.normalize_scale),
         }
         return needed[self.stage]

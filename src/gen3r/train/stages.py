@@ -31,12 +31,12 @@ from gen3r.train.processes import Processes
 from gen3r.train.resuming import comparable_facts
 from gen3r.train.rng import derive_seed
 from gen3r.train.sources import ClipSource
-from gen3r.train.stage_data import Data, StageData
+from gen3r.train.stage_data import FLOW_STAGES, Data, StageData
 
 STAGES = tuple(BUILDERS)
 BUILT_ON: Mapping[str, Callable[[Preset], tuple[str, ...]]] = {
     "adapter": lambda preset: (VAE, VGGT_FOLDER),
-    "diffusion": lambda preset: (VAE, *CODECS[preset.diffusion.codec].networks),
+    **dict.fromkeys(FLOW_STAGES, lambda preset: (VAE, *CODECS[preset.diffusion.codec].networks)),
 }
 """Networks that say what a stage learns, beside text and image encoders that are not trained."""
 _LATER: Mapping[str, Any] = {
@@ -59,6 +59,7 @@ def train(
     networks: Sequence[str | Path] = (),
     initial: str | Path | None = None,
     lora: int | None = None,
+    distill: Mapping[str, Any] | None = None,
     official_strides: bool = False,
     codec: CodecName | None = None,
     overrides: dict[str, Any] | None = None,
@@ -76,6 +77,7 @@ def train(
         networks=networks,
         initial=initial,
         lora=lora,
+        distill=distill,
         official_strides=official_strides,
         codec=codec,
         overrides=overrides,
@@ -97,6 +99,7 @@ def prepare(
     networks: Sequence[str | Path] = (),
     initial: str | Path | None = None,
     lora: int | None = None,
+    distill: Mapping[str, Any] | None = None,
     official_strides: bool = False,
     codec: CodecName | None = None,
     overrides: dict[str, Any] | None = None,
@@ -123,6 +126,7 @@ def prepare(
         initial: where the first weights of the trained network are, instead of random ones: the same places, or a
             safetensors file. The base model's transformer is widened as in the official training.
         lora: train low-rank updates of this rank on the frozen diffusion transformer of ``initial``.
+        distill: fields of ``DistillStage`` to change; only for distill.
         official_strides: draw strides of diffusion clips as the official training does, see ``ClipSampler``; only for
             datasets of pictures.
         codec: how geometry is coded in the joint latent, see ``presets.codecs``; None: as the preset says.
@@ -137,7 +141,9 @@ def prepare(
         ValueError: for an unknown stage or preset, unusable data, missing earlier networks, a folder already in use, or
             one that is resumed with other data, networks, seed or settings.
     """
-    preset, loop = settings(stage, preset, overrides, lora=lora, official_strides=official_strides, codec=codec)
+    preset, loop = settings(
+        stage, preset, overrides, lora=lora, distill=distill, official_strides=official_strides, codec=codec
+    )
     if loop.threads is not None:
         torch.set_num_threads(loop.threads)
     out, processes = Path(out), Processes(loop.patience)
@@ -164,13 +170,15 @@ def prepare(
     facts = {
         "stage": stage,
         "preset": preset.name,
-        "network": dataclasses.asdict(getattr(preset, stage).network),
+        "network": dataclasses.asdict(preset.network_of(stage)),
         "data": data_identity(source),
         "encoders": dict(encoders),
         "settings": _settings_of(preset, stage),
     }
     if stage == "diffusion" and preset.diffusion.lora is not None:
         facts["lora"] = dataclasses.asdict(preset.diffusion.lora) | {"on": str(initial)}
+    if stage == "distill":
+        facts["teacher"] = str(initial)
     if resume and newest is not None:
         facts = comparable_facts(newest, facts, loop, tell)
     inputs = StageInputs(
@@ -210,6 +218,7 @@ def settings(
     overrides: dict[str, Any] | None = None,
     *,
     lora: int | None = None,
+    distill: Mapping[str, Any] | None = None,
     official_strides: bool = False,
     codec: CodecName | None = None,
 ) -> tuple[Preset, LoopConfig]:
@@ -221,7 +230,7 @@ def settings(
     if stage not in STAGES:
         raise ValueError(f"unknown stage {stage!r}; choose one of {', '.join(STAGES)}.")
     preset = load_preset(preset) if isinstance(preset, str) else preset
-    preset = _changed(preset if codec is None else with_codec(preset, codec), stage, lora, official_strides)
+    preset = _changed(preset if codec is None else with_codec(preset, codec), stage, lora, official_strides, distill)
     if stage in preset.pretrained:
         raise ValueError(
             f"{preset.name} takes the {stage} as it was published; train one of "
@@ -235,9 +244,16 @@ def settings(
     return preset, dataclasses.replace(getattr(preset, stage).loop, **changes)
 
 
-def _changed(preset: Preset, stage: str, lora: int | None, official_strides: bool) -> Preset:
+def _changed(
+    preset: Preset, stage: str, lora: int | None, official_strides: bool, distill: Mapping[str, Any] | None
+) -> Preset:
     """The preset with what was asked for."""
-    if lora is not None:
+    if distill and stage != "distill":
+        raise ValueError(f"{', '.join(distill)}: how a student is taught, which is for distill, not for the {stage}.")
+    if stage == "distill":
+        changes = {**(distill or {}), **({} if lora is None else {"lora": lora})}
+        preset = dataclasses.replace(preset, distill=dataclasses.replace(preset.distill, **changes))
+    elif lora is not None:
         if stage != "diffusion":
             raise ValueError(f"low-rank updates are of the diffusion transformer, not of the {stage}; leave out lora.")
         if preset.lora_preset is not None and preset.diffusion.lora is None:
@@ -247,7 +263,7 @@ def _changed(preset: Preset, stage: str, lora: int | None, official_strides: boo
             )
         updates = dataclasses.replace(preset.diffusion.lora or LoRAConfig(), rank=lora, alpha=float(lora))
         preset = dataclasses.replace(preset, diffusion=dataclasses.replace(preset.diffusion, lora=updates))
-    if official_strides and stage != "diffusion":
+    if official_strides and stage not in FLOW_STAGES:
         raise ValueError(
             f"the official strides are those of diffusion, not of the {stage}; leave out official_strides."
         )
@@ -284,7 +300,7 @@ def _encoders_of(stage: str, preset: Preset, data: Data, parts: Parts, tokenizer
     if isinstance(data, EncodedClips):
         return data.latents.networks
     kinds = BUILT_ON[stage](preset) if stage in BUILT_ON else ()
-    if stage == "diffusion" and preset.diffusion.text is None:
+    if stage in FLOW_STAGES and preset.diffusion.text is None:
         kinds = (*kinds, TEXT_ENCODER, IMAGE_ENCODER)
     return identities({kind: part for kind, part in parts.items() if kind in kinds}, tokenizer)
 
@@ -292,6 +308,8 @@ def _encoders_of(stage: str, preset: Preset, data: Data, parts: Parts, tokenizer
 def _settings_of(preset: Preset, stage: str) -> dict[str, Any]:
     """What is not in the other facts."""
     settings = dataclasses.asdict(getattr(preset, stage))
+    if stage == "distill":  # the clips and conditions are those of stage 2
+        settings = dataclasses.asdict(preset.diffusion) | settings | {"rank": preset.distill.lora}
     return {
         name: value
         for name, value in settings.items()
