@@ -19,6 +19,8 @@ PANEL_WIDTH, ROW_HEIGHT, FRAME_HEIGHT, CURVE_HEIGHT = 3.6, 0.3, 1.0, 3.0
 """Inches: of a panel, of a row in it, of its title and axis, and of a panel with a curve."""
 LABEL_SHARE = 0.085
 """Inches a character of the longest row's label."""
+ROOM = 0.05
+"""Share of an axis that stays free at each end."""
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#999999")
 """Okabe and Ito's palette, which colour-blind people can tell apart."""
 MARKS = ("o", "s", "^", "D", "v", "P", "X", "*")
@@ -28,8 +30,8 @@ MARKS = ("o", "s", "^", "D", "v", "P", "X", "*")
 def save_picture(record: Mapping[str, Any], path: Path) -> None:
     """Write a results record with a table as a PNG.
 
-    Axes of quantities without a unit, and of all that can only be bad or good from 0 on, begin at 0; those in dB, whose
-    zero means nothing, cover the intervals.
+    Every axis holds 0, so that distances can be compared with the numbers themselves; but those in dB, whose zero means
+    nothing, cover the intervals alone.
     """
     figure = picture(record)
     with whole_file(path) as temporary:
@@ -71,17 +73,17 @@ def _dots(axes: Axes, record: Mapping[str, Any], column: str, *, labelled: bool)
     axes.set_yticks(range(len(rows)), list(rows.values()) if labelled else [""] * len(rows), fontsize=8)
     axes.tick_params(axis="x", labelsize=8)
     axes.grid(axis="x", alpha=0.3)
-    axes.margins(x=0.08)
+    axes.margins(x=ROOM)
     if quantity["unit"] != "dB":
-        from_zero(axes)
+        with_zero(axes)
 
 
-def from_zero(axes: Axes) -> None:
-    """Let the x axis begin at 0, or end there for what is below it."""
-    low, high = axes.get_xlim()
-    axes.set_xlim(min(low, 0.0), max(high, 0.0))
-    if low >= 0:
-        axes.set_xlim(left=0.0)
+def with_zero(axes: Axes) -> None:
+    """Let the x axis hold 0 beside the data, and some room."""
+    low, high = axes.dataLim.intervalx
+    low, high = min(low, 0.0), max(high, 0.0)
+    room = ROOM * ((high - low) or 1.0)
+    axes.set_xlim(low - room, high + room)
 
 
 def _lines(record: Mapping[str, Any], curve: Mapping[str, Any]) -> dict[str, Sequence[tuple[float, Mapping[str, Any]]]]:
