@@ -11,17 +11,16 @@ SIGMA = 1.5
 """Standard deviation of the window in pixels."""
 K1, K2 = 0.01, 0.03
 """Shares of the value range that keep the ratio of means and of variances from dividing by zero."""
-WORST_SSIM = -1.0
-"""The lowest score there can be; a missing result is given 0, what unrelated pictures score."""
 
 
 def ssim(predicted: Float[Tensor, "*b C H W"], target: Float[Tensor, "*b C H W"]) -> Float[Tensor, "*b"]:
-    """Mean structural similarity (Wang, Bovik, Sheikh and Simoncelli 2004), one number per image; 1 for equal images.
+    """Mean structural similarity (Wang, Bovik, Sheikh and Simoncelli 2004), one number per image.
 
-    As their paper has it: Gaussian window of 11 x 11 pixels and standard deviation 1.5, variances not corrected for
-    the sample size, ``K1 = 0.01`` and ``K2 = 0.03`` for values in [0, 1], only windows that lie inside the image. Each
-    channel is scored by itself and the mean taken, as is usual for RGB. The prediction is clamped to [0, 1] first.
-    Computed in float64. The SSIM of a clip is the mean of this over its frames.
+    1 for equal images, about 0 for unrelated ones, never below -1. As their paper has it: Gaussian window of 11 x 11
+    pixels and standard deviation 1.5, variances not corrected for the sample size, ``K1 = 0.01`` and ``K2 = 0.03`` for
+    values in [0, 1], only windows that lie inside the image. Each channel is scored by itself and the mean taken, as is
+    usual for RGB. The prediction is clamped to [0, 1] first. Computed in float64, one image at a time. The SSIM of a
+    clip is the mean of this over its frames.
 
     Raises:
         ValueError: if the images are smaller than the window, or the prediction is not finite.
@@ -31,15 +30,21 @@ def ssim(predicted: Float[Tensor, "*b C H W"], target: Float[Tensor, "*b C H W"]
         raise ValueError(f"SSIM needs images of at least {WINDOW}x{WINDOW}, got {height}x{width}.")
     if not torch.isfinite(predicted).all():
         raise ValueError("the predicted images are not finite; the clip counts as failed.")
-    a, b = [images.double().reshape(-1, 1, height, width) for images in (predicted.clamp(0, 1), target)]
+    channels, batch = target.shape[-3], target.shape[:-3]
+    pairs = [images.reshape(-1, channels, height, width) for images in (predicted, target)]
+    return torch.stack([_similarity(a, b) for a, b in zip(*pairs, strict=True)]).reshape(batch)
+
+
+def _similarity(predicted: Float[Tensor, "C H W"], target: Float[Tensor, "C H W"]) -> Float[Tensor, ""]:
+    """SSIM of one image."""
+    a, b = predicted.double().clamp(0, 1)[:, None], target.double()[:, None]
     mean_a, mean_b = _blur(a), _blur(b)
     variance_a = _blur(a * a) - mean_a.square()
     variance_b = _blur(b * b) - mean_b.square()
     covariance = _blur(a * b) - mean_a * mean_b
     brightness = (2 * mean_a * mean_b + K1**2) / (mean_a.square() + mean_b.square() + K1**2)
     structure = (2 * covariance + K2**2) / (variance_a + variance_b + K2**2)
-    per_channel = (brightness * structure).mean(dim=(-3, -2, -1))
-    return per_channel.reshape(target.shape[:-2]).mean(dim=-1).float()
+    return (brightness * structure).mean().float()
 
 
 def _blur(images: Float[Tensor, "N 1 H W"]) -> Float[Tensor, "N 1 h w"]:
