@@ -43,7 +43,7 @@ def recipe() -> Recipe:
     """Two and a half hours on two CPU cores. Shares follow what the stages of the shipped weights took."""
     loop = {"threads": 2}
     return Recipe(
-        minutes=150,
+        minutes=150.0,
         device="two CPU cores",
         clips=2000,
         legs=(
