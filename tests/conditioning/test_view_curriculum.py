@@ -32,7 +32,7 @@ def test_mixtures_need_not_sum_to_one() -> None:
         mixed = doubled.mixed(ViewSampler(), share)
         assert sum(weights(mixed)) == pytest.approx(1.0)
         assert weights(mixed) == pytest.approx(
-            weights(MIXTURE.mixed(ViewSampler(first=5, ends=5, everything=5), share))
+            weights(MIXTURE.mixed(ViewSampler(first=5.0, ends=5.0, everything=5.0), share))
         )
 
 

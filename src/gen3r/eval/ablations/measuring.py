@@ -14,7 +14,6 @@ from gen3r.eval.ablations.study import PlannedRun, Study
 from gen3r.eval.ablations.training import places_of, run_folder
 from gen3r.eval.benchmarks.clips import benchmark_clips
 from gen3r.eval.benchmarks.seeds import benchmark_seeds
-from gen3r.eval.benchmarks.tally import Tally
 from gen3r.eval.benchmarks.truth import Truth
 from gen3r.eval.machine import machine_record, source_commit
 from gen3r.eval.suite.benchmark import SuiteSettings
@@ -68,8 +67,7 @@ def measure_run(study: Study, run: PlannedRun, clips: Sequence[Clip], device: to
         if path.is_file():
             continue
         truths = [Truth.of(clips[seed - study.config.seed_start], pipeline.device) for seed in seeds]
-        tally = Tally(quantities=COLUMNS)
-        measure(tally, pipeline, truths, settings)
+        tally = measure(pipeline, truths, settings)
         Part(
             clips={str(seed): {name: round(value, 6) for name, value in tally.scores[seed].items()} for seed in seeds},
             failures=[{"clip": str(f.seed), "stage": f.stage, "error": f.error} for f in tally.failures],

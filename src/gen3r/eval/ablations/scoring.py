@@ -1,116 +1,89 @@
-"""What every variant is measured by: generated scenes against the truth of held-out clips."""
+"""What every variant is measured by: scenes generated from little, judged as in the paper's tables."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 
 from gen3r.cameras.projection import unproject
-from gen3r.eval.benchmarks import stages
 from gen3r.eval.benchmarks.quantities import Quantity
-from gen3r.eval.benchmarks.scores import Scores, depth_of, mean_psnr, poses_of
+from gen3r.eval.benchmarks.scores import Scores
 from gen3r.eval.benchmarks.tally import Tally
 from gen3r.eval.benchmarks.truth import Truth
-from gen3r.eval.metrics.depth import ABSREL_CEILING
 from gen3r.eval.metrics.points import cloud_errors
-from gen3r.eval.metrics.pose import pose_auc
-from gen3r.eval.suite.benchmark import SuiteSettings
+from gen3r.eval.suite.benchmark import Needs, SuiteSettings, benchmark_quantities
+from gen3r.eval.suite.tables.camera_columns import CONTROL
+from gen3r.eval.suite.tables.chunk import Given
+from gen3r.eval.suite.tables.columns import Columns, error
+from gen3r.eval.suite.tables.geometry_columns import AGREEMENT, DEPTH, WORST_DISTANCE
+from gen3r.eval.suite.tables.picture_columns import BETWEEN, LAST
+from gen3r.eval.suite.tables.prediction import Prediction
+from gen3r.eval.suite.tables.predictions import generated
+from gen3r.eval.suite.tables.table import PredictionTable, Row
 from gen3r.pipeline import Gen3RPipeline
-from gen3r.scene.scene import Scene
 
 CLOUD_POINTS = 2000
-"""Points of each cloud that are compared: many runs are measured, and they differ by more than this costs."""
-WORST_DISTANCE = 100.0
-"""Percent of the size of the scene."""
+"""Points of each cloud that are compared, a tenth of what tables of single models take: many runs are measured."""
 
 
-def _psnr(meaning: str) -> Quantity:
-    return Quantity(meaning=meaning, unit="dB", higher_is_better=True, worst=0.0)
+def _cloud(prediction: Prediction, truth: Truth) -> Scores:
+    points, reference = unproject(prediction.depth, prediction.cameras), unproject(truth.depth, truth.cameras)
+    return {"chamfer": cloud_errors(points, reference, truth.valid, points=CLOUD_POINTS).chamfer}
 
 
-COLUMNS = MappingProxyType(
-    {
-        "one_last_psnr": _psnr("1 view: the last generated frame"),
-        "one_absrel": Quantity(
-            meaning="1 view: generated depth", unit="", higher_is_better=False, worst=ABSREL_CEILING
-        ),
-        "one_chamfer": Quantity(
-            meaning="1 view: Chamfer distance of the generated points, of the diagonal of the scene",
-            unit="%",
-            higher_is_better=False,
-            worst=WORST_DISTANCE,
-        ),
-        "one_auc30": Quantity(
-            meaning="1 view: generated against requested cameras, area under recall up to 30 degrees",
-            unit="",
-            higher_is_better=True,
-            worst=0.0,
-        ),
-        "two_between_psnr": _psnr("2 views: mean of the generated frames"),
-        "two_absrel": Quantity(
-            meaning="2 views: generated depth", unit="", higher_is_better=False, worst=ABSREL_CEILING
-        ),
-        "free_between_psnr": _psnr("2 views without cameras: mean of the generated frames"),
-    }
+CLOUD = Columns(
+    title="points",
+    quantities={"chamfer": error("points after a similarity, in mean depths of the first view", WORST_DISTANCE)},
+    score=_cloud,
+    depth=True,
 )
-"""One number per clip each. All are measured of every variant."""
+TABLE = PredictionTable(
+    name="ablations",
+    title="What variants are measured by",
+    needs=Needs(depth=True, cameras=True),
+    ways={
+        "one": Row(shows="1 view", predict=generated(Given(views=1)), columns=(LAST, DEPTH, CLOUD, CONTROL, AGREEMENT)),
+        "two": Row(shows="2 views", predict=generated(Given(views=2)), columns=(BETWEEN, DEPTH)),
+        "free": Row(shows="2 views, no cameras", predict=generated(Given(views=2, cameras=False)), columns=(BETWEEN,)),
+    },
+)
+"""Cameras are those that are read in the generated geometry, for all variants."""
 
 
-def measure(
-    tally: Tally, pipeline: Gen3RPipeline, truths: Sequence[Truth], settings: SuiteSettings, points: int = CLOUD_POINTS
-) -> None:
+def _columns(*shown: str) -> Mapping[str, Quantity]:
+    cells = benchmark_quantities(TABLE)
+    return MappingProxyType(
+        {
+            name.replace("/", "_"): replace(
+                cells[name], meaning=f"{TABLE.rows[name.partition('/')[0]]}: {cells[name].meaning}"
+            )
+            for name in shown
+        }
+    )
+
+
+COLUMNS = _columns(
+    "one/last_psnr",
+    "one/absrel",
+    "one/chamfer",
+    "one/auc30",
+    "one/agree_psnr",
+    "two/between_psnr",
+    "two/absrel",
+    "free/between_psnr",
+)
+"""One number per clip each, measured of every variant: WAY_COLUMN is a cell of ``TABLE``."""
+
+
+def measure(pipeline: Gen3RPipeline, truths: Sequence[Truth], settings: SuiteSettings) -> Tally:
     """Generate a few clips together from one view, from two, and from two without cameras, and note every column.
 
-    What stops a model on a clip counts as the worst value of the columns it left out. Cameras are those that are read
-    in the generated geometry, for all variants.
+    What stops a model on a clip counts as the worst value of the columns it left out.
     """
-    last = truths[0].frames - 1
-    makers = (("one", (0,), True), ("two", (0, last), True), ("free", (0, last), False))
-    for way, at, follow in makers:
-
-        def make(some: Sequence[Truth], at: tuple[int, ...] = at, follow: bool = follow) -> list[Scene]:
-            return stages.generate(
-                pipeline,
-                some,
-                at,
-                noise_seed=settings.noise_seed,
-                steps=settings.steps,
-                guidance=settings.guidance,
-                follow=follow,
-            )
-
-        names = [name for name in COLUMNS if name.startswith(f"{way}_")]
-        for truth, scene in zip(truths, stages.generate_each(pipeline, truths, make), strict=True):
-            tally.attempt(
-                way,
-                truth.seed,
-                names,
-                lambda way=way, scene=scene, truth=truth: _SCORES[way](stages.made(scene), truth, points),
-            )
-
-
-def _one(scene: Scene, truth: Truth, points: int) -> Scores:
-    cloud = cloud_errors(
-        scene.world_points(), unproject(truth.depth.cpu(), truth.cameras.to("cpu")), truth.valid.cpu(), points=points
-    )
-    return {
-        "one_last_psnr": mean_psnr(stages.frames_of(scene), truth, [truth.frames - 1]),
-        "one_absrel": depth_of(scene.depth, truth).absrel,
-        "one_chamfer": min(cloud.relative_percent, WORST_DISTANCE),
-        "one_auc30": pose_auc(poses_of(scene.cameras.extrinsics, truth), 30.0),
-    }
-
-
-def _two(scene: Scene, truth: Truth, points: int) -> Scores:
-    return {"two_between_psnr": _between(scene, truth), "two_absrel": depth_of(scene.depth, truth).absrel}
-
-
-def _free(scene: Scene, truth: Truth, points: int) -> Scores:
-    return {"free_between_psnr": _between(scene, truth)}
-
-
-def _between(scene: Scene, truth: Truth) -> float:
-    return mean_psnr(stages.frames_of(scene), truth, range(1, truth.frames - 1))
-
-
-_SCORES = {"one": _one, "two": _two, "free": _free}
+    measured, tally = Tally(quantities=benchmark_quantities(TABLE)), Tally(quantities=COLUMNS)
+    TABLE.measure(measured, pipeline, truths, settings)
+    for seed, scores in measured.scores.items():
+        tally.add(seed, {column: scores[column.replace("_", "/", 1)] for column in COLUMNS})
+    tally.failures += measured.failures
+    return tally
