@@ -22,6 +22,7 @@ def preset() -> Preset:
         clips=800,
         steps=5,
         scene_cameras="predicted",
+        recipe=None,
     )
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from gen3r.eval.ablations.study import Study, StudyConfig
+from gen3r.conditioning.condition import DropRates
+from gen3r.eval.ablations.study import Study, StudyConfig, told
 from gen3r.eval.ablations.training import training_seconds
 from gen3r.hub.networks import ADAPTER
 from gen3r.latents.codecs.registry import CODECS
@@ -66,6 +67,14 @@ def test_a_folder_takes_more_groups_and_seeds_and_no_other_study(config: StudyCo
         Study(replace(config, steps=7)).begin()
     with pytest.raises(ValueError, match="unknown group 'size'"):
         Study(replace(config, groups=("size",)))
+
+
+def test_fields_that_have_their_defaults_are_not_told() -> None:
+    preset = load_preset("micro")
+    assert told(DropRates()) == {}
+    assert told(replace(preset.diffusion, drops=DropRates(camera=0.3)))["drops"] == {"camera": 0.3}
+    assert "codec" not in told(preset.diffusion)
+    assert told(preset.diffusion)["network"]["num_layers"] == 3
 
 
 def test_seconds_of_all_sittings_count(tmp_path: Path) -> None:

@@ -125,7 +125,7 @@ class Study:
     def encoding_of(self, run: PlannedRun) -> str:
         """Key of the encoded clips that a diffusion run is trained on: the same for all its seeds."""
         adapter, stage = self.adapter_of(run), run.preset.diffusion
-        facts = [stage.codec, dataclasses.asdict(stage.conditioning), stage.subsets, stage.mirrored]
+        facts = [stage.codec, told(stage.conditioning), stage.subsets, stage.mirrored]
         return _digest([*facts, None if adapter is None else adapter.key])
 
     @cached_property
@@ -176,7 +176,7 @@ class Study:
         facts = dataclasses.asdict(self.config)
         for name in ("out", "groups", "seeds", "data", "networks", "pack", "batch"):
             del facts[name]
-        return facts | {"loops": {stage: dataclasses.asdict(getattr(self.base, stage).loop) for stage in _STAGES}}
+        return facts | {"loops": {stage: told(getattr(self.base, stage).loop) for stage in _STAGES}}
 
     def _stages_behind(self, preset: Preset) -> tuple[Stage, ...]:
         coded = CODECS[preset.diffusion.codec].networks
@@ -203,7 +203,22 @@ def prepared(preset: Preset, config: StudyConfig) -> Preset:
 
 def _key(preset: Preset, *stages: Stage) -> str:
     size = [preset.frames, preset.height, preset.width]
-    return _digest([size, *(dataclasses.asdict(getattr(preset, stage)) for stage in stages)])
+    return _digest([size, *(told(getattr(preset, stage)) for stage in stages)])
+
+
+def told(value: Any) -> Any:
+    """A config as JSON, without fields that have their defaults: fields that are added later change no key."""
+    if not dataclasses.is_dataclass(value) or isinstance(value, type):
+        return value
+    return {
+        field.name: told(getattr(value, field.name))
+        for field in dataclasses.fields(value)
+        if getattr(value, field.name) != _default(field)
+    }
+
+
+def _default(field: dataclasses.Field[Any]) -> Any:
+    return field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
 
 
 def _digest(content: Any) -> str:
