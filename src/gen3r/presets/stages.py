@@ -52,6 +52,14 @@ class VGGTLossConfig:
     """Reward of confidence."""
     far: float = 20.0
     """Surfaces beyond this many mean depths of the first view are not compared."""
+    attention: float = 1.0
+    """Pairs of views: global attention looks at the same place in the other view."""
+    attention_rounds: tuple[int, ...] = (1, 2)
+    """Positions in ``kept_layers`` of the global blocks that learn it."""
+    attention_heads: int = 2
+    """Heads of each that do; the others are free."""
+    flow: float = 20.0
+    """Pairs of views: where a token's place is in the other view, told by a head that is only there for training."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,6 +88,18 @@ class VGGTStage:
     """Schedule; ``batch_size`` counts images here."""
     loss: VGGTLossConfig = VGGTLossConfig()
     """Loss weights."""
+    pairs: float = 0.0
+    """Share of the run in which all clips are pairs of views, the cheapest way to learn motion; then more come."""
+    dense_share: float = 1.0
+    """Share of every batch whose depth and points are compared: the dense heads cost most of a small model's step."""
+
+    def __post_init__(self) -> None:
+        if not (0 <= self.pairs < 1 and 0 < self.dense_share <= 1):
+            raise ValueError(
+                f"expected a share of pairs from 0 to below 1 and a dense share above 0 to 1, got {self.pairs} and "
+                f"{self.dense_share}."
+            )
+
     condition_noise: ConditionNoise = CLEAN
     """How often pictures are spoiled (``views``); never, unless asked. VGGT is told no cameras."""
 

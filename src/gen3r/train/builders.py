@@ -41,13 +41,18 @@ def build_vggt(inputs: StageInputs) -> StageParts:
         steps=loop.steps,
         frames=frames,
         seed=loop.seed,
+        pairs=stage.pairs,
         noise=stage.condition_noise,
     )
     validation = None
     if inputs.validation is not None:
         held = _with_depth(inputs.validation)
         validation = ViewBatches(held, images=4 * frames, steps=1, frames=frames, seed=1, augmented=False)
-    return StageParts(VGGTObjective(inputs.started(VGGT_FOLDER, stage.network, VGGT), stage.loss), batches, validation)
+    return StageParts(
+        VGGTObjective(inputs.started(VGGT_FOLDER, stage.network, VGGT), stage.loss, stage.dense_share),
+        batches,
+        validation,
+    )
 
 
 def build_adapter(inputs: StageInputs) -> StageParts:

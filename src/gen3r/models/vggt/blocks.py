@@ -9,7 +9,9 @@ from torch import Tensor, nn
 
 from gen3r.models.vggt.rope import RotaryTable, rotate
 
-# B sequences, N tokens of a sequence, C width
+# B sequences, N tokens of a sequence, C width, d width of a head
+
+Heads = Float[Tensor, "B heads N d"]
 
 
 class Attention(nn.Module):
@@ -23,11 +25,16 @@ class Attention(nn.Module):
         self.k_norm = nn.LayerNorm(dim // heads, eps=1e-5) if qk_norm else nn.Identity()
         self.proj = nn.Linear(dim, dim)
 
-    def forward(self, x: Float[Tensor, "B N C"], rope: RotaryTable | None = None) -> Float[Tensor, "B N C"]:
+    def project(self, x: Float[Tensor, "B N C"], rope: RotaryTable | None = None) -> tuple[Heads, Heads, Heads]:
+        """Queries, keys and values, as they meet."""
         q, k, v = self.qkv(x).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
         q, k = self.q_norm(q), self.k_norm(k)
         if rope is not None:
             q, k = rotate(q, rope), rotate(k, rope)
+        return q, k, v
+
+    def forward(self, x: Float[Tensor, "B N C"], rope: RotaryTable | None = None) -> Float[Tensor, "B N C"]:
+        q, k, v = self.project(x, rope)
         out = F.scaled_dot_product_attention(q.to(v.dtype), k.to(v.dtype), v)
         return self.proj(out.transpose(1, 2).flatten(2))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
@@ -13,6 +15,11 @@ from gen3r.models.vggt.config import VGGTConfig
 
 # N images, C width, gh gw token grid
 
+POSITION_STRENGTH = 0.7
+"""Amplitude of the first positions of the small patch embedding, whose patches have deviation 1."""
+LOWEST_WAVE = 0.25
+"""Periods per image side."""
+
 
 def resize_positions(table: Float[Tensor, "1 n C"], grid: tuple[int, int]) -> Float[Tensor, "1 m C"]:
     """Resize a square table of positions [1, side * side, C] to [1, gh * gw, C]: bicubic, antialiased, in float32."""
@@ -22,6 +29,17 @@ def resize_positions(table: Float[Tensor, "1 n C"], grid: tuple[int, int]) -> Fl
     square = table.to(torch.float32).unflatten(1, (side, side)).permute(0, 3, 1, 2)
     resized = F.interpolate(square, size=grid, mode="bicubic", align_corners=False, antialias=True)
     return resized.flatten(2).transpose(1, 2).to(table.dtype)
+
+
+def wave_positions(side: int, dim: int) -> Float[Tensor, "1 n C"]:
+    """Sines and cosines of y (first half) and x, from a quarter of a period per image to the grid's finest."""
+    place = (torch.arange(side) + 0.5) / side
+    highest = max(side / 2, 2 * LOWEST_WAVE)
+    frequency = torch.logspace(math.log10(LOWEST_WAVE), math.log10(highest), dim // 4)
+    phase = 2 * math.pi * frequency * place[:, None]
+    wave = torch.cat([phase.sin(), phase.cos()], dim=1)
+    y, x = wave[:, None].expand(side, side, -1), wave[None].expand(side, side, -1)
+    return torch.cat([y, x], dim=-1).reshape(1, side * side, -1)
 
 
 class DinoPatchEmbed(nn.Module):
@@ -66,13 +84,17 @@ class DinoPatchEmbed(nn.Module):
 
 
 class ConvPatchEmbed(nn.Module):
-    """One strided convolution and learned positions, resized like DINOv2's; then a LayerNorm."""
+    """One strided convolution and a LayerNorm; then learned positions, resized like DINOv2's.
+
+    Positions start as waves as strong as the patches: beside weak ones a small model learns depth but not where in the
+    other view a patch is seen, and so no motion.
+    """
 
     def __init__(self, config: VGGTConfig) -> None:
         super().__init__()
         dim, side = config.embed_dim, config.image_size // config.patch_size
         self.projection = nn.Conv2d(3, dim, config.patch_size, stride=config.patch_size)
-        self.positions = nn.Parameter(nn.init.trunc_normal_(torch.empty(1, side * side, dim), std=0.02))
+        self.positions = nn.Parameter(POSITION_STRENGTH * wave_positions(side, dim))
         self.norm = nn.LayerNorm(dim, eps=1e-6)
 
     def forward(self, images: Float[Tensor, "N 3 H W"]) -> Float[Tensor, "N n C"]:
