@@ -1,9 +1,11 @@
 """``gen3r eval robustness``: what wrong cameras and spoiled views do to generated scenes, and the curves of it."""
 
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
@@ -13,6 +15,10 @@ from gen3r.cli.output_file import check_output_file
 from gen3r.cli.seeds import check_seed
 from gen3r.cli.terminal import note, progress_bar, say, working
 from gen3r.eval.benchmarks.seeds import HELD_OUT_START, benchmark_seeds
+
+if TYPE_CHECKING:
+    from gen3r.data.clip import Clip
+    from gen3r.pipeline import Gen3RPipeline
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +63,6 @@ class Robustness:
         check_seed(self.seed_start, "--seed-start", self.count)
         seeds = benchmark_seeds(self.seed_start, self.count, allow_any_split=self.allow_any_split)
 
-        from gen3r.eval.benchmarks.clips import benchmark_clips
         from gen3r.eval.report import results_record
         from gen3r.eval.robustness import benchmark as robustness
         from gen3r.eval.robustness.perturbations.registry import chosen_perturbations
@@ -86,10 +91,9 @@ class Robustness:
         progress = Progress(self.out, identity, benchmark_quantities(benchmark), seeds)
         if progress.resumed:
             note(f"Going on after {progress.resumed} clips")
-        with progress_bar("Rendering clips") as advance:
-            clips = benchmark_clips(seeds, pipeline.grid(), pipeline.device, pack=self.pack, advance=advance)
+        clips_of = self._clips_of(seeds, pipeline)
         with progress_bar("Measuring") as advance:
-            run_robustness(pipeline, benchmark, clips, progress, settings, batch=self.batch, advance=advance)
+            run_robustness(pipeline, benchmark, seeds, clips_of, progress, settings, batch=self.batch, advance=advance)
         record = results_record(
             progress.tally,
             table=benchmark.table(),
@@ -100,6 +104,18 @@ class Robustness:
         )
         finish(record, self.out)
         progress.finish()
+
+    def _clips_of(self, seeds: Sequence[int], pipeline: "Gen3RPipeline") -> "Callable[[Sequence[int]], list[Clip]]":
+        """The clips of some of the seeds: from the pack, or rendered when they are asked for."""
+        from gen3r.eval.benchmarks.clips import benchmark_clips
+
+        grid, device = pipeline.grid(), pipeline.device
+        if self.pack is None:
+            return partial(benchmark_clips, grid=grid, device=device)
+        with progress_bar("Rendering clips") as advance:
+            packed = benchmark_clips(seeds, grid, device, pack=self.pack, advance=advance)
+        by_seed = {clip.seed: clip for clip in packed}
+        return lambda some: [by_seed[seed] for seed in some]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from gen3r.data.clip import Clip
 from gen3r.eval.benchmarks.truth import Truth
@@ -15,7 +15,8 @@ from gen3r.pipeline import Gen3RPipeline
 def run_robustness(
     pipeline: Gen3RPipeline,
     benchmark: Robustness,
-    clips: Sequence[Clip],
+    seeds: Sequence[int],
+    clips_of: Callable[[Sequence[int]], Iterable[Clip]],
     progress: Progress,
     settings: SuiteSettings,
     *,
@@ -25,18 +26,23 @@ def run_robustness(
     """Measure every clip that is not done, ``batch`` at a time, and keep the numbers of each batch.
 
     Args:
-        clips: of the model's size.
+        pipeline: the model.
+        benchmark: what goes wrong.
+        seeds: of the clips.
+        clips_of: the clips of some seeds, of the model's size; asked for those that are measured alone.
         progress: holds the tally; afterwards all clips are in it.
+        settings: how scenes are generated.
+        batch: clips generated together.
         advance: called with (clips done, clips in all).
 
     Raises:
         ValueError: for a clip without any surface.
     """
-    for start in range(0, len(clips), batch):
-        waiting = [clip for clip in clips[start : start + batch] if not progress.done(clip.seed)]
-        truths = [Truth.of(clip, pipeline.device) for clip in waiting]
-        if truths:
+    for start in range(0, len(seeds), batch):
+        waiting = [seed for seed in seeds[start : start + batch] if not progress.done(seed)]
+        if waiting:
+            truths = [Truth.of(clip, pipeline.device) for clip in clips_of(waiting)]
             benchmark.measure(progress.tally, pipeline, truths, settings)
             progress.keep()
         if advance is not None:
-            advance(min(start + batch, len(clips)), len(clips))
+            advance(min(start + batch, len(seeds)), len(seeds))

@@ -26,7 +26,7 @@ def defocus(pictures: Float[Tensor, "V 3 H W"], percent: float, rng: torch.Gener
 
 def shake(pictures: Float[Tensor, "V 3 H W"], percent: float, rng: torch.Generator) -> Float[Tensor, "V 3 H W"]:
     """Every point becomes a line of length ``percent`` of the height and one pixel wide, in one random direction."""
-    angle, half = uniform(rng, 0, math.pi), percent / 200 * pictures.shape[-2]
+    angle, half = uniform(rng, 0.0, math.pi), percent / 200 * pictures.shape[-2]
     x, y = _plane(half + 0.5)
     along, across = x * math.cos(angle) + y * math.sin(angle), y * math.cos(angle) - x * math.sin(angle)
     return _filtered(pictures, ((along.abs() <= half + 0.5) & (across.abs() <= 0.5)).float())

@@ -24,7 +24,7 @@ def change_focal(cameras: Cameras, percent: float, rng: torch.Generator) -> Came
 
 def move_principal_point(cameras: Cameras, percent: float, rng: torch.Generator) -> Cameras:
     """The principal points of a clip moved by ``percent`` of the image's larger side, in one random direction."""
-    angle = uniform(rng, 0, 2 * math.pi)
+    angle = uniform(rng, 0.0, 2 * math.pi)
     distance = percent / 100 * max(cameras.height, cameras.width)
     intrinsics = cameras.intrinsics.clone()
     intrinsics[..., 0, 2] += distance * math.cos(angle)
