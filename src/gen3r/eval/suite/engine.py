@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -57,7 +58,7 @@ def suite_record(plan: SuitePlan, name: str, *, command: str) -> dict[str, Any]:
         ]
     if not names:
         raise ValueError(f"{name}: no clip has what it needs ({_reasons(left_out)}).")
-    machines = [dict(part.machine) for part in parts]
+    machines = list({json.dumps(dict(part.machine), sort_keys=True): dict(part.machine) for part in parts}.values())
     commits = sorted({str(part.commit) for part in parts})
     return results_record(
         tally,
@@ -73,7 +74,7 @@ def suite_record(plan: SuitePlan, name: str, *, command: str) -> dict[str, Any]:
         settings=plan.identity["settings"] | dict(parts[0].settings),
         model=plan.identity["model"],
         machine=machines[0],
-        machines=[machine for index, machine in enumerate(machines) if machine not in machines[:index]],
+        machines=machines,
         commit=plan.identity["commit"],
         commits=commits,
         command=command,

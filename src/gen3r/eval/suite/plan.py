@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,7 @@ class SuitePlan:
     benchmarks: Mapping[str, Benchmark]
     """The tables."""
 
-    @property
+    @cached_property
     def groups(self) -> list[tuple[ListedClip, ...]]:
         """Clips that are measured together."""
         step = self.config.batch
