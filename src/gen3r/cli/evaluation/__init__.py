@@ -9,6 +9,7 @@ from gen3r.cli.evaluation.ablations import Ablations
 from gen3r.cli.evaluation.cleaning import Cleaning
 from gen3r.cli.evaluation.compare import Compare
 from gen3r.cli.evaluation.robustness import Robustness, RobustnessCurves
+from gen3r.cli.evaluation.steps import Steps
 from gen3r.cli.evaluation.synthetic import Synthetic
 from gen3r.cli.evaluation.table import Table
 from gen3r.cli.evaluation.tables import Tables
@@ -19,6 +20,7 @@ Task = (
     | Annotated[Robustness, tyro.conf.subcommand("robustness")]
     | Annotated[RobustnessCurves, tyro.conf.subcommand("robustness-curves")]
     | Annotated[Ablations, tyro.conf.subcommand("ablations")]
+    | Annotated[Steps, tyro.conf.subcommand("steps")]
     | Annotated[Tables, tyro.conf.subcommand("tables")]
     | Annotated[Table, tyro.conf.subcommand("table")]
     | Annotated[Compare, tyro.conf.subcommand("compare")]

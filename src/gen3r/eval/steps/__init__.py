@@ -1,0 +1,1 @@
+"""How good scenes are after how many steps."""
