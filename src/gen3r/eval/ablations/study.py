@@ -68,11 +68,6 @@ class StudyConfig:
         if self.scale <= 0:
             raise ValueError(f"expected a scale of the steps above 0, got {self.scale}.")
 
-    @classmethod
-    def from_settings(cls, settings: Mapping[str, Any]) -> StudyConfig:
-        """Back from JSON."""
-        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in settings.items()})
-
 
 @dataclass(frozen=True, kw_only=True)
 class PlannedRun:

@@ -14,6 +14,7 @@ from gen3r.eval.ablations.measuring import held_out, is_measured, measure_run
 from gen3r.eval.ablations.results import write_results
 from gen3r.eval.ablations.study import PlannedRun, Study, StudyConfig
 from gen3r.eval.ablations.training import is_finished, missing_foundations, train_run
+from gen3r.hub.folder import config_from_dict
 
 
 class TrainAndMeasure:
@@ -24,7 +25,7 @@ class TrainAndMeasure:
     """
 
     def __init__(self, settings: Mapping[str, Any]) -> None:
-        self.study = Study(StudyConfig.from_settings(settings["config"]))
+        self.study = Study(config_from_dict(StudyConfig, dict(settings["config"]), "the study"))
         self.command = settings["command"]
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
 
