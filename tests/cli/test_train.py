@@ -36,3 +36,12 @@ def test_what_is_asked_for_reaches_the_loop() -> None:
 def test_what_is_published_is_not_planned() -> None:
     with pytest.raises(ValueError, match="takes the vae as it was published"):
         Train(stage="vae", preset="full", dry_run=True).run()
+
+
+def test_options_of_all_stages_and_of_one_are_kept_apart() -> None:
+    with pytest.raises(ValueError, match=r"--minutes, --from: for gen3r train all"):
+        Train(stage="vae", out=Path("run"), minutes=3.0, sources=(Path("copy"),)).run()
+    with pytest.raises(ValueError, match=r"--resume, --steps: for a single stage; gen3r train all takes it"):
+        Train(stage="all", out=Path("run"), resume=True, steps=5).run()
+    with pytest.raises(ValueError, match="a plan is of one stage"):
+        Train(stage="all", dry_run=True).run()

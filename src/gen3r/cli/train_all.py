@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from gen3r.cli.terminal import say
 
@@ -15,6 +15,7 @@ SHARED = ("stage", "preset", "out", "data", "validation", "clips", "threads", "s
 """Options that `train all` reads."""
 
 
+@runtime_checkable
 class Options(Protocol):
     """What is read of the command."""
 

@@ -36,7 +36,7 @@ def recipe() -> Recipe:
     pictures of one size follow each other, as clips are rendered anew for each. Only blocks that always see one shape
     are compiled.
     """
-    common = {"fused": True, "read_every": 20, "streams": "batches", "log_every": 20, "prefetch": 0}
+    common = {"fused": True, "read_every": 20, "streams": "batches", "log_every": 20, "skip_nonfinite": 20}
     few = {"warmup": 100, "ema_decay": 0.99}
     encoding = {"mirrored": False, "subsets": 2}
     return Recipe(
@@ -49,13 +49,14 @@ def recipe() -> Recipe:
                 stage="vggt",
                 side=112,
                 share=0.2,
-                loop=common | {"batch_size": 384, "lr": 5e-4},
+                loop=common | {"batch_size": 384, "lr": 5e-4, "log_every": 100},
             ),
             Leg(
                 name="vae",
                 stage="vae",
                 share=0.18,
                 loop=common | few | {"batch_size": 48},
+                settings={"fit_clips": 64},
                 floor=Floor(metric="psnr", value=31.0, above=True),
             ),
             Leg(name="vggt-224", stage="vggt", side=224, share=0.13, loop=common | few | {"lr": 1.5e-4}),
@@ -80,6 +81,13 @@ def recipe() -> Recipe:
                 share=0.14,
                 loop=common | few | {"batch_size": 128, "lr": 2e-4, "compile": True},
                 settings=encoding,
+            ),
+            Leg(
+                name="distill",
+                stage="distill",
+                share=0.08,
+                loop=common | few | {"batch_size": 16, "precision": "bf16", "threads": None},
+                optional=True,
             ),
         ),
     )

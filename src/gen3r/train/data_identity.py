@@ -10,7 +10,7 @@ from functools import singledispatch
 from typing import Any
 
 from gen3r.train.encoded import EncodedClips
-from gen3r.train.sources import GeneratedClips, PackedClips, RenderedClips
+from gen3r.train.sources import GeneratedClips, PackedClips, StockClips
 from gen3r.train.stored import MixedClips, StoredClips
 
 
@@ -31,9 +31,9 @@ def _generated(data: GeneratedClips) -> dict[str, Any]:
 
 
 @data_identity.register
-def _rendered(data: RenderedClips) -> dict[str, Any]:
+def _stock(data: StockClips) -> dict[str, Any]:
     # how many there was time for, and from which seed on, is another thing in every sitting
-    return {"kind": "rendered", "size": list(data.arrays["rgb"].shape[1:4])}
+    return {"kind": "stock", "size": list(data.arrays["rgb"].shape[1:4])}
 
 
 @data_identity.register

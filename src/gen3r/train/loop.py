@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -392,8 +393,12 @@ class Trainer:
             self.log.pictures(self.step, pictures)
 
     def _look(self, work: Callable[[Objective], T]) -> T:
-        """``work`` without gradients, in the precision of training: that of the weights where they are gathered."""
-        with self._precision():
+        """``work`` without gradients, in the precision of training: that of the weights where they are gathered.
+
+        Blocks that are compiled for training run as they are: sizes differ, and compiling again takes longer.
+        """
+        stance = torch.compiler.set_stance("force_eager") if self.config.compile else nullcontext()
+        with self._precision(), stance:
             return self.sharing.look(work)
 
     def save(self) -> None:

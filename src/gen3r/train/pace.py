@@ -132,6 +132,7 @@ class ClockPace(Pace):
         self._since: float | None = None
         self._last: dict[Event, float] = {}
         self._times: deque[float] = deque(maxlen=MEASURED + 1)
+        self._latest, self._slowest = self.clock(), 0.0
 
     @property
     def spent(self) -> float:
@@ -143,6 +144,7 @@ class ClockPace(Pace):
         self.before, self.good = float(known.get("spent", 0.0)), bool(known.get("good", False))
         self._since, self._last = None, dict.fromkeys(self.every, self.clock())
         self._times.clear()
+        self._latest, self._slowest = self.clock(), 0.0
 
     def facts(self) -> dict[str, Any]:
         """What is spent."""
@@ -150,10 +152,12 @@ class ClockPace(Pace):
 
     def stepped(self, step: int) -> None:
         """Take the time."""
+        now = self.clock()
+        self._slowest, self._latest = max(0.9 * self._slowest, now - self._latest), now
         if self._since is None:
-            self._since = self.clock()
-            self._last = dict.fromkeys(self.every, self._since)
-        self._times.append(self.clock())
+            self._since = now
+            self._last = dict.fromkeys(self.every, now)
+        self._times.append(now)
 
     @property
     def seconds_per_step(self) -> float | None:
@@ -181,13 +185,15 @@ class ClockPace(Pace):
 
     def resting(self, step: int) -> bool:
         """The next step might not leave enough time to save."""
-        return self.clock() + self.margin + 2 * (self.seconds_per_step or 0.0) >= self.deadline
+        return self.clock() + self.margin + 1.5 * self._slowest >= self.deadline
 
     def due(self, event: Event, step: int, every: int) -> bool:
-        """Every so many seconds, and at the end."""
+        """Every so many seconds, and at the end; what is not saving only where there is time for it."""
         if every <= 0:
             return False
         now = self.clock()
+        if event != "save" and now + self.margin + self._slowest >= self.deadline:
+            return False
         if not self.ended(step) and now - self._last.get(event, now) < self.every[event]:
             return False
         self._last[event] = now

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +14,8 @@ from safetensors import safe_open
 from torch import Tensor
 
 from gen3r.data.clip import Split, split_of
+from gen3r.data.synthetic.generate import render_shot
+from gen3r.data.synthetic.shots import Shot, plan_shots
 from gen3r.train.order import DataOrder, Order
 
 ARRAYS = ("rgb", "depth", "extrinsics", "intrinsics")
@@ -127,7 +129,18 @@ class PackedClips(HeldClips):
             filled += take
 
 
-class RenderedClips(HeldClips):
+class StockClips(HeldClips):
+    """Clips of a stock that grows and changes between the sittings of a run, which counts as the same data."""
+
+    def __init__(self, arrays: dict[str, Tensor], captions: list[str]) -> None:
+        self.arrays, self.captions = arrays, captions
+
+    def first(self, count: int) -> StockClips:
+        """The first clips alone, not copied."""
+        return StockClips({name: value[:count] for name, value in self.arrays.items()}, self.captions[:count])
+
+
+class RenderedClips(StockClips):
     """Procedural clips rendered once, into the memory of the device that renders and trains: clip i has the seed
     ``first_seed + i``."""
 
@@ -141,7 +154,7 @@ class RenderedClips(HeldClips):
         device: torch.device | str = "cpu",
         *,
         until: Callable[[int], bool] = lambda done: False,
-        workers: int = 0,
+        shots: Iterable[Shot] | None = None,
         compiled: bool = False,
     ) -> None:
         """Render them; ``until``, told how many are done, may say that these are enough.
@@ -154,28 +167,27 @@ class RenderedClips(HeldClips):
             width: image columns in pixels.
             device: where to render and keep them.
             until: whether to stop after so many.
-            workers: processes that plan scenes ahead, see ``data.synthetic.shots``.
+            shots: those of the seeds, planned elsewhere; None: each is planned when it is rendered.
             compiled: compile the renderer.
         """
-        from gen3r.data.synthetic import generate_clips
-
-        self.first_seed, self.captions = first_seed, []
+        self.first_seed = first_seed
         size = (frames, height, width)
+        captions: list[str] = []
         rooms = {
             "rgb": torch.empty((count, *size, 3), dtype=torch.uint8, device=device),
             "depth": torch.empty((count, *size), dtype=torch.float16, device=device),
             "extrinsics": torch.empty((count, frames, 4, 4), device=device),
             "intrinsics": torch.empty((count, frames, 3, 3), device=device),
         }
-        seeds = range(first_seed, first_seed + count)
-        clips = generate_clips(seeds, *size, device=device, store=device, samples=2, compiled=compiled, workers=workers)
+        shots = plan_shots(range(first_seed, first_seed + count), frames) if shots is None else shots
+        clips = (render_shot(shot, height, width, device, device, samples=2, compiled=compiled) for shot in shots)
         for number, clip in enumerate(clips):
             rooms["rgb"][number], rooms["depth"][number] = clip.rgb, clip.depth
             rooms["extrinsics"][number], rooms["intrinsics"][number] = clip.cameras.extrinsics, clip.cameras.intrinsics
-            self.captions.append(clip.caption)
+            captions.append(clip.caption)
             if until(number + 1):
                 break
-        self.arrays = {name: value[: len(self.captions)] for name, value in rooms.items()}
+        super().__init__({name: value[: len(captions)] for name, value in rooms.items()}, captions)
 
 
 class GeneratedClips(ClipSource):

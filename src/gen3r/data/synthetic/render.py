@@ -121,7 +121,7 @@ def _chunks(
             piece = origins[:, index], directions[:, index]
         if compiled and origins.device.type != "cpu":
             for tensor in piece:
-                torch._dynamo.mark_dynamic(tensor, 1)  # clips of other sizes are to be served by the same code
+                torch._dynamo.maybe_mark_dynamic(tensor, 1)  # clips of other sizes are to be served by the same code
         yield part, *piece
 
 

@@ -199,8 +199,12 @@ class ClipBatches(Batches):
 
     def sample(self, step: int, position: int) -> Batch:
         """The sample at a position, of the frames that the curriculum gives at its step."""
-        rng, frames = generator(self.seed, "augment", position), frames_at(self.curriculum, step / self.steps)
-        return self.make(self.order.items(position, 1), rng, frames)
+        return self.several(step, range(position, position + 1))
+
+    def several(self, step: int, positions: range) -> Batch:
+        """The samples at these positions, likewise."""
+        rng, frames = generator(self.seed, "augment", positions[0]), frames_at(self.curriculum, step / self.steps)
+        return self.make(self.order.items(positions[0], len(positions)), rng, frames)
 
     def make(self, items: Sequence[int], rng: torch.Generator, frames: int | None = None) -> Batch:
         """{"images", "depth", "extrinsics", "intrinsics"} of all frames; no "depth" where it is unknown."""

@@ -128,5 +128,7 @@ def start_linear_path(vae: LinearShortcutVAE, source: ClipSource, *, clips: int,
     if vae.linear is None:
         return
     items = torch.randperm(len(source), generator=generator(seed, "linear path"))[:clips].tolist()
-    video = augment.video(source.get(items)).to(next(vae.parameters()).device)
-    fit_linear_shortcut(vae.linear, video.transpose(1, 2) * 2 - 1)
+    video = augment.video(source.get(items))
+    home = next(vae.parameters()).device
+    fit_linear_shortcut(vae.linear.to(video.device), video.transpose(1, 2) * 2 - 1)  # where the clips are
+    vae.linear.to(home)

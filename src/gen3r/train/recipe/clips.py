@@ -6,7 +6,7 @@ import dataclasses
 import json
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,9 +14,10 @@ import torch
 from safetensors.torch import save_file
 from torch.nn import functional
 
+from gen3r.data.synthetic.shots import Shot, plan_shots
 from gen3r.presets.stages import Preset
 from gen3r.train.opening import are_packs
-from gen3r.train.sources import ClipSource, HeldClips, PackedClips, RenderedClips
+from gen3r.train.sources import ClipSource, HeldClips, PackedClips, RenderedClips, StockClips
 from gen3r.train.stage_data import FIRST_SEEDS, VALIDATION_CLIPS, StageData
 from gen3r.whole_file import whole_file
 
@@ -24,9 +25,11 @@ FEWEST = 16
 """Clips that are rendered at least, whatever time that takes."""
 FEWEST_HELD = 4
 """Of them for validation."""
-SHARE = 0.12
-"""Share of a sitting that rendering may take; an eighth of it goes to the clips for validation."""
-COMPILE_FROM = 900.0
+SHARE = 0.16
+"""Share of a sitting that rendering may take."""
+AT_ONCE = 0.6
+"""Of what is left of that, what the clips of one size may take; those for validation an eighth of it."""
+COMPILE_FROM = 600.0
 """Seconds of rendering on a CPU from which compiling the renderer, which takes minutes, pays."""
 MOST_WORKERS = 24
 FOLDER = "clips"
@@ -49,7 +52,7 @@ class ClipStock:
     sitting: int
     """Which sitting this is: where clips are rendered anew, each has its own."""
     seconds: float
-    """What may be spent on rendering in this sitting."""
+    """What may be spent on rendering in this sitting; grows less with what was."""
     device: torch.device
     """Where clips are kept."""
     tell: Callable[[str], None]
@@ -57,6 +60,7 @@ class ClipStock:
 
     def __post_init__(self) -> None:
         self._held: tuple[tuple[int, int, int], Pair] | None = None
+        self._planned: dict[tuple[int, int], list[Shot]] = {}
 
     def of(self, preset: Preset, stage: str, seed: int) -> Pair:
         """Training and validation clips of a preset's size.
@@ -75,17 +79,19 @@ class ClipStock:
 
     def _given(self, preset: Preset, stage: str, seed: int) -> Pair:
         if are_packs(self.data):
-            training = PackedClips(self.data, self.limit, "train")
-            held = PackedClips(self.validation, VALIDATION_CLIPS, "validation") if self.validation else None
-            fitted = (None if clips is None else fit(clips, preset.height, preset.width) for clips in (training, held))
-            first, second = (None if clips is None else clips.to(self.device) for clips in fitted)
-            assert first is not None
-            return first, second or self._held_out(_size(preset))
+            training = self._fitted(PackedClips(self.data, self.limit, "train"), preset)
+            if not self.validation:
+                return training, self._held_out(_size(preset))
+            return training, self._fitted(PackedClips(self.validation, VALIDATION_CLIPS, "validation"), preset)
         reading = StageData(preset=preset, stage=stage, seed=seed, limit=self.limit, encoders=dict)
         training, held = reading.training(self.data), reading.validation(self.validation, self.data)
         if not isinstance(training, ClipSource) or not (held is None or isinstance(held, ClipSource)):
             raise ValueError("expected packs or datasets of pictures for a recipe, got encoded clips.")
         return training, held
+
+    def _fitted(self, packs: PackedClips, preset: Preset) -> StockClips:
+        clips = fit(packs, preset.height, preset.width).to(self.device)
+        return StockClips(clips.arrays, clips.captions)
 
     def _rendered(self, size: tuple[int, int, int]) -> Pair:
         if self.device.type != "cpu":
@@ -93,12 +99,12 @@ class ClipStock:
             return first, self._held_out(size)
         return self._kept("train", size), self._held_out(size)
 
-    def _held_out(self, size: tuple[int, int, int]) -> HeldClips:
+    def _held_out(self, size: tuple[int, int, int]) -> StockClips:
         if self.device.type == "cpu":
             return self._kept("validation", size)
         return self._render("validation", size, first_number=0)
 
-    def _kept(self, split: str, size: tuple[int, int, int]) -> HeldClips:
+    def _kept(self, split: str, size: tuple[int, int, int]) -> StockClips:
         """On a CPU a clip takes a second: what earlier sittings rendered is read, and a pack of more is added."""
         folder, limit = self.run / FOLDER, self.limit if split == "train" else VALIDATION_CLIPS
         name = f"{split}-{'x'.join(map(str, size))}"
@@ -109,29 +115,45 @@ class ClipStock:
             folder.mkdir(parents=True, exist_ok=True)
             write_pack(clips, folder / f"{name}-{have:06d}.safetensors")
             packs = sorted(folder.glob(f"{name}-*.safetensors"))
-        return PackedClips(packs, limit)
+        clips = PackedClips(packs, limit)
+        return StockClips(clips.arrays, clips.captions)
 
     def _render(
         self, split: str, size: tuple[int, int, int], *, first_number: int, count: int | None = None
     ) -> RenderedClips:
         training, on_cpu = split == "train", self.device.type == "cpu"
         count = count or (self.limit if training else VALIDATION_CLIPS)
-        fewest, seconds = (FEWEST, self.seconds) if training else (FEWEST_HELD, self.seconds / 8)
+        fewest, seconds = (FEWEST, AT_ONCE * self.seconds) if training else (FEWEST_HELD, AT_ONCE * self.seconds / 8)
+        first = (FIRST_SEEDS["train"] if training else FIRST_SEEDS["validation"]) + first_number
         began = time.monotonic()
         clips = RenderedClips(
-            (FIRST_SEEDS["train"] if training else FIRST_SEEDS["validation"]) + first_number,
+            first,
             count,
             *size,
             self.device,
             until=lambda done: done >= fewest and time.monotonic() - began > seconds,
-            workers=0 if on_cpu else min(MOST_WORKERS, max(1, (os.cpu_count() or 2) - 1)),
-            compiled=not on_cpu or self.seconds > COMPILE_FROM,
+            shots=self._shots(first, count, size[0], workers=0 if on_cpu else _workers()),
+            compiled=not on_cpu or seconds > COMPILE_FROM,
         )
+        self.seconds -= time.monotonic() - began
         self.tell(
             f"rendered {len(clips)} {split} clips of {size[0]} frames of {size[1]}x{size[2]} "
             f"in {time.monotonic() - began:.0f} s"
         )
         return clips
+
+    def _shots(self, first: int, count: int, frames: int, workers: int) -> Iterator[Shot]:
+        """Shots in the order of their seeds, each planned once, for whatever size it is rendered."""
+        known = self._planned.setdefault((first, frames), [])
+        for number in range(min(count, len(known))):
+            yield known[number]
+        for shot in plan_shots(range(first + len(known), first + count), frames, workers):
+            known.append(shot)
+            yield shot
+
+
+def _workers() -> int:
+    return min(MOST_WORKERS, max(1, (os.cpu_count() or 2) - 1))
 
 
 def fit(clips: HeldClips, height: int, width: int) -> HeldClips:

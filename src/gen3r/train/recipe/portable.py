@@ -17,7 +17,7 @@ from gen3r.hub.layout import RUN_EXPORT
 from gen3r.presets.recipe import Leg, Recipe
 from gen3r.train.checkpoint import FACTS, FOLDER, list_checkpoints, read_facts, read_tensors
 from gen3r.train.recipe.bundle import fold, narrowed, read_index, read_weights, size_of, unfold
-from gen3r.train.recipe.progress import LegProgress, Progress, progress_of
+from gen3r.train.recipe.progress import LegProgress, Progress
 from gen3r.train.state import AVERAGE, WEIGHTS
 from gen3r.whole_file import whole_file
 
@@ -78,7 +78,7 @@ def take_portable(folders: Sequence[Path], run: Path, recipe: Recipe, preset: st
         How far the run is then; None if there was no copy.
 
     Raises:
-        ValueError: for folders that are none, or of another preset, and for a run that has begun.
+        ValueError: for folders that are none, or of another preset.
     """
     if not folders:
         return None
@@ -86,8 +86,6 @@ def take_portable(folders: Sequence[Path], run: Path, recipe: Recipe, preset: st
     for folder, progress in known:
         if progress.preset != preset:
             raise ValueError(f"expected a portable copy of {preset} in {folder}, got one of {progress.preset}.")
-    if progress_of(run) is not None:
-        raise ValueError(f"{run} has begun already; go on without --from, or name another folder with --out.")
     merged = Progress(preset=preset, minutes=known[0][1].minutes, sittings=max(each.sittings for _, each in known))
     for leg in recipe.legs:
         folder, best = max(known, key=lambda each: each[1].of(leg).rank)

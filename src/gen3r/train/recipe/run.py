@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,7 +17,7 @@ from gen3r.conditioning.text import TextEncoder
 from gen3r.hub.folder import WEIGHTS_FILE, save_network
 from gen3r.hub.layout import RUN_EXPORT
 from gen3r.hub.load import save_text
-from gen3r.hub.networks import TEXT_ENCODER
+from gen3r.hub.networks import KINDS, TEXT_ENCODER
 from gen3r.models.transformer import JointTransformer
 from gen3r.presets import load_preset
 from gen3r.presets.recipe import Leg, Recipe
@@ -29,6 +31,7 @@ from gen3r.train.recipe.bundle import narrow_file
 from gen3r.train.recipe.clips import SHARE, ClipStock, leg_preset
 from gen3r.train.recipe.portable import START, take_portable, write_portable
 from gen3r.train.recipe.progress import Progress, progress_of
+from gen3r.train.sources import StockClips
 from gen3r.train.stages import prepare
 
 MARGIN = (4.0, 20.0)
@@ -41,8 +44,25 @@ SHORTEST = 0.08
 """Share of a sitting that must be left for a leg to be begun in it."""
 
 
+ENCODING = 0.5
+"""Of a leg's time, and of what is left of a sitting, what encoding its clips may take: else fewer are taken."""
+FEWEST_ENCODED = 8
+"""Clips that are encoded at least."""
+TOLD_EVERY = 20
+"""Batches of encoded clips between two lines about them."""
+
+
 class OutOfTimeError(Exception):
     """A sitting is over while clips are being encoded."""
+
+
+class TooManyClipsError(Exception):
+    """Encoding all clips would take too long."""
+
+    def __init__(self, share: float) -> None:
+        """``share``: of the clips, which would not."""
+        super().__init__(share)
+        self.share = share
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,6 +126,8 @@ class RecipeRun:
         self.seconds = float("inf") if config.minutes is None else 60 * config.minutes
         known = progress_of(config.out)
         taken = None if known is not None else take_portable(config.sources, config.out, self.recipe, self.preset.name)
+        if known is not None and config.sources:
+            self.tell(f"{config.out} has begun already: --from is not read")
         self.progress = known or taken or Progress(preset=self.preset.name, minutes=self.recipe.minutes)
         self.progress.minutes = config.total or self.progress.minutes
         self.progress.sittings += known is None
@@ -140,7 +162,7 @@ class RecipeRun:
 
     def run(self) -> bool:
         """Train until the time is over or all legs are done; whether all are."""
-        _set_device_up(self.device)
+        set_device_up(self.device)
         for leg in self.recipe.legs:
             if self.progress.of(leg).done:
                 continue
@@ -159,6 +181,9 @@ class RecipeRun:
 
     def _leg(self, leg: Leg) -> bool:
         """Train one leg until it is done or the time is over; whether it is done."""
+        gc.collect()  # what the leg before has left is in cycles, and large
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
         trainer, pace = self._ready(leg)
         state = self.progress.of(leg)
         state.budget = pace.budget
@@ -176,7 +201,8 @@ class RecipeRun:
 
     def _ready(self, leg: Leg) -> tuple[Trainer, ClockPace]:
         place = self.config.out / leg.name
-        preset = leg_preset(self.preset, leg.stage, leg.side, dict(leg.settings))
+        self._share_latents(leg)
+        preset = self._preset(leg)
         overrides = dict(leg.loop) | dict(self.config.overrides)
         seed = overrides.get("seed", getattr(preset, leg.stage).loop.seed)
         pace = ClockPace(
@@ -197,32 +223,59 @@ class RecipeRun:
             self._carry()
             pace.margin = max(pace.margin, 1.5 * (self.clock() - started) + 2)
 
+        training, held = self.stock.of(preset, leg.stage, seed)
+        batches: list[tuple[float, int]] = []
+
         def encoded(done: int, total: int) -> None:
-            self.tell(f"{leg.name}: encoded {done}/{total} clips")
+            batches.append((self.clock(), done))
+            if len(batches) % TOLD_EVERY == 1 or done == total:
+                self.tell(f"{leg.name}: encoded {done}/{total} clips")
             if self.left < self._margin():
                 raise OutOfTimeError
+            if isinstance(training, StockClips) and len(batches) == 2:  # the first one may have had to get ready
+                (since, first), (now, _) = batches
+                share = ENCODING * min(self.left, pace.budget) / max(1e-9, (now - since) / (done - first) * total)
+                if share < 0.8:
+                    raise TooManyClipsError(share)
 
-        trainer = prepare(
-            leg.stage,
-            preset,
-            place,
-            resume=bool(list_checkpoints(place)),
-            clip_sources=self.stock.of(preset, leg.stage, seed),
-            networks=self._networks(leg),
-            initial=self._initial(leg),
-            overrides=overrides,
-            console=self.console,
-            pace=pace,
-            saved=saved,
-            encoded=encoded,
-        )
+        def ready() -> Trainer:
+            return prepare(
+                leg.stage,
+                preset,
+                place,
+                resume=bool(list_checkpoints(place)),
+                clip_sources=(training, held),
+                networks=self._networks(leg),
+                initial=self._initial(leg),
+                overrides=overrides,
+                console=self.console,
+                pace=pace,
+                saved=saved,
+                encoded=encoded,
+            )
+
+        try:
+            trainer = ready()
+        except TooManyClipsError as error:
+            assert isinstance(training, StockClips)
+            training = training.first(max(FEWEST_ENCODED, int(error.share * len(training))))
+            self.tell(f"{leg.name}: there is time to encode {len(training)} clips")
+            trainer = ready()
         return trainer, pace
 
-    def _keep_start(self, leg: Leg, trainer: Trainer, first: bool = False) -> None:
-        """What the leg can be made of again; ``first``: unless that is there."""
-        place = self.config.out / leg.name / START
-        if leg.stage not in TAUGHT_BY and not (first and place.is_dir()):
-            write_start(trainer, place)
+    def _preset(self, leg: Leg) -> Preset:
+        """The preset as a leg has it; a student's clips and conditions are those of its teacher's leg."""
+        teacher = self._before(leg) if leg.stage in TAUGHT_BY else None
+        preset, side = self.preset, leg.side
+        if teacher is not None:
+            preset, side = leg_preset(preset, teacher.stage, teacher.side, dict(teacher.settings)), teacher.side
+        return leg_preset(preset, leg.stage, side, dict(leg.settings))
+
+    def _before(self, leg: Leg) -> Leg | None:
+        """The leg whose network a leg starts from; None for the first of its stage."""
+        stage = TAUGHT_BY.get(leg.stage, leg.stage)
+        earlier = self.recipe.legs[: self.recipe.legs.index(leg)]
+        return next((each for each in reversed(earlier) if each.stage == stage), None)
 
     def _networks(self, leg: Leg) -> Sequence[Path]:
         """Finished legs of other stages, the latest of each first."""
@@ -234,9 +287,17 @@ class RecipeRun:
         own = self.config.out / leg.name / START
         if own.is_dir():
             return own
-        stage = TAUGHT_BY.get(leg.stage, leg.stage)
-        before = [each for each in self.recipe.legs[: self.recipe.legs.index(leg)] if each.stage == stage]
-        return self.config.out / before[-1].name if before else None
+        before = self._before(leg)
+        return None if before is None else self.config.out / before.name
+
+    def _share_latents(self, leg: Leg) -> None:
+        """A student reads the clips that its teacher's leg encoded on this machine."""
+        before = self._initial(leg) if leg.stage in TAUGHT_BY else None
+        place = self.config.out / leg.name
+        place.mkdir(parents=True, exist_ok=True)
+        for path in before.glob("latents*.safetensors") if before is not None else ():
+            if not (place / path.name).exists():
+                os.link(path, place / path.name)
 
     def _margin(self) -> float:
         return min(MARGIN[1], max(MARGIN[0], 0.04 * self.seconds)) if self.seconds < float("inf") else 0.0
@@ -267,6 +328,8 @@ def write_start(trainer: Trainer, folder: Path) -> None:
     objective = trainer.objective
     with trainer.ema.applied():
         for name, network in objective.networks.items():
+            if name not in KINDS:  # there for training alone; the checkpoint has it
+                continue
             if name == TEXT_ENCODER:
                 tokenizer, length = getattr(objective, "tokenizer"), getattr(objective, "text_length")  # noqa: B009
                 save_text(TextEncoder(tokenizer, network, length), folder, torch.float16)
@@ -284,8 +347,12 @@ def _cadence(budget: float) -> dict[Any, float]:
     }
 
 
-def _set_device_up(device: torch.device) -> None:
-    """Arithmetic of convolutions and float32 products as training wants it, on a GPU."""
+def set_device_up(device: torch.device) -> None:
+    """Arithmetic of convolutions and float32 products as training wants it, on a GPU.
+
+    What cannot be compiled there runs as it is, with a warning: a sitting is too short to fail in.
+    """
     if device.type == "cuda":
+        torch._dynamo.config.suppress_errors = True
         torch.backends.cudnn.benchmark = True
         torch.set_float32_matmul_precision("high")
