@@ -11,7 +11,7 @@ from gen3r.eval.ablations.measuring import held_out, measure_run, model_of
 from gen3r.eval.ablations.results import group_record, write_results
 from gen3r.eval.ablations.scoring import COLUMNS
 from gen3r.eval.ablations.study import Study, StudyConfig
-from gen3r.eval.ablations.training import is_finished, missing_foundations, run_folder, train_run
+from gen3r.eval.ablations.training import is_finished, missing_foundations, run_folder, sources_of, train_run
 from gen3r.eval.ablations.work import runs_due
 from gen3r.presets import load_preset
 from gen3r.presets.stages import Preset, TextConfig
@@ -60,7 +60,7 @@ def test_from_clips_to_a_table(tmp_path: Path) -> None:
         batch=1,
     )
     study = Study(config, smallest())
-    study.begin()
+    study.begin(sources_of(study))
     assert [len(due) for due in runs_due(study)] == [2, 2, 2]
     for run in (*missing_foundations(study), *study.adapters.values()):
         train_run(study, run)

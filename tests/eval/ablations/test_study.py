@@ -59,12 +59,16 @@ def test_seeds_share_adapter_and_encoded_clips_and_codecs_do_not(config: StudyCo
 
 
 def test_a_folder_takes_more_groups_and_seeds_and_no_other_study(config: StudyConfig) -> None:
-    Study(replace(config, groups=("codec",))).begin()
-    Study(replace(config, seeds=3)).begin()
+    Study(replace(config, groups=("codec",))).begin({"data": 1})
+    Study(replace(config, seeds=3)).begin({"data": 1})
+    with pytest.raises(ValueError, match="other data"):
+        Study(config).begin({"data": 2})
     with pytest.raises(ValueError, match="other count"):
-        Study(replace(config, count=8)).begin()
+        Study(replace(config, count=8)).begin({"data": 1})
     with pytest.raises(ValueError, match="other loops, steps"):
-        Study(replace(config, steps=7)).begin()
+        Study(replace(config, steps=7)).begin({"data": 1})
+    with pytest.raises(ValueError, match="trains all its networks"):
+        Study(replace(config, preset="full"))
     with pytest.raises(ValueError, match="unknown group 'size'"):
         Study(replace(config, groups=("size",)))
 

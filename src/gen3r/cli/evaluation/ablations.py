@@ -78,11 +78,13 @@ class Ablations:
 
         from gen3r.eval.ablations.measuring import held_out
         from gen3r.eval.ablations.study import Study
+        from gen3r.eval.ablations.training import sources_of
         from gen3r.eval.ablations.work import TrainAndMeasure, runs_due
 
         command = shlex.join(["gen3r", *sys.argv[1:]])
         study = Study(self._config())
-        study.begin()
+        with working("Looking at data and networks"):
+            study.begin(sources_of(study))
         if any(runs_due(study)):
             with progress_bar("Held-out clips") as advance:
                 held_out(study, advance=advance)

@@ -10,7 +10,7 @@ from typing import Any
 
 from gen3r.eval.ablations.measuring import is_measured, parts_of
 from gen3r.eval.ablations.scoring import COLUMNS
-from gen3r.eval.ablations.study import Study
+from gen3r.eval.ablations.study import STUDY_FILE, Study
 from gen3r.eval.ablations.training import finished_facts, is_finished
 from gen3r.eval.ablations.variants import GROUPS, Group
 from gen3r.eval.ablations.verdicts import judge, sentence
@@ -53,7 +53,7 @@ def write_results(study: Study, *, command: str = "") -> dict[str, Any]:
     record = {
         "format": FORMAT,
         "version": VERSION,
-        "study": study.identity(),
+        "study": json.loads((study.out / STUDY_FILE).read_text(encoding="utf-8")),
         "seeds": study.config.seeds,
         "command": command,
         "groups": groups,

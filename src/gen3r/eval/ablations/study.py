@@ -97,12 +97,19 @@ class Study:
     Args:
         config: what is asked for.
         preset: takes the place of the one that ``config`` names.
+
+    Raises:
+        ValueError: for an unknown preset or group, or a preset of published networks.
     """
 
     def __init__(self, config: StudyConfig, preset: Preset | None = None) -> None:
         self.config, self.out = config, Path(config.out)
         self.groups: dict[str, Group] = chosen_groups(config.groups)
         self.base = prepared(preset or load_preset(config.preset), config)
+        if self.base.diffusion.text is None or self.base.pretrained:
+            raise ValueError(
+                f"expected a preset that trains all its networks, such as micro, tiny or small, got {self.base.name}."
+            )
 
     def run_of(self, group: str, variant: str, seed: int) -> PlannedRun:
         """The diffusion run of a variant and a seed."""
@@ -145,13 +152,16 @@ class Study:
         """VGGT and VAE by stage, for those that have to be trained here."""
         return {stage: PlannedRun(stage=stage, preset=self.base, key=_key(self.base, stage)) for stage in FOUNDATIONS}
 
-    def begin(self) -> None:
+    def begin(self, facts: Mapping[str, Any]) -> None:
         """Note in the folder what its runs have in common.
+
+        Args:
+            facts: JSON that says of what data and networks they are, see ``training.sources_of``.
 
         Raises:
             ValueError: if its runs are of another study. More groups and seeds may be asked for at any time.
         """
-        own = json.loads(json.dumps(self.identity()))
+        own = json.loads(json.dumps(self.identity() | dict(facts)))
         path = self.out / STUDY_FILE
         if path.is_file():
             known = json.loads(path.read_text(encoding="utf-8"))
@@ -167,9 +177,9 @@ class Study:
             file.write_text(json.dumps(own, indent=2) + "\n", encoding="utf-8")
 
     def identity(self) -> dict[str, Any]:
-        """What a folder's runs have in common; where data and networks lie is left to the runs to compare."""
+        """What a folder's runs have in common, beside data and networks; where these lie does not matter."""
         facts = dataclasses.asdict(self.config)
-        for name in ("out", "groups", "seeds", "data", "networks", "pack", "batch"):
+        for name in ("out", "groups", "seeds", "data", "networks", "pack"):
             del facts[name]
         return facts | {"loops": {stage: told(getattr(self.base, stage).loop) for stage in _STAGES}}
 

@@ -14,8 +14,11 @@ from safetensors.torch import load_file
 from gen3r.eval.ablations.study import FOUNDATIONS, PlannedRun, Study
 from gen3r.hub.folder import WEIGHTS_FILE
 from gen3r.train.checkpoint import list_checkpoints
+from gen3r.train.data_identity import data_identity
 from gen3r.train.earlier import find_parts
+from gen3r.train.encoded import identities
 from gen3r.train.hooks import LOG_FILE, read_log
+from gen3r.train.stage_data import StageData
 from gen3r.train.stages import train
 from gen3r.whole_file import whole_file
 
@@ -33,6 +36,21 @@ def run_folder(study: Study, run: PlannedRun) -> Path:
 def is_finished(study: Study, run: PlannedRun) -> bool:
     """Whether a run has come to its end."""
     return (run_folder(study, run) / FINISHED).is_file()
+
+
+def sources_of(study: Study) -> dict[str, Any]:
+    """JSON that tells the data and the given networks of a study from others.
+
+    Raises:
+        ValueError: for data that cannot be opened.
+    """
+    reading = StageData(preset=study.base, stage="adapter", seed=0, limit=study.config.clips, encoders=dict)
+    data = data_identity(reading.training([Path(path) for path in study.config.data]))
+    found = find_parts(study.config.networks)
+    return {
+        "data": data,
+        "networks": identities({kind: part for kind, part in found.items() if kind in FOUNDATIONS.values()}, None),
+    }
 
 
 def missing_foundations(study: Study) -> list[PlannedRun]:
