@@ -48,8 +48,21 @@ POSES = Columns(
 )
 
 
+def _areas(prediction: Prediction, truth: Truth) -> Scores:
+    scores = _poses(prediction, truth)
+    return {key: scores[key] for key in AREAS.quantities}
+
+
+AREAS = Columns(
+    title="cameras",
+    quantities={key: quantity for key, quantity in POSES.quantities.items() if key.startswith("auc")},
+    score=_areas,
+)
+
+
 def _area(prediction: Prediction, truth: Truth) -> Scores:
-    return pose_scores(*_extrinsics(prediction, truth), MIN_BASELINE, thresholds=CURVE_DEG)
+    scores = pose_scores(*_extrinsics(prediction, truth), MIN_BASELINE, thresholds=CURVE_DEG)
+    return {f"auc{degrees}": scores[f"auc{degrees}"] for degrees in CURVE_DEG}
 
 
 AREA_CURVE = Columns(
