@@ -96,10 +96,10 @@ class SuiteConfig:
     @classmethod
     def from_settings(cls, settings: Mapping[str, Any]) -> SuiteConfig:
         """Back from JSON, where tuples became lists."""
-        clips: dict[str, Any] = dict(settings["clips"])
+        clips: dict[str, Any] = settings["clips"] | {"datasets": tuple(settings["clips"]["datasets"])}
         parts: dict[str, Any] = {
             "model": ModelChoice(**settings["model"]),
-            "clips": ClipChoice(**clips | {"datasets": tuple(clips["datasets"])}),
+            "clips": ClipChoice(**clips),
             "generation": SuiteSettings(**settings["generation"]),
         }
         return cls(**{**settings, **parts})

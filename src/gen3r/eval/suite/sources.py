@@ -119,7 +119,7 @@ class StoredSource:
 
     def listed(self) -> Sequence[ListedClip]:
         """As the records say; scenes too short for a clip of this length and stride are unusable."""
-        records, least = self.dataset.records, (self.grid.frames - 1) * self.choice.stride + 1
+        records, least = self.dataset.records, self.grid.frames * self.choice.stride
         clips = []
         for name, index in self.places.items():
             record = records[index]
