@@ -100,6 +100,8 @@ class Train:
     """Minutes of training that all stages share, over any number of sittings (all). Left out, the preset's."""
     portable: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
     """Keep a copy for another machine here: a few files below 15 MB, without optimizer state (all)."""
+    portable_mb: Annotated[float | None, tyro.conf.arg(metavar="MB")] = None
+    """Above this the copy has of the network under way its averaged weights alone (all). Left out, 56."""
     sources: Annotated[tuple[Path, ...], tyro.conf.arg(name="from", metavar="FOLDER ...")] = ()
     """Go on from portable copies, in a new --out; of each stage from the one that is furthest (all)."""
 

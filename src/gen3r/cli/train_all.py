@@ -9,7 +9,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from gen3r.cli.terminal import say
 
-OWN = ("minutes", "total", "portable", "sources")
+OWN = ("minutes", "total", "portable", "portable_mb", "sources")
 """Options of `train all` alone."""
 SHARED = ("stage", "preset", "out", "data", "validation", "clips", "threads", "seed", "precision", *OWN)
 """Options that `train all` reads."""
@@ -24,6 +24,7 @@ class Options(Protocol):
     minutes: float | None
     total: float | None
     portable: Path | None
+    portable_mb: float | None
     sources: tuple[Path, ...]
     data: tuple[Path, ...]
     validation: tuple[Path, ...]
@@ -51,6 +52,7 @@ def train_all(options: Options, overrides: Mapping[str, Any]) -> None:
         validation=options.validation,
         clips=options.clips,
         portable=options.portable,
+        portable_mb=options.portable_mb,
         sources=options.sources,
         overrides=overrides,
     )

@@ -42,10 +42,17 @@ class Packed:
     """Whether the leg under way has more than its average in it."""
 
 
-def write_portable(run: Path, folder: Path, recipe: Recipe, progress: Progress) -> Packed:
+def write_portable(run: Path, folder: Path, recipe: Recipe, progress: Progress, limit: int = LIMIT) -> Packed:
     """Write the finished networks, and the one under way, into a few small files.
 
     Weights are float16, as they are released; moments of optimizers are left out.
+
+    Args:
+        run: folder of the run.
+        folder: to write.
+        recipe: what is followed.
+        progress: how far it is.
+        limit: bytes above which the network under way goes with its averaged weights alone.
 
     Raises:
         ValueError: if ``folder`` holds something else.
@@ -61,7 +68,7 @@ def write_portable(run: Path, folder: Path, recipe: Recipe, progress: Progress) 
             states[f"{leg.name}/{STATE}"] = _state(newest, place / START)
             facts[leg.name] = read_facts(newest)
     size = sum(path.stat().st_size for path in files.values()) + sum(map(size_of, states.values()))
-    whole = size <= LIMIT
+    whole = size <= limit
     if not whole:
         states = {
             file: {name: value for name, value in tensors.items() if not name.startswith(_NETWORKS)}
@@ -141,7 +148,8 @@ def _started(start: Path) -> dict[str, Tensor]:
 
 
 def _wide(tensor: Tensor) -> Tensor:
-    return tensor.float() if tensor.dtype == torch.float16 else tensor
+    """As float32 where it is float16; in memory of its own in any case, which files of weights ask for."""
+    return tensor.float() if tensor.dtype == torch.float16 else tensor.clone()
 
 
 def _needed(recipe: Recipe, progress: Progress) -> list[Leg]:

@@ -29,7 +29,7 @@ from gen3r.train.pace import ClockPace
 from gen3r.train.processes import Processes
 from gen3r.train.recipe.bundle import narrow_file
 from gen3r.train.recipe.clips import SHARE, ClipStock, leg_preset
-from gen3r.train.recipe.portable import START, take_portable, write_portable
+from gen3r.train.recipe.portable import LIMIT, START, take_portable, write_portable
 from gen3r.train.recipe.progress import Progress, progress_of
 from gen3r.train.sources import StockClips
 from gen3r.train.stages import prepare
@@ -85,6 +85,8 @@ class RecipeConfig:
     """Clips to train on at most."""
     portable: Path | None = None
     """Where a copy for another machine is kept up to date."""
+    portable_mb: float | None = None
+    """Megabytes above which that copy has less of the leg under way; None: 56."""
     sources: tuple[Path, ...] = ()
     """Portable copies to go on from."""
     overrides: Mapping[str, Any] = field(default_factory=dict)
@@ -317,7 +319,8 @@ class RecipeRun:
         """Bring the portable copy up to date."""
         if self.config.portable is None or not any(state.step for state in self.progress.legs.values()):
             return
-        packed = write_portable(self.config.out, self.config.portable, self.recipe, self.progress)
+        limit = LIMIT if self.config.portable_mb is None else int(1e6 * self.config.portable_mb)
+        packed = write_portable(self.config.out, self.config.portable, self.recipe, self.progress, limit)
         without = "" if packed.whole else "; the leg under way with its averaged weights alone"
         self.tell(f"portable copy: {packed.files} files, {packed.megabytes:.1f} MB{without}")
 
