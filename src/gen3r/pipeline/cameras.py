@@ -41,7 +41,7 @@ def camera_path(
     request: SceneRequest,
     placed: PlacedViews,
     grid: LatentGrid,
-    read: ReadViews,
+    read: ReadViews | None,
     config: PipelineConfig,
     *,
     crop_intrinsics: bool = True,
@@ -59,7 +59,8 @@ def camera_path(
     ``crop_intrinsics=False`` takes the intrinsics of user cameras for those of the cropped views, whatever size they
     say, as the official script does.
 
-    ``read`` is called only where the views have to say something about the path.
+    ``read`` is called only where the views have to say something about the path. Models without VGGT have none (None):
+    views then count as none, and a trajectory goes as far as without any.
 
     Raises:
         ValueError: unknown trajectory name (listing the known ones).
@@ -104,9 +105,9 @@ def _read_views(placed: PlacedViews, read: ReadViews) -> _Reading:
 
 
 def _named_path(
-    name: str, placed: PlacedViews, grid: LatentGrid, read: ReadViews, config: PipelineConfig
+    name: str, placed: PlacedViews, grid: LatentGrid, read: ReadViews | None, config: PipelineConfig
 ) -> CameraPath:
-    if not placed.at:
+    if not placed.at or read is None:
         poses = _sized(name, grid.frames, 1.0, config)
         fov = torch.tensor(math.radians(config.fov_degrees))
         cameras = Cameras.from_fov(torch.eye(4)[None], fov, grid.height, grid.width)
@@ -146,9 +147,9 @@ def _near(depth: Tensor, config: PipelineConfig) -> Tensor:
 
 
 def _estimated_scale(
-    cameras: Cameras, placed: PlacedViews, read: ReadViews, config: PipelineConfig
+    cameras: Cameras, placed: PlacedViews, read: ReadViews | None, config: PipelineConfig
 ) -> tuple[float, str]:
-    if len(placed.at) > 1:
+    if len(placed.at) > 1 and read is not None:
         reading = _read_views(placed, read)
         unit = _unit(reading, config)
         seen = (reading.cameras.centers - reading.cameras.centers[:1]).norm(dim=-1).sum() / unit

@@ -7,6 +7,7 @@ from typing import Literal
 
 from gen3r.conditioning.condition import ConditioningConfig
 from gen3r.latents.codecs import DEFAULT_CODEC, CodecName
+from gen3r.latents.codecs.registry import check_control
 from gen3r.pipeline.few_steps import FewSteps
 
 FORMAT_VERSION = 1
@@ -62,5 +63,6 @@ class PipelineConfig:
                 f"this gen3r reads model folders of format {FORMAT_VERSION}, got {self.format_version}; "
                 "upgrade gen3r or export the model again."
             )
+        check_control(self.codec, self.conditioning.control_geometry)
         if self.steps < 1 or self.shift <= 0:
             raise ValueError(f"expected steps >= 1 and shift > 0, got steps={self.steps}, shift={self.shift}.")

@@ -48,17 +48,6 @@ def decode_geometry(
     return geometry.decode(latents, grid.token_grid, grid.size, head_frames, torch.device("cpu"), images)
 
 
-def on_cpu(output: VGGTOutput) -> VGGTOutput:
-    """The same predictions in the memory of the host."""
-    return VGGTOutput(
-        pose_encodings=[encoding.cpu() for encoding in output.pose_encodings],
-        depth=output.depth.cpu(),
-        depth_confidence=output.depth_confidence.cpu(),
-        points=output.points.cpu(),
-        points_confidence=output.points_confidence.cpu(),
-    )
-
-
 def eight_bit(frames: Float[Tensor, "B F 3 H W"]) -> UInt8[Tensor, "B F H W 3"]:
     """Frames in [0, 1] to RGB in 0..255."""
     return (frames.permute(0, 1, 3, 4, 2).float() * 255).round().clamp(0, 255).to(torch.uint8)

@@ -232,7 +232,7 @@ class Gen3RPipeline(Stages):
                 request,
                 views,
                 grid,
-                self.read_geometry,
+                None if self.geometry.reader is None else self.read_geometry,
                 self.numerics.path_settings(self.config),
                 crop_intrinsics=self.numerics.crop_intrinsics,
             )

@@ -26,7 +26,7 @@ from gen3r.hub.stream import Placement
 from gen3r.latents.appearance import AppearanceCodec
 from gen3r.latents.codecs import GeometryCodec
 from gen3r.latents.grid import LatentGrid
-from gen3r.latents.joint import JointLatent
+from gen3r.latents.joint import JointLatent, kept
 from gen3r.models.transformer import JointTransformer
 from gen3r.models.vggt import VGGTOutput
 from gen3r.pipeline.acceleration import Acceleration, accelerated
@@ -84,6 +84,13 @@ class Stages:
             raise ValueError(
                 f"expected an image encoder exactly when the transformer reads image features, got "
                 f"image_dim={self.transformer.settings.image_dim} and {type(self.image).__name__}."
+            )
+        if self.geometry.name != config.codec:
+            raise ValueError(f"expected the geometry codec {config.codec}, got {self.geometry.name}.")
+        if self.geometry.halves == 1 and self.transformer.settings.shared_rope:
+            raise ValueError(
+                f"expected a transformer without shared_rope for latents of one half (codec {config.codec}), whose "
+                "columns it would count twice; it was trained for another codec."
             )
         self.conditioner = Conditioner(
             self.appearance,
@@ -198,7 +205,9 @@ class Stages:
         with nullcontext() if self.image is None else self.residency.use(IMAGE_ENCODER, self.image):
             image = self.conditioner.image_features(video, given)
         rays = self.conditioner.rays(cameras, grid, like=video, known=known)
-        return Condition(control=control, text=text, camera=rays.to(self.transformer.dtype), image=image)
+        halves = self.geometry.halves
+        rays = kept(rays.to(self.transformer.dtype), halves)
+        return Condition(control=kept(control, halves), text=text, camera=rays, image=image)
 
     def denoise(
         self,

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from gen3r.conditioning.condition import ConditioningConfig, DropRates
 from gen3r.conditioning.views import ViewCurriculum, ViewSampler
 from gen3r.latents.codecs import DEFAULT_CODEC, CodecName
+from gen3r.latents.codecs.registry import CODECS, check_control
 from gen3r.models.adapter.config import AdapterConfig
 from gen3r.models.transformer.config import TransformerConfig
 from gen3r.models.vae.config import VAEConfig
@@ -202,6 +203,14 @@ class DiffusionStage:
     """How geometry is coded in the joint latent; ``presets.codecs.with_codec`` sets all that goes with it."""
     lora: LoRAConfig | None = None
     """Train low-rank updates of a pretrained transformer instead of all its weights."""
+
+    def __post_init__(self) -> None:
+        check_control(self.codec, self.conditioning.control_geometry)
+        if CODECS[self.codec].halves == 1 and self.network.shared_rope:
+            raise ValueError(
+                f"the latents of codec {self.codec} have one half, whose columns a transformer with shared_rope would "
+                "count twice; switch it off, or make the stage with presets.codecs.with_codec."
+            )
 
 
 @dataclass(frozen=True, kw_only=True)

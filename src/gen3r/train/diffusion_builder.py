@@ -14,7 +14,7 @@ from gen3r.conditioning.text import TextEncoder
 from gen3r.hub.load import TEXT_ENCODER, TRANSFORMER, VAE
 from gen3r.hub.networks import load_tokenizer
 from gen3r.latents.appearance import AppearanceCodec
-from gen3r.latents.codecs import GeometryCodec
+from gen3r.latents.codecs import DEFAULT_CODEC, GeometryCodec
 from gen3r.latents.codecs.registry import CODECS
 from gen3r.models.transformer import JointTransformer
 from gen3r.presets.condition_noise import CLEAN
@@ -28,6 +28,7 @@ from gen3r.train.latent_batches import ClipVideos, LatentBatches
 from gen3r.train.latents import FrozenEncoders, LatentCache, encode_clips
 from gen3r.train.latents.cache import NO_DEPTH, made_of
 from gen3r.train.latents.store import LatentStore
+from gen3r.train.latents.truth import NO_TRUTH
 from gen3r.train.lora import add_lora
 from gen3r.train.objectives.diffusion import DiffusionObjective
 from gen3r.train.order import Order, Weighted
@@ -115,6 +116,8 @@ def _encoded_at_start(inputs: StageInputs, data: ClipSource) -> StageParts:
     for source in (data, inputs.validation):
         if stage.conditioning.normalize_scale and source is not None and not source.has_depth:
             raise ValueError(NO_DEPTH)  # before anything is encoded
+        if CODECS[stage.codec].needs_truth and source is not None and not source.has_depth:
+            raise ValueError(NO_TRUTH)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     codecs = _codecs(inputs)
     for codec in codecs:
@@ -152,6 +155,8 @@ def _cache(inputs: StageInputs, path: Path, clips: ClipSource, mirrored: bool, c
         "mirrored": mirrored,
         "conditioning": dataclasses.asdict(stage.conditioning),
     }
+    if stage.codec != DEFAULT_CODEC:  # files of before there was a choice say nothing of it
+        made["codec"] = stage.codec
 
     def encode() -> None:
         if not path.is_file() or not _is_of(path, plain(made), inputs):

@@ -16,8 +16,9 @@ from gen3r.conditioning.condition import ConditioningConfig
 from gen3r.conditioning.masks import mask_channels
 from gen3r.conditioning.text import TextEncoder
 from gen3r.conditioning.views import ViewSampler
+from gen3r.latents.codecs.registry import CODECS
 from gen3r.latents.grid import SPATIAL_STRIDE
-from gen3r.latents.joint import JointLatent
+from gen3r.latents.joint import JointLatent, kept
 from gen3r.presets.condition_noise import CLEAN
 from gen3r.presets.stages import DiffusionStage
 from gen3r.train import augment
@@ -26,6 +27,7 @@ from gen3r.train.condition_noise import spoiled_views, wrong_cameras
 from gen3r.train.latents.cache import scale_of
 from gen3r.train.latents.shards import LatentShards
 from gen3r.train.latents.store import LatentStore
+from gen3r.train.latents.truth import NO_TRUTH
 from gen3r.train.latents.views import choose_view
 from gen3r.train.objectives.base import Batch
 from gen3r.train.objectives.noise import stratum
@@ -98,7 +100,8 @@ class LatentBatches(Batches):
         steps: optimizer steps of the run, for a curriculum of views; 0: as the stage does in the end, always.
 
     Raises:
-        ValueError: for latents made with other conditioning, or without the views or features that are to be read.
+        ValueError: for latents of another codec, made with other conditioning, or without the views or features that
+            are to be read.
     """
 
     def __init__(
@@ -115,6 +118,12 @@ class LatentBatches(Batches):
     ) -> None:
         super().__init__(len(store) if order is None else order, batch_size, seed)
         self.store, self.stage, self.validation, self.steps = store, stage, validation, steps
+        self.halves = CODECS[stage.codec].halves
+        if store.codec != stage.codec:
+            raise ValueError(
+                f"expected latents of the codec {stage.codec}, got those of {store.codec}; encode the clips again, or "
+                f"train with codec {store.codec}."
+            )
         weight = max(views_at(stage, progress).anything for progress in (0.0, 1.0))
         if weight > 0 and not store.subsets:
             raise ValueError(
@@ -138,7 +147,10 @@ class LatentBatches(Batches):
 
     def make(self, items: Sequence[int], rng: torch.Generator, views: ViewSampler | None = None) -> Batch:
         """A batch of these items, shown as ``views`` says (None: as the stage does in the end)."""
-        halves = [posterior.sample(on_device(rng, posterior.mean.device)) for posterior in self.store.posteriors(items)]
+        halves = [
+            None if posterior is None else posterior.sample(on_device(rng, posterior.mean.device))
+            for posterior in self.store.posteriors(items)
+        ]
         views = self.stage.views if views is None else views
         weights = (views.first, views.ends, views.everything, views.nothing, views.anything)
         choice = choose_view(weights, self.store.subsets, rng, len(items))
@@ -148,7 +160,7 @@ class LatentBatches(Batches):
         size = (stored.control.shape[-2], stored.control.shape[-1] // 2)
         batch: dict[str, Any] = {
             "clean": JointLatent(*halves).tensor,
-            "control": torch.cat([stored.control, mask_channels(stored.given, size)], dim=1),
+            "control": kept(torch.cat([stored.control, mask_channels(stored.given, size)], dim=1), self.halves),
             **self.text(items, lines),
         }
         if stored.image is not None and self.stage.network.image_dim is not None:
@@ -157,7 +169,7 @@ class LatentBatches(Batches):
         noise = CLEAN if self.validation else self.stage.condition_noise
         cameras = wrong_cameras(stored.cameras, noise, rng).to(stored.control.device)
         if self.stage.conditioning.rays_at_latent_size:
-            rays = packed_rays(cameras, self.stage.conditioning)
+            rays = kept(packed_rays(cameras, self.stage.conditioning), self.halves)
             return batch | {"camera": rays * known.to(rays)[:, None, None, None, None]}
         return batch | {"extrinsics": cameras.extrinsics, "intrinsics": cameras.intrinsics, "camera_known": known}
 
@@ -243,16 +255,26 @@ class ClipVideos(Batches):
         dropped = drops.text.tolist()
         video, noise = augment.video(clips), self.stage.condition_noise
         cameras = wrong_cameras(Cameras(clips.extrinsics, clips.intrinsics, *clips.rgb.shape[2:4]), noise, rng)
+        true = {}
+        if CODECS[self.stage.codec].needs_truth:
+            if clips.depth is None:
+                raise ValueError(NO_TRUTH)
+            extrinsics, intrinsics = clips.extrinsics, clips.intrinsics
+            true = {"true_depth": clips.depth, "true_extrinsics": extrinsics, "true_intrinsics": intrinsics}
         spoiled = {"views": spoiled_views(video, noise, rng)} if noise.views else {}
-        return spoiled | {
-            "video": video,
-            "given": (views or self.stage.views).sample(len(items), self.frames, rng),
-            "prompts": ["" if drop else caption for drop, caption in zip(dropped, clips.captions, strict=True)],
-            "extrinsics": cameras.extrinsics,
-            "intrinsics": cameras.intrinsics,
-            "camera_known": ~drops.camera,
-            "scale": torch.ones(len(items)) if scale is None else scale,
-        }
+        return (
+            spoiled
+            | true
+            | {
+                "video": video,
+                "given": (views or self.stage.views).sample(len(items), self.frames, rng),
+                "prompts": ["" if drop else caption for drop, caption in zip(dropped, clips.captions, strict=True)],
+                "extrinsics": cameras.extrinsics,
+                "intrinsics": cameras.intrinsics,
+                "camera_known": ~drops.camera,
+                "scale": torch.ones(len(items)) if scale is None else scale,
+            }
+        )
 
     def at(self, step: int, first: int = 0, size: int | None = None, total: int | None = None) -> Batch:
         """As that of `LatentBatches`."""

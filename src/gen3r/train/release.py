@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -24,11 +25,12 @@ from gen3r.hub.networks import (
 from gen3r.latents.codecs.registry import CODECS, build_codec
 from gen3r.pipeline.config import PipelineConfig
 from gen3r.presets import load_preset
+from gen3r.presets.codecs import with_codec
 from gen3r.presets.stages import Preset
 from gen3r.train.distilled import student_in
 from gen3r.train.earlier import RUN_EXPORT, Parts, find_parts, folder_of, open_parts, tokenizer_of
 from gen3r.train.encoded import identities
-from gen3r.train.latents.identity import ENCODERS_FILE
+from gen3r.train.latents.identity import CODEC, ENCODERS_FILE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +63,9 @@ def release(config: ReleaseConfig, preset: Preset | None = None) -> Path:
             on.
     """
     preset = preset or load_preset(config.preset)
+    codec = _trained_on(config.runs).get(CODEC)
+    if codec is not None:
+        preset = with_codec(preset, codec)
     stage, parts = preset.diffusion, find_parts(config.runs)
     image = [IMAGE_ENCODER] if stage.network.image_dim is not None else []
     coded = CODECS[stage.codec]
@@ -108,17 +113,22 @@ def release(config: ReleaseConfig, preset: Preset | None = None) -> Path:
     return config.out
 
 
+def _trained_on(runs: tuple[Path, ...]) -> dict[str, Any]:
+    """What the run of the transformer says of its latents: sha256 of networks by kind, and the codec; or nothing."""
+    run = next((folder for folder in map(folder_of, runs) if TRANSFORMER in open_parts(folder)), None)
+    if run is None:
+        return {}
+    file = next((path for path in (run / ENCODERS_FILE, run / RUN_EXPORT / ENCODERS_FILE) if path.is_file()), None)
+    return {} if file is None else read_json_object(file)
+
+
 def _check_encoders(runs: tuple[Path, ...], parts: Parts, tokenizer: Path) -> None:
     """Refuse encoders that are not those whose latents the transformer was trained on, where its run says which."""
-    run = next(folder for folder in map(folder_of, runs) if TRANSFORMER in open_parts(folder))
-    file = next((path for path in (run / ENCODERS_FILE, run / RUN_EXPORT / ENCODERS_FILE) if path.is_file()), None)
-    if file is None:
-        return
-    trained_on = read_json_object(file)
+    trained_on = _trained_on(runs)
     found = identities({kind: part for kind, part in parts.items() if kind in trained_on}, tokenizer)
     for kind, identity in found.items():
         if identity != trained_on[kind]:
             raise ValueError(
-                f"the transformer of {run} was trained on latents of another {kind}: expected sha256 "
+                f"the transformer was trained on latents of another {kind}: expected sha256 "
                 f"{trained_on[kind][:16]}, got {identity[:16]}; name first what the clips were encoded with."
             )

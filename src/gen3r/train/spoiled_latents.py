@@ -40,7 +40,7 @@ class SpoiledLatents(LatentStore):
 
     def __init__(self, clean: LatentCache, path: Path, probability: float) -> None:
         self.clean, self.probability = clean, probability
-        self.height, self.width = clean.height, clean.width
+        self.height, self.width, self.codec = clean.height, clean.width, clean.codec
         with safe_open(str(path), "pt") as file:
             self.control = file.get_tensor("control")
 
@@ -57,7 +57,7 @@ class SpoiledLatents(LatentStore):
         """See `LatentStore`."""
         return self.clean.prompts
 
-    def posteriors(self, items: Sequence[int]) -> tuple[Posterior, Posterior]:
+    def posteriors(self, items: Sequence[int]) -> tuple[Posterior, Posterior | None]:
         """See `LatentStore`."""
         return self.clean.posteriors(items)
 

@@ -10,6 +10,7 @@ import torch
 
 from gen3r.data.clip import FIRST_VALIDATION_SEED, Split
 from gen3r.data.sampling import ClipSampler
+from gen3r.latents.codecs.registry import CODECS
 from gen3r.presets.stages import Preset
 from gen3r.train.encoded import EncodedClips, are_encoded, open_encoded
 from gen3r.train.opening import NoSuchSplitError, are_packs, open_scenes
@@ -93,10 +94,12 @@ class StageData:
         )
 
     def _reads_depth(self, validation: bool) -> bool:
+        diffusion = self.preset.diffusion
+        truth = CODECS[diffusion.codec].needs_truth
         needed = {
             "vggt": True,
             "vae": False,
             "adapter": validation,
-            **dict.fromkeys(FLOW_STAGES, self.preset.diffusion.conditioning.normalize_scale),
+            **dict.fromkeys(FLOW_STAGES, diffusion.conditioning.normalize_scale or truth),
         }
         return needed[self.stage]

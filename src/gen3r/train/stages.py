@@ -13,9 +13,10 @@ from rich.console import Console
 
 from gen3r.hub.networks import IMAGE_ENCODER, TEXT_ENCODER, VAE, VGGT_FOLDER
 from gen3r.latents.codecs import DEFAULT_CODEC, CodecName
-from gen3r.latents.codecs.registry import CODECS
+from gen3r.latents.codecs.registry import encoders_of
 from gen3r.presets import load_preset
 from gen3r.presets.codecs import with_codec
+from gen3r.presets.condition_noise import CLEAN
 from gen3r.presets.loop import LoopConfig
 from gen3r.presets.stages import LoRAConfig, Preset
 from gen3r.train.builders import BUILDERS
@@ -36,7 +37,7 @@ from gen3r.train.stage_data import FLOW_STAGES, Data, StageData
 STAGES = tuple(BUILDERS)
 BUILT_ON: Mapping[str, Callable[[Preset], tuple[str, ...]]] = {
     "adapter": lambda preset: (VAE, VGGT_FOLDER),
-    **dict.fromkeys(FLOW_STAGES, lambda preset: (VAE, *CODECS[preset.diffusion.codec].networks)),
+    **dict.fromkeys(FLOW_STAGES, lambda preset: encoders_of(preset.diffusion.codec)),
 }
 """Networks that say what a stage learns, beside text and image encoders that are not trained."""
 _LATER: Mapping[str, Any] = {
@@ -44,6 +45,7 @@ _LATER: Mapping[str, Any] = {
     "alignment": 1.0,
     "view_curriculum": None,
     "encoding_seed": None,
+    "condition_noise": dataclasses.asdict(CLEAN),
 }
 """Settings that runs of before do not know, and what those did; only another value is a fact of a run."""
 

@@ -45,6 +45,8 @@ class GeometryCodec(nn.Module, ABC):
         reader: VGGT, where the model has one: it reads cameras and depth in pictures.
     """
 
+    name: CodecName = DEFAULT_CODEC
+    """What model folders and latents call it."""
     halves: ClassVar[int] = 2
     """Latents side by side in what the transformer denoises: appearance and geometry, or appearance alone."""
     needs_truth: ClassVar[bool] = False

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -35,6 +36,16 @@ class VGGTOutput:
     def pose_encoding(self) -> Float[Tensor, "B F 9"]:
         """The pose prediction."""
         return self.pose_encodings[-1]
+
+    def to(self, device: torch.device | str) -> VGGTOutput:
+        """The same predictions in the memory of a device."""
+        return VGGTOutput(
+            pose_encodings=[encoding.to(device) for encoding in self.pose_encodings],
+            depth=self.depth.to(device),
+            depth_confidence=self.depth_confidence.to(device),
+            points=self.points.to(device),
+            points_confidence=self.points_confidence.to(device),
+        )
 
 
 class VGGT(nn.Module):

@@ -13,6 +13,7 @@ from gen3r.conditioning.scale import estimated_scale
 from gen3r.data.captions import clean_prefix, swap_sides
 from gen3r.data.sampling import ClipSampler
 from gen3r.data.schema.stored import StoredClip
+from gen3r.latents.codecs import ClipGeometry
 from gen3r.latents.joint import split
 from gen3r.prepare.encoding.config import EncodeConfig
 from gen3r.prepare.encoding.plan import ItemKey
@@ -20,6 +21,7 @@ from gen3r.train import augment
 from gen3r.train.latents.encoders import FrozenEncoders
 from gen3r.train.latents.layout import LatentItem, LatentSettings
 from gen3r.train.latents.shards import HALVES
+from gen3r.train.latents.truth import truth_of
 from gen3r.train.latents.views import ENDS, FIRST, FIXED_CHOICES, view_choices
 from gen3r.train.rng import generator
 from gen3r.train.sources import Clips
@@ -49,7 +51,7 @@ class ItemEncoder:
             sampler=ClipSampler(frames=settings.frames, strides=config.strides),
             height=settings.height,
             width=settings.width,
-            depth=settings.normalize_scale,
+            depth=settings.normalize_scale or encoders.geometry.needs_truth,
         )
 
     def encode(self, stored: StoredClip, key: ItemKey) -> EncodedItem:
@@ -85,7 +87,7 @@ class ItemEncoder:
         rng = generator(self.config.seed, str(key), "views")
         given = view_choices(1, video.shape[1], self.settings.subsets, rng).to(self.device)
         noise = generator(self.config.seed, str(key), "control")
-        tensors = self._posteriors(video)
+        tensors = self._posteriors(video, truth_of(clips, self.encoders.geometry, self.device))
         chosen = [given[:, choice] for choice in (FIRST, ENDS, *range(FIXED_CHOICES, given.shape[1]))]
         controls = [split(self.encoders.control(video, views, noise)) for views in chosen]
         for number, half in enumerate(HALVES[: 1 + (self.settings.control_geometry == "encoded")]):
@@ -103,9 +105,11 @@ class ItemEncoder:
         }
         return {name: value.cpu().contiguous() for name, value in tensors.items()}
 
-    def _posteriors(self, video: Tensor) -> dict[str, Tensor]:
+    def _posteriors(self, video: Tensor, truth: ClipGeometry | None) -> dict[str, Tensor]:
         tensors = {}
-        for half, posterior in zip(HALVES, self.encoders.posteriors(video), strict=True):
+        for half, posterior in zip(HALVES, self.encoders.posteriors(video, truth), strict=True):
+            if posterior is None:
+                continue
             tensors |= {f"{half}_mean": posterior.mean[0].half(), f"{half}_logvar": posterior.logvar[0].half()}
         return tensors
 

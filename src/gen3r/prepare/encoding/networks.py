@@ -30,7 +30,7 @@ from gen3r.hub.networks import (
 from gen3r.hub.registry import resolve_model
 from gen3r.hub.stored import open_weights
 from gen3r.hub.stream import SAME_NAMES, Placement
-from gen3r.latents.codecs.registry import CODECS, build_codec
+from gen3r.latents.codecs.registry import CODECS, build_codec, check_control, encoders_of
 from gen3r.latents.grid import LatentGrid
 from gen3r.pipeline.config import PipelineConfig
 from gen3r.pipeline.memory import NARROWED
@@ -73,11 +73,13 @@ class EncodingModel:
             if getattr(config, name) is not None
         }
         conditioning = dataclasses.replace(pipeline.conditioning, **changes)
+        check_control(model.codec, conditioning.control_geometry)
         height, width = config.size or (pipeline.height, pipeline.width)
-        grid = LatentGrid(config.frames or pipeline.frames, height, width, model.parts[VGGT_FOLDER].config.patch_size)
-        networks = model_identities(model)
-        if not config.text:
-            networks.pop(TEXT_ENCODER)
+        reader = model.parts.get(VGGT_FOLDER)
+        patch = LatentGrid.patch if reader is None else reader.config.patch_size
+        grid = LatentGrid(config.frames or pipeline.frames, height, width, patch)
+        used = (*encoders_of(model.codec), IMAGE_ENCODER, *((TEXT_ENCODER,) if config.text else ()))
+        networks = {kind: identity for kind, identity in model_identities(model).items() if kind in used}
         settings = LatentSettings(
             frames=grid.frames,
             height=grid.height,
@@ -88,6 +90,7 @@ class EncodingModel:
             image_pixels=conditioning.image_pixels if IMAGE_ENCODER in model.parts else None,
             normalize_scale=conditioning.normalize_scale,
             dtype=config.dtype,
+            codec=model.codec,
         )
         return cls(model=model, pipeline=pipeline, conditioning=conditioning, settings=settings, networks=networks)
 

@@ -17,11 +17,13 @@ from gen3r.cameras.cameras import Cameras
 from gen3r.conditioning.cameras import relative_cameras, scene_scale
 from gen3r.conditioning.condition import Conditioner, ConditioningConfig
 from gen3r.data.captions import swap_sides
-from gen3r.latents.codecs import GeometryCodec
+from gen3r.latents.codecs import DEFAULT_CODEC, CodecName, GeometryCodec
+from gen3r.latents.codecs.registry import CODECS
 from gen3r.latents.joint import left_only, split
 from gen3r.models.posterior import Posterior
 from gen3r.train import augment
 from gen3r.train.latents.store import LatentStore, StoredConditions
+from gen3r.train.latents.truth import truth_of
 from gen3r.train.latents.views import FIXED_CHOICES, view_choices
 from gen3r.train.rng import generator
 from gen3r.train.sources import Clips, ClipSource
@@ -40,8 +42,9 @@ _ON_HOST = ("extrinsics", "intrinsics", "clip")
 class LatentCache(LatentStore):
     """Latents, control latents and cameras of clips, in memory.
 
-    Every clip has both posteriors [n,16,f,h,w] (float16), cameras re-based and in units of the first view's mean depth,
-    a caption, and for several choices of views (``given`` [n,k,F]) the control latents [n,k,16,f,h,w] of one half.
+    Every clip has both posteriors [n,16,f,h,w] (float16; that of geometry if the codec has one), cameras re-based and
+    in units of the first view's mean depth, a caption, and for several choices of views (``given`` [n,k,F]) the control
+    latents [n,k,16,f,h,w] of one half.
     Choices are: the first frame, the ends, all frames, none, then random subsets.
     """
 
@@ -53,6 +56,7 @@ class LatentCache(LatentStore):
             metadata = file.metadata()
         self.captions: list[str] = json.loads(metadata["captions"])
         self.height, self.width = int(metadata["height"]), int(metadata["width"])
+        self.codec: CodecName = metadata.get("codec", DEFAULT_CODEC)
 
     def __len__(self) -> int:
         return len(self.captions)
@@ -72,16 +76,16 @@ class LatentCache(LatentStore):
         """One caption per item."""
         return [(caption,) for caption in self.captions]
 
-    def posteriors(self, items: Sequence[int]) -> tuple[Posterior, Posterior]:
+    def posteriors(self, items: Sequence[int]) -> tuple[Posterior, Posterior | None]:
         """Copies of these items' posteriors, float32."""
         index = torch.as_tensor(items, device=self.tensors["appearance_mean"].device)
-        appearance, geometry = (
+        appearance, *geometry = (
             Posterior(
                 mean=self.tensors[f"{half}_mean"][index].float(), logvar=self.tensors[f"{half}_logvar"][index].float()
             )
-            for half in ("appearance", "geometry")
+            for half in ("appearance", "geometry")[: CODECS[self.codec].halves]
         )
-        return appearance, geometry
+        return appearance, geometry[0] if geometry else None
 
     def conditions(
         self, items: Sequence[int], choices: Int[Tensor, " n"], rng: torch.Generator | None = None
@@ -119,7 +123,7 @@ def encode_clips(
     Args:
         source: clips; longer ones are cut to ``frames``.
         conditioner: makes the control latents, as sampling does.
-        geometry: encodes images to geometry latents.
+        geometry: makes geometry latents, of true geometry where it needs that.
         path: the file to write.
         frames: frames per clip, 4k+1.
         subsets: random choices of views per clip, beside first, ends, all and none.
@@ -146,7 +150,12 @@ def encode_clips(
         if progress is not None:
             progress(len(captions), total)
     size = source.get([0]).rgb.shape[2:4]
-    metadata = {"captions": json.dumps(captions), "height": str(size[0]), "width": str(size[1])}
+    metadata = {
+        "captions": json.dumps(captions),
+        "height": str(size[0]),
+        "width": str(size[1]),
+        "codec": geometry.name,
+    }
     if made is not None:
         metadata["made"] = json.dumps(made)
     with whole_file(path) as temporary:
@@ -170,7 +179,7 @@ def _encode(
 ) -> dict[str, Tensor]:
     images = augment.video(clips).to(device)
     count, frames = images.shape[:2]
-    appearance, shape = conditioner.appearance.encode(images), geometry.encode(images)
+    appearance = conditioner.appearance.encode(images)
     given = view_choices(count, frames, subsets, rng).to(device)
     controls = [_control(images, views, appearance, conditioner) for views in given.unbind(1)]
     cameras = Cameras(clips.extrinsics, clips.intrinsics, images.shape[-2], images.shape[-1])
@@ -178,10 +187,11 @@ def _encode(
     halves = {
         "appearance_mean": appearance.mean,
         "appearance_logvar": appearance.logvar,
-        "geometry_mean": shape.mean,
-        "geometry_logvar": shape.logvar,
         "control": torch.stack(controls, dim=1),
     }
+    if geometry.halves == 2:
+        shape = geometry.encode(images, truth_of(clips, geometry, device))
+        halves |= {"geometry_mean": shape.mean, "geometry_logvar": shape.logvar}
     exact = {"given": given, "extrinsics": relative.extrinsics.float(), "intrinsics": relative.intrinsics.float()}
     return {name: value.half().cpu() for name, value in halves.items()} | {
         name: value.cpu().contiguous() for name, value in exact.items()

@@ -15,8 +15,8 @@ from gen3r.conditioning.condition import Conditioner, ConditioningConfig
 from gen3r.conditioning.image import ImageEncoder
 from gen3r.conditioning.text import TextEncoder
 from gen3r.latents.appearance import AppearanceCodec
-from gen3r.latents.codecs import GeometryCodec
-from gen3r.latents.joint import JointLatent
+from gen3r.latents.codecs import ClipGeometry, GeometryCodec
+from gen3r.latents.joint import JointLatent, kept
 from gen3r.models.posterior import Posterior
 from gen3r.train.rng import Rng
 
@@ -26,7 +26,7 @@ class FrozenEncoders(nn.Module):
 
     Args:
         appearance: the video VAE.
-        geometry: VGGT and the geometry adapter.
+        geometry: the geometry codec.
         config: how conditions are made.
         text: for models whose text encoder is not trained.
         image: for models that read image features.
@@ -56,15 +56,22 @@ class FrozenEncoders(nn.Module):
         return super().train(False)
 
     @torch.no_grad()
-    def posteriors(self, video: Float[Tensor, "n F 3 H W"]) -> tuple[Posterior, Posterior]:
-        """Appearance and geometry of videos in [0, 1]."""
-        return self.appearance.encode(video), self.geometry.encode(video)
+    def posteriors(
+        self, video: Float[Tensor, "n F 3 H W"], truth: ClipGeometry | None = None
+    ) -> tuple[Posterior, Posterior | None]:
+        """Appearance and geometry of videos in [0, 1]; no geometry where the codec has none.
+
+        Raises:
+            ValueError: without the true geometry that the codec needs.
+        """
+        appearance = self.appearance.encode(video)
+        return appearance, self.geometry.encode(video, truth) if self.geometry.halves == 2 else None
 
     @torch.no_grad()
     def control(
         self, video: Float[Tensor, "n F 3 H W"], given: Bool[Tensor, "n F"], rng: Rng | None = None
     ) -> Float[Tensor, "n C f h joint"]:
-        """Control latents of the given frames, both halves, without the mask."""
+        """Control latents of the given frames, both halves whatever the codec, without the mask."""
         return self.conditioner.control(video, given, rng)[:, :-4]
 
     @torch.no_grad()
@@ -97,7 +104,8 @@ class FrozenEncoders(nn.Module):
         Args:
             clips: ``video`` [n,F,3,H,W] in [0, 1], ``given`` [n,F], ``prompts`` (after drops), ``extrinsics``
                 [n,F,4,4], ``intrinsics`` [n,F,3,3], ``camera_known`` [n], and ``scale`` [n], the scene's scale;
-                ``views`` [n,F,3,H,W], if the given frames are to be seen otherwise than they are (`ConditionNoise`).
+                ``views`` [n,F,3,H,W], if the given frames are to be seen otherwise than they are (`ConditionNoise`);
+                ``true_depth`` [n,F,H,W], ``true_extrinsics``, ``true_intrinsics``, where the codec encodes those.
             rng: draws the latents.
 
         Returns:
@@ -110,13 +118,13 @@ class FrozenEncoders(nn.Module):
     def _encode(self, clips: Mapping[str, Any], rng: Rng) -> dict[str, Any]:
         video, given = clips["video"], clips["given"]
         shown = clips.get("views", video)
-        appearance, geometry = self.posteriors(video)
+        appearance, geometry = self.posteriors(video, self._truth(clips))
         cameras = Cameras(clips["extrinsics"], clips["intrinsics"], video.shape[-2], video.shape[-1])
         relative = relative_cameras(cameras, clips["scale"] if self.config.normalize_scale else None)
         conditioner = self.conditioner
         batch = {
-            "clean": JointLatent(appearance.sample(rng), geometry.sample(rng)).tensor,
-            "control": conditioner.control(shown, given, rng),
+            "clean": JointLatent(appearance.sample(rng), None if geometry is None else geometry.sample(rng)).tensor,
+            "control": kept(conditioner.control(shown, given, rng), self.geometry.halves),
             "extrinsics": relative.extrinsics,
             "intrinsics": relative.intrinsics,
             "camera_known": clips["camera_known"],
@@ -125,3 +133,10 @@ class FrozenEncoders(nn.Module):
             batch["text"] = conditioner.text_features(clips["prompts"])
         image = conditioner.image_features(shown, given)
         return batch if image is None else batch | {"image": image}
+
+    def _truth(self, clips: Mapping[str, Any]) -> ClipGeometry | None:
+        if not self.geometry.needs_truth:
+            return None
+        depth = clips["true_depth"]
+        cameras = Cameras(clips["true_extrinsics"], clips["true_intrinsics"], *depth.shape[-2:])
+        return ClipGeometry(depth=depth, cameras=cameras)

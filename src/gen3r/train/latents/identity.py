@@ -35,6 +35,8 @@ ENCODERS = (VAE, VGGT_FOLDER, ADAPTER, TEXT_ENCODER, IMAGE_ENCODER)
 """Networks that latents depend on, by their names in a model folder."""
 ENCODERS_FILE = "encoders.json"
 """Beside a trained transformer: sha256 of the networks whose latents it speaks, by their names in a model folder."""
+CODEC = "codec"
+"""Entry of that file with the name of the geometry codec; files of before there was a choice lack it."""
 _PASSING = ("transformers_version", "dtype", "torch_dtype", "_name_or_path", "architectures")
 """What transformers writes into configs and no feature depends on."""
 

@@ -22,6 +22,7 @@ from gen3r.conditioning.condition import ConditioningConfig
 from gen3r.data.clip import Split
 from gen3r.hub.files import write_json
 from gen3r.hub.folder import config_from_dict
+from gen3r.latents.codecs import DEFAULT_CODEC, CodecName
 
 FORMAT = "gen3r-latents"
 VERSION = 1
@@ -52,6 +53,8 @@ class LatentSettings:
     """Camera translations are in units of the scene's scale."""
     dtype: str
     """Type that the encoders but geometry computed in, such as "bfloat16"."""
+    codec: CodecName = DEFAULT_CODEC
+    """How geometry was coded."""
 
     def differences(self, other: LatentSettings) -> dict[str, tuple[Any, Any]]:
         """Fields that are not equal, here and there."""

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from gen3r.cameras.cameras import Cameras
 from gen3r.hub.networks import IMAGE_ENCODER, TEXT_ENCODER
+from gen3r.latents.codecs.registry import CODECS, encoders_of
 from gen3r.latents.joint import left_only, pair
 from gen3r.models.posterior import Posterior
 from gen3r.train.latents.layout import AGAIN, LatentItem, LatentManifest, LatentSettings, read_header
@@ -47,7 +48,7 @@ class LatentShards(LatentStore):
         shards: Sequence[tuple[Path, Sequence[LatentItem]]],
     ) -> None:
         self.settings, self.networks = settings, dict(networks)
-        self.height, self.width = settings.height, settings.width
+        self.height, self.width, self.codec = settings.height, settings.width, settings.codec
         self.items: list[LatentItem] = []
         self._places: list[_Place] = []
         for file, items in shards:
@@ -85,15 +86,15 @@ class LatentShards(LatentStore):
         """The dataset of each item, by which mixtures weigh."""
         return [item.source for item in self.items]
 
-    def posteriors(self, items: Sequence[int]) -> tuple[Posterior, Posterior]:
+    def posteriors(self, items: Sequence[int]) -> tuple[Posterior, Posterior | None]:
         """Appearance and geometry, float32."""
-        appearance, geometry = (
+        appearance, *geometry = (
             Posterior(
                 mean=self._rows(items, f"{half}_mean").float(), logvar=self._rows(items, f"{half}_logvar").float()
             )
-            for half in HALVES
+            for half in HALVES[: CODECS[self.codec].halves]
         )
-        return appearance, geometry
+        return appearance, geometry[0] if geometry else None
 
     def conditions(
         self, items: Sequence[int], choices: Int[Tensor, " n"], rng: torch.Generator | None = None
@@ -175,7 +176,7 @@ def open_latents(folder: Path | Sequence[Path], expected: Mapping[str, str] | No
         manifest = LatentManifest.read(one)
         _check_same(first, manifest.settings, manifest.networks, folders[0], one)
         _check_complete(manifest, one)
-        _check_expected(manifest.networks, expected or {}, one)
+        _check_expected(manifest, expected or {}, one)
         for name in manifest.files:
             settings, networks, items = _header(one / name)
             _check_same(manifest, settings, networks, one, one / name)
@@ -223,9 +224,12 @@ def _check_same(
             )
 
 
-def _check_expected(networks: Mapping[str, str], expected: Mapping[str, str], folder: Path) -> None:
+def _check_expected(manifest: LatentManifest, expected: Mapping[str, str], folder: Path) -> None:
+    used = (*encoders_of(manifest.settings.codec), TEXT_ENCODER, IMAGE_ENCODER)
     for name, identity in expected.items():
-        got = networks.get(name)
+        got = manifest.networks.get(name)
+        if name not in used:
+            continue
         left_out = got is None and name in (TEXT_ENCODER, IMAGE_ENCODER)  # whoever needs their features asks for them
         if got != identity and not left_out:
             raise ValueError(

@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from gen3r.cameras.cameras import Cameras
+from gen3r.latents.codecs import CodecName
 from gen3r.models.posterior import Posterior
 
 
@@ -35,6 +36,8 @@ class LatentStore(ABC):
     """Image rows of the clips in pixels."""
     width: int
     """Image columns in pixels."""
+    codec: CodecName
+    """How geometry was coded."""
 
     @abstractmethod
     def __len__(self) -> int:
@@ -51,8 +54,8 @@ class LatentStore(ABC):
         """The captions of each item, at least one, which may be empty."""
 
     @abstractmethod
-    def posteriors(self, items: Sequence[int]) -> tuple[Posterior, Posterior]:
-        """Appearance and geometry ``[n, 16, f, h, w]``, float32."""
+    def posteriors(self, items: Sequence[int]) -> tuple[Posterior, Posterior | None]:
+        """Appearance and geometry ``[n, 16, f, h, w]``, float32; no geometry where the codec has none."""
 
     @abstractmethod
     def conditions(

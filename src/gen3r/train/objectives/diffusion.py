@@ -18,13 +18,14 @@ from gen3r.hub.files import write_json
 from gen3r.hub.load import TEXT_ENCODER, TRANSFORMER, save_text
 from gen3r.latents.appearance import AppearanceCodec
 from gen3r.latents.codecs import GeometryCodec
+from gen3r.latents.codecs.registry import CODECS
 from gen3r.latents.grid import SPATIAL_STRIDE
-from gen3r.latents.joint import JointLatent, split
+from gen3r.latents.joint import JointLatent, kept, split
 from gen3r.models.transformer import JointTransformer
 from gen3r.presets.stages import DiffusionStage
 from gen3r.train.latent_batches import LatentBatches, packed_rays
 from gen3r.train.latents.encoders import FrozenEncoders
-from gen3r.train.latents.identity import ENCODERS_FILE
+from gen3r.train.latents.identity import CODEC, ENCODERS_FILE
 from gen3r.train.lora import save_transformer
 from gen3r.train.objectives.base import Batch, Objective, Terms
 from gen3r.train.objectives.noise import TIMESTEPS, NoiseLevels, draw_levels, shifted
@@ -72,6 +73,7 @@ class DiffusionObjective(Objective):
         self.tokenizer = None if text is None else text.tokenizer
         self.text_length = None if text is None else text.length
         self.stage = stage
+        self.halves = CODECS[stage.codec].halves
         self.codecs = torch.nn.ModuleList(codecs or ()).eval().requires_grad_(False)
         self.encoders = encoders
         self.made_by = dict(made_by or {})
@@ -84,7 +86,7 @@ class DiffusionObjective(Objective):
         levels = draw_levels(len(clean), self.stage.noise, self.stage.shift, rng, clean.device, strata)
         noise = normal(clean.shape, rng, clean.device)
         appearance, geometry = self.errors(batch, levels, noise)
-        weight = self.stage.geometry_weight
+        weight = self.stage.geometry_weight if self.halves == 2 else 0.0
         total = (appearance.mean() + weight * geometry.mean()) / (1 + weight)
         return Terms(total, {"appearance": appearance.mean().detach(), "geometry": geometry.mean().detach()})
 
@@ -103,11 +105,17 @@ class DiffusionObjective(Objective):
     def errors(
         self, batch: Batch, levels: NoiseLevels, noise: Float[Tensor, "b c f h w2"]
     ) -> tuple[Float[Tensor, " b"], Float[Tensor, " b"]]:
-        """Mean squared velocity error of the appearance and of the geometry half of every sample."""
+        """Mean squared velocity error of the appearance and of the geometry half of every sample.
+
+        That of geometry is 0 where the latents have no such half.
+        """
         clean = batch["clean"]
         level = levels.sigma.view(-1, 1, 1, 1, 1)
         velocity = self.velocity(self.condition(batch), (1 - level) * clean + level * noise, levels.timestep)
-        appearance, geometry = split(squared_errors(velocity, noise - clean, self.stage.outlier))
+        error = squared_errors(velocity, noise - clean, self.stage.outlier)
+        if self.halves == 1:
+            return error.mean(dim=(1, 2, 3, 4)), error.new_zeros(len(error))
+        appearance, geometry = split(error)
         return appearance.mean(dim=(1, 2, 3, 4)), geometry.mean(dim=(1, 2, 3, 4))
 
     def condition(self, batch: Batch) -> Condition:
@@ -128,9 +136,9 @@ class DiffusionObjective(Objective):
     def _rays(self, batch: Batch) -> Tensor:
         rows, columns = batch["clean"].shape[-2:]
         cameras = Cameras(
-            batch["extrinsics"], batch["intrinsics"], rows * SPATIAL_STRIDE, columns // 2 * SPATIAL_STRIDE
+            batch["extrinsics"], batch["intrinsics"], rows * SPATIAL_STRIDE, columns // self.halves * SPATIAL_STRIDE
         )
-        rays = packed_rays(cameras, self.stage.conditioning)
+        rays = kept(packed_rays(cameras, self.stage.conditioning), self.halves)
         return rays * batch["camera_known"][:, None, None, None, None].to(rays)
 
     def metrics(self, batch: Batch, rng: Rng) -> dict[str, float]:
@@ -162,18 +170,19 @@ class DiffusionObjective(Objective):
         few = {name: value[:4] for name, value in self.encoded(batch, rng).items()}
         sheets = []
         for latents in (few["clean"], self.sample(few, rng)):
-            joint = JointLatent.from_tensor(latents)
-            sheets.append(depth_rows(appearance.decode(joint.appearance), (geometry.decode(joint.geometry).depth,)))
+            joint = JointLatent.from_tensor(latents, self.halves)
+            video = appearance.decode(joint.appearance)
+            sheets.append(depth_rows(video, (geometry.decode(joint.geometry, images=video).depth,)))
         return {"generated": torch.cat(sheets)}
 
     def export(self, folder: Path, batches: list[Batch]) -> None:
         """Transformer and, if they were trained, text encoder and tokenizer, as a model folder has them.
 
-        Beside them, in ``ENCODERS_FILE``, stand the networks whose latents the transformer speaks.
+        Beside them, in ``ENCODERS_FILE``, stand the codec and the networks whose latents the transformer speaks.
         """
         if self.made_by:
             folder.mkdir(parents=True, exist_ok=True)
-            write_json(folder / ENCODERS_FILE, self.made_by)
+            write_json(folder / ENCODERS_FILE, self.made_by | {CODEC: self.stage.codec})
         save_transformer(cast(JointTransformer, self.networks[TRANSFORMER]), folder)
         if self.tokenizer is not None and self.text_length is not None:
             save_text(TextEncoder(self.tokenizer, self.networks[TEXT_ENCODER], self.text_length), folder)

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from gen3r.hub.networks import VAE, VGGT_FOLDER
 from gen3r.latents.appearance import AppearanceCodec
+from gen3r.latents.codecs.registry import CODECS
 from gen3r.latents.grid import LatentGrid
 from gen3r.models.adapter import GeometryAdapter
 from gen3r.models.transformer import JointTransformer
@@ -94,14 +95,15 @@ def adapter_step(preset: Preset, clips: Clips) -> MicroStep:
 def diffusion_step(preset: Preset, clips: Clips) -> MicroStep:
     """Stage 2 on clips that are encoded."""
     stage, network = preset.diffusion, preset.diffusion.network
-    grid = LatentGrid(clips.frames, preset.height, preset.width)
+    halves = CODECS[stage.codec].halves
+    grid = LatentGrid(clips.frames, preset.height, preset.width, halves=halves)
     text = None if stage.text is None else small_text_encoder(["a room"], stage.text)
     objective = DiffusionObjective(_transformer(stage), text, stage)
     rays = grid.latent_size if stage.conditioning.rays_at_latent_size else grid.size
     shapes: dict[str, tuple[int, ...]] = {
         "clean": grid.joint_shape,
         "control": (network.control_channels, *grid.joint_shape[1:]),
-        "camera": (network.camera_channels, grid.latent_frames, rays[0], 2 * rays[1]),
+        "camera": (network.camera_channels, grid.latent_frames, rays[0], halves * rays[1]),
     }
     if text is None:
         shapes["text"] = (network.text_length, network.text_dim)
