@@ -17,9 +17,8 @@ from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from gen3r.scene.crop import CoverCrop, cover_crop
-from gen3r.scene.files import check_file, reading
+from gen3r.scene.files import VIDEO_SUFFIXES, check_file, reading
 from gen3r.scene.limits import MAX_CLIP_PIXELS, check_picture_size, evenly_spread
-from gen3r.scene.video_reader import VIDEO_SUFFIXES, read_video_frames
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 
@@ -161,6 +160,8 @@ def _expand(path: Path) -> list[Path]:
 
 
 def _pictures(files: list[Path], max_frames: int | None) -> Iterator[tuple[str, Float32[Tensor, "3 H W"]]]:
+    from gen3r.scene.video_reader import read_video_frames  # FFmpeg's libraries: training does without
+
     for file in files:
         if file.suffix.lower() in VIDEO_SUFFIXES:
             check_file(file)

@@ -12,9 +12,8 @@ import numpy as np
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
+from gen3r.scene.files import VIDEO_SUFFIXES as VIDEO_SUFFIXES
 from gen3r.scene.limits import check_picture_size, evenly_spread
-
-VIDEO_SUFFIXES = (".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi")
 
 # Reading a local file must never make FFmpeg follow a playlist or reference to somewhere else.
 _OPEN_OPTIONS = {"protocol_whitelist": "file", "enable_drefs": "0"}
