@@ -85,7 +85,7 @@ class ProgressLine:
     def update(self, step: int, text: str) -> None:
         """Show that ``step`` optimizer steps are done, with a short text beside the bar."""
         if self.bar is not None:
-            self.bar.update(self.task, completed=step, description=text)
+            self.bar.update(self.task, completed=step, total=self.steps, description=text)
             return
         spent = (time.monotonic() - self.began) / max(1, step - self.start)
         self.console.print(
