@@ -126,7 +126,7 @@ def remarks(record: Mapping[str, Any]) -> list[str]:
     if record.get("left_out") is not None and record["failures"]:
         failed = len({failure["clip"] for failure in record["failures"]})
         lines.append(f"Something failed on {failed} clips, and counts there as its worst value.")
-    return lines
+    return [*lines, *record.get("sentences", ())]
 
 
 def _arranged(record: Mapping[str, Any]) -> str:

@@ -69,7 +69,8 @@ def test_tables_come_from_the_json_alone(tmp_path: Path, record: dict[str, Any])
     assert report == (tmp_path / "report.md").read_text()
     assert report.count("**Supported.**") == 2
     stored = read_results(tmp_path / "resolution.json")
-    assert markdown_table(stored) in (tmp_path / "resolution.md").read_text() + "\n"
+    assert (tmp_path / "resolution.md").read_text().endswith(markdown_table(stored))
+    assert "“full”: 9 steps in 1.0, 1.0 minutes; parameters: transformer 1.00 M." in stored["sentences"]
     assert (tmp_path / "resolution.png").read_bytes().startswith(b"\x89PNG")
     with pytest.raises(ValueError, match="found none"):
         read_study_results(tmp_path / "elsewhere")

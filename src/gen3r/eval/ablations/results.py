@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -88,7 +88,7 @@ def tabulate(record: Mapping[str, Any], folder: Path) -> str:
         found = group_record(record, name)
         if not found["metrics"]:
             continue
-        text = group_report(found)
+        text = f"## {found['title']}\n\n{markdown_table(found)}"
         _write(folder / f"{name}.json", to_json(found))
         _write(folder / f"{name}.md", text)
         save_picture(found, folder / f"{name}.png")
@@ -141,21 +141,17 @@ def group_record(record: Mapping[str, Any], name: str) -> dict[str, Any]:
         command=record["command"],
         runs=runs,
         complete=all(len(seeds) == wanted for seeds in done.values()) and wanted > 1,
-        verdicts=[asdict(verdict) | {"sentence": sentence(verdict, group)} for verdict in verdicts],
+        verdicts=[asdict(verdict) for verdict in verdicts],
+        sentences=[sentence(verdict, group) for verdict in verdicts]
+        + [_cost(group.variant(variant).label, taken) for variant, taken in runs.items() if taken],
     )
 
 
-def group_report(found: Mapping[str, Any]) -> str:
-    """A group as Markdown: the table, what every claim came to, and what the runs took."""
-    lines = [f"## {found['title']}", "", markdown_table(found).rstrip(), ""]
-    lines += [f"- {verdict['sentence']}" for verdict in found["verdicts"]]
-    lines += ["", "| runs | steps | minutes of training | transformer | adapter |", "|---|---:|---:|---:|---:|"]
-    for variant, runs in found["runs"].items():
-        if runs:
-            minutes = ", ".join(f"{run['seconds'] / 60:.1f}" for run in runs)
-            sizes = [_millions(runs[0]["parameters"].get(part)) for part in ("transformer", "geometry_adapter")]
-            lines.append(f"| `{variant}` | {runs[0]['steps']} | {minutes} | {' | '.join(sizes)} |")
-    return "\n".join(lines) + "\n"
+def _cost(label: str, runs: Sequence[Mapping[str, Any]]) -> str:
+    """What the runs of a variant took, in a sentence."""
+    minutes = ", ".join(f"{run['seconds'] / 60:.1f}" for run in runs)
+    sizes = ", ".join(f"{name} {count / 1e6:.2f} M" for name, count in runs[0]["parameters"].items())
+    return f"“{label}”: {runs[0]['steps']} steps in {minutes} minutes; parameters: {sizes}."
 
 
 def _summary(run: Mapping[str, Any]) -> dict[str, Any]:
@@ -183,10 +179,6 @@ def _titles() -> dict[str, str]:
 
 def _progress(done: int, wanted: int) -> str:
     return "" if done == wanted else f" ({done} of {wanted} seeds)"
-
-
-def _millions(count: int | None) -> str:
-    return "" if count is None else f"{count / 1e6:.2f} M"
 
 
 def _write(path: Path, text: str) -> None:
