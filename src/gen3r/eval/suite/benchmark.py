@@ -125,16 +125,17 @@ def benchmark_quantities(benchmark: Benchmark) -> dict[str, Quantity]:
     Raises:
         ValueError: for a cell whose row or column is not there.
     """
-    quantities: dict[str, Quantity] = {}
+    rows, columns, quantities = benchmark.rows, benchmark.columns, dict[str, Quantity]()
     for name in benchmark.cells:
         row, _, column = name.partition("/")
-        if row not in benchmark.rows or column not in benchmark.columns:
+        if row not in rows or column not in columns:
             raise ValueError(f"{benchmark.name} has a cell {name!r} outside its rows and columns.")
-        quantities[name] = benchmark.columns[column]
+        quantities[name] = columns[column]
     for curve in benchmark.curves if isinstance(benchmark, HasCurves) else ():
         for row in curve.rows:
-            quantities = {cell(row, point): curve.quantity for point in curve.points} | quantities
-    return {name: quantities[name] for name in (*benchmark.cells, *(n for n in quantities if n not in benchmark.cells))}
+            for point in curve.points:
+                quantities.setdefault(cell(row, point), curve.quantity)
+    return quantities
 
 
 def cell(row: str, column: str) -> str:

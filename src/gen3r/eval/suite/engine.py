@@ -11,7 +11,7 @@ from typing import Any
 from gen3r.eval.benchmarks.tally import Failure, Tally
 from gen3r.eval.plots.table import save_picture
 from gen3r.eval.report import markdown_table, results_record, to_json
-from gen3r.eval.suite.benchmark import Benchmark, Curve, HasCurves, TellsAbsent, benchmark_quantities
+from gen3r.eval.suite.benchmark import Benchmark, Curve, HasCurves, TellsAbsent
 from gen3r.eval.suite.plan import SuitePlan
 from gen3r.whole_file import whole_file
 
@@ -44,7 +44,7 @@ def suite_record(plan: SuitePlan, name: str, *, command: str) -> dict[str, Any]:
     expected = sum(bool(plan.due(benchmark, group)) for group in groups)
     if len(parts) < expected:
         raise ValueError(f"{name}: {expected - len(parts)} of {expected} groups of clips are not measured yet.")
-    tally, names = Tally(quantities=benchmark_quantities(benchmark)), list[str]()
+    tally, names = Tally(quantities=plan.quantities[name]), list[str]()
     left_out = {clip.name: why for clip in plan.clips if (why := clip.lacks(benchmark.needs))}
     for part in parts:
         numbers = {clip: len(names) + index for index, clip in enumerate(part.clips)}

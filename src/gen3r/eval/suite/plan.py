@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from gen3r.eval.benchmarks.quantities import Quantity
 from gen3r.eval.machine import folder_hash
 from gen3r.eval.suite.benchmark import Benchmark, benchmark_quantities
 from gen3r.eval.suite.config import SuiteConfig
@@ -48,15 +49,20 @@ class SuitePlan:
         step = self.config.batch
         return [self.clips[start : start + step] for start in range(0, len(self.clips), step)]
 
+    @cached_property
+    def quantities(self) -> Mapping[str, Mapping[str, Quantity]]:
+        """Everything that is measured for each table."""
+        return {name: benchmark_quantities(benchmark) for name, benchmark in self.benchmarks.items()}
+
     def due(self, benchmark: Benchmark, group: Sequence[ListedClip]) -> list[str]:
         """Names of the clips of a group that have what a table needs."""
         return [clip.name for clip in group if not clip.lacks(benchmark.needs)]
 
     def part(self, name: str, number: int) -> Part | None:
         """What was measured of a group for a table; None if that is not all, or of something else."""
-        due, benchmark = self.due(self.benchmarks[name], self.groups[number]), self.benchmarks[name]
         part = Part.read(part_path(Path(self.config.out), name, number))
-        return part if part is not None and part.holds(due, tuple(benchmark_quantities(benchmark))) else None
+        due = self.due(self.benchmarks[name], self.groups[number])
+        return part if part is not None and part.holds(due, tuple(self.quantities[name])) else None
 
     def items(self) -> list[dict[str, Any]]:
         """Payloads for `MeasureClips`: groups of clips that a table lacks; parts of another group are deleted."""

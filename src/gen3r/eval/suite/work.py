@@ -12,7 +12,7 @@ import torch
 from gen3r.eval.benchmarks.tally import Tally
 from gen3r.eval.benchmarks.truth import Truth
 from gen3r.eval.machine import machine_record
-from gen3r.eval.suite.benchmark import Benchmark, benchmark_quantities
+from gen3r.eval.suite.benchmark import benchmark_quantities
 from gen3r.eval.suite.config import ModelChoice, SuiteConfig
 from gen3r.eval.suite.parts import Part, part_path
 from gen3r.eval.suite.registry import load_benchmark
@@ -35,6 +35,8 @@ class MeasureClips:
         self.pipeline = open_pipeline(self.config.model)
         self.source = open_source(self.config.clips, self.pipeline.grid())
         self.listed = {clip.name: clip for clip in self.source.listed()}
+        self.benchmarks = {name: load_benchmark(module) for name, module in self.config.benchmarks.items()}
+        self.quantities = {name: benchmark_quantities(benchmark) for name, benchmark in self.benchmarks.items()}
         self.circumstances = {
             "machine": machine_record(self.pipeline.device),
             "settings": pipeline_settings(self.pipeline),
@@ -67,9 +69,8 @@ class MeasureClips:
             path = part_path(Path(self.config.out), name, item["part"])
             if path.is_file():
                 continue
-            benchmark = load_benchmark(self.config.benchmarks[name])
             try:
-                part = self._measure(benchmark, truths, damaged, reading)
+                part = self._measure(name, truths, damaged, reading)
             except Exception as error:  # noqa: BLE001  raised again below, when the other tables are safe
                 stopped = stopped or error
                 continue
@@ -79,10 +80,11 @@ class MeasureClips:
             raise stopped
         return numbers
 
-    def _measure(self, benchmark: Benchmark, truths: Sequence[Truth], damaged: dict[str, str], reading: float) -> Part:
+    def _measure(self, name: str, truths: Sequence[Truth], damaged: dict[str, str], reading: float) -> Part:
+        benchmark = self.benchmarks[name]
         chosen = [truth for truth in truths if not self.listed[truth.name].lacks(benchmark.needs)]
-        unread = {name: why for name, why in damaged.items() if not self.listed[name].lacks(benchmark.needs)}
-        tally = Tally(quantities=benchmark_quantities(benchmark))
+        unread = {clip: why for clip, why in damaged.items() if not self.listed[clip].lacks(benchmark.needs)}
+        tally = Tally(quantities=self.quantities[name])
         started = time.perf_counter()
         if chosen:
             # whatever draws from the global generator draws the same in whichever process the clips end up
@@ -90,7 +92,7 @@ class MeasureClips:
             benchmark.measure(tally, self.pipeline, chosen, self.config.generation)
         names = {truth.seed: truth.name for truth in chosen}
         return Part(
-            clips={name: tally.scores.get(seed, {}) for seed, name in names.items()},
+            clips={clip: tally.scores.get(seed, {}) for seed, clip in names.items()},
             left_out=unread,
             failures=[{"clip": names[f.seed], "stage": f.stage, "error": f.error} for f in tally.failures],
             quantities=tuple(tally.quantities),
