@@ -23,7 +23,7 @@ class Ablations:
     geometry latent, training without cameras, the course of given views.
 
     All variants get the same data and steps. Stopped half way, the same command goes on; runs that are done are not
-    done again, and more groups or seeds can be asked for later.
+    done again, and more groups, seeds or clips can be asked for later.
     """
 
     out: Annotated[Path, tyro.conf.arg(metavar="DIR")]

@@ -40,7 +40,7 @@ def held_out(study: Study, device: torch.device | str = "cpu", advance: Advance 
 
 def parts_of(study: Study, run: PlannedRun) -> list[Part]:
     """What was measured of a run so far, in order."""
-    read = (Part.read(part_path(study.out, run.name, number)) for number in range(len(_groups(study))))
+    read = (_part(study, run, number, seeds) for number, seeds in enumerate(_groups(study)))
     return [part for part in read if part is not None]
 
 
@@ -63,8 +63,7 @@ def measure_run(study: Study, run: PlannedRun, clips: Sequence[Clip], device: to
     pipeline = Gen3RPipeline.from_pretrained(model_of(study, run), device=device)
     settings = SuiteSettings(steps=study.config.sampling_steps)
     for number, seeds in enumerate(_groups(study)):
-        path = part_path(study.out, run.name, number)
-        if path.is_file():
+        if _part(study, run, number, seeds) is not None:
             continue
         truths = [Truth.of(clips[seed - study.config.seed_start], pipeline.device) for seed in seeds]
         tally = measure(pipeline, truths, settings)
@@ -75,7 +74,7 @@ def measure_run(study: Study, run: PlannedRun, clips: Sequence[Clip], device: to
             commit=source_commit(),
             machine=machine_record(pipeline.device),
             settings=asdict(settings) | {"steps": settings.steps or pipeline.config.steps},
-        ).write(path)
+        ).write(part_path(study.out, run.name, number))
 
 
 def model_of(study: Study, run: PlannedRun) -> Path:
@@ -93,6 +92,12 @@ def model_of(study: Study, run: PlannedRun) -> Path:
         )
         release(config, run.preset)
     return folder
+
+
+def _part(study: Study, run: PlannedRun, number: int, seeds: range) -> Part | None:
+    """What was measured of a group of clips; None if it is not, or not all of what is measured now."""
+    part = Part.read(part_path(study.out, run.name, number))
+    return part if part is not None and part.holds([*map(str, seeds)], tuple(COLUMNS)) else None
 
 
 def _groups(study: Study) -> list[range]:

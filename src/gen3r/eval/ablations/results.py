@@ -55,6 +55,7 @@ def write_results(study: Study, *, command: str = "") -> dict[str, Any]:
         "version": VERSION,
         "study": json.loads((study.out / STUDY_FILE).read_text(encoding="utf-8")),
         "seeds": study.config.seeds,
+        "clips": study.config.count,
         "command": command,
         "groups": groups,
         "runs": runs,

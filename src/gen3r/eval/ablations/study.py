@@ -159,7 +159,7 @@ class Study:
             facts: JSON that says of what data and networks they are, see ``training.sources_of``.
 
         Raises:
-            ValueError: if its runs are of another study. More groups and seeds may be asked for at any time.
+            ValueError: if its runs are of another study. More groups, seeds and clips may be asked for at any time.
         """
         own = json.loads(json.dumps(self.identity() | dict(facts)))
         path = self.out / STUDY_FILE
@@ -179,7 +179,7 @@ class Study:
     def identity(self) -> dict[str, Any]:
         """What a folder's runs have in common, beside data and networks; where these lie does not matter."""
         facts = dataclasses.asdict(self.config)
-        for name in ("out", "groups", "seeds", "data", "networks", "pack"):
+        for name in ("out", "groups", "seeds", "count", "data", "networks", "pack"):
             del facts[name]
         return facts | {"loops": {stage: told(getattr(self.base, stage).loop) for stage in _STAGES}}
 
