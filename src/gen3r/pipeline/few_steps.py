@@ -108,8 +108,8 @@ def even_levels(steps: int, shift: float) -> tuple[float, ...]:
     diffusers' own schedule ends its last but one step so near to 0 that the last step moves hardly anything: with N
     steps it goes N - 1 of these.
     """
-    even = torch.linspace(1, 0, steps + 1, dtype=torch.float64)[:-1]
-    return tuple((shift * even / (1 + (shift - 1) * even)).tolist())
+    even = torch.linspace(1, 0, steps + 1, dtype=torch.float64)[1:-1]
+    return (1.0, *(shift * even / (1 + (shift - 1) * even)).tolist())
 
 
 def scheduler_of(sampler: Sampler, levels: tuple[float, ...], device: torch.device | str) -> Scheduler:

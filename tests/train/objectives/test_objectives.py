@@ -16,6 +16,7 @@ from gen3r.models.transformer import TransformerConfig
 from gen3r.models.vae import VAEConfig
 from gen3r.models.vggt import VGGTConfig
 from gen3r.pipeline import Gen3RPipeline
+from gen3r.presets.distill import DistillStage
 from gen3r.presets.stages import AdapterStage, DiffusionStage, Preset, TextConfig, VAEStage, VGGTStage
 from gen3r.train import augment
 from gen3r.train.hooks import read_log
@@ -29,6 +30,7 @@ from gen3r.train.tokenizer import small_text_encoder, train_tokenizer
 from train.tiny_run import loop_config, write_pack
 
 UNIT = {"latents_mean": (0.0,) * 16, "latents_std": (1.0,) * 16}
+TRAINED = tuple(stage for stage in STAGES if stage != "distill")  # which the student's own tests train
 TEXT = TextConfig(vocabulary=300, length=12, width=32, layers=1, heads=2, ffn=32)
 
 
@@ -122,7 +124,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("stage", TRAINED)
 def test_loss_falls(runs: Path, stage: str) -> None:
     totals = [line["total"] for line in read_log(runs / stage) if "total" in line]
     assert len(totals) == 12
@@ -172,7 +174,7 @@ def test_pictures_are_written(runs: Path, stage: str) -> None:
 @pytest.mark.slow
 def test_a_release_generates_what_training_pictured(runs: Path, tmp_path: Path) -> None:
     config = ReleaseConfig(
-        runs=tuple(runs / stage for stage in STAGES),
+        runs=tuple(runs / stage for stage in TRAINED),
         preset="test",
         out=tmp_path / "model",
         revision="test",
@@ -197,6 +199,28 @@ def test_a_release_generates_what_training_pictured(runs: Path, tmp_path: Path) 
         )
         noise = torch.randn(batch["clean"].shape, generator=torch.Generator().manual_seed(3))
         torch.testing.assert_close(pipeline.denoise(noise, condition, steps=3, guidance=1.0), pictured)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("lora", [None, 2])
+def test_a_student_is_released_beside_its_teacher(runs: Path, tmp_path: Path, lora: int | None) -> None:
+    preset = dataclasses.replace(
+        tiny_preset(), distill=DistillStage(loop=loop_config(2, batch_size=1), steps=2, substeps=2)
+    )
+    done = [runs / stage for stage in TRAINED]
+    told = {"data": [runs / "pack.safetensors"], "networks": done, "initial": runs / "diffusion", "lora": lora}
+    train("distill", preset, tmp_path / "student", distill={"method": "phased"}, **told)
+    train("distill", preset, tmp_path / "student", distill={"method": "phased"}, resume=True, **told)
+    with pytest.raises(ValueError, match="other settings"):
+        train("distill", preset, tmp_path / "student", distill={"method": "reflow"}, resume=True, **told)
+    with pytest.raises(ValueError, match="name its model folder or run with --init"):
+        train("distill", preset, tmp_path / "none", **told | {"initial": None})
+    config = ReleaseConfig(runs=(*done, tmp_path / "student"), preset="test", out=tmp_path / "model", revision="test")
+    pipeline = Gen3RPipeline.from_pretrained(release(config, preset))
+    assert pipeline.config.few_steps is not None
+    assert pipeline.config.few_steps.steps == 2
+    scene = pipeline(torch.rand(1, 3, 112, 112), "a room", generator=0)
+    assert (scene.provenance["settings"]["steps"], scene.provenance["settings"]["few_steps"]) == (2, True)
 
 
 @pytest.mark.slow

@@ -53,7 +53,7 @@ def _worse(ours: Sequence[float], theirs: Sequence[float], higher_is_better: boo
         return None
     if not higher_is_better:
         return change
-    return Interval(mean=-change.mean, low=-change.high, high=-change.low, n=change.n)
+    return Interval(mean=0.0 - change.mean, low=0.0 - change.high, high=0.0 - change.low, n=change.n)  # and no -0.0
 
 
 def overall(found: Mapping[str, Loss]) -> str:
