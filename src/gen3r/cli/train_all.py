@@ -19,16 +19,26 @@ SHARED = ("stage", "preset", "out", "data", "validation", "clips", "threads", "s
 class Options(Protocol):
     """What is read of the command."""
 
-    out: Path | None
-    preset: str
-    minutes: float | None
-    total: float | None
-    portable: Path | None
-    portable_mb: float | None
-    sources: tuple[Path, ...]
-    data: tuple[Path, ...]
-    validation: tuple[Path, ...]
-    clips: int | None
+    @property
+    def out(self) -> Path | None: ...
+    @property
+    def preset(self) -> str: ...
+    @property
+    def minutes(self) -> float | None: ...
+    @property
+    def total(self) -> float | None: ...
+    @property
+    def portable(self) -> Path | None: ...
+    @property
+    def portable_mb(self) -> float | None: ...
+    @property
+    def sources(self) -> tuple[Path, ...]: ...
+    @property
+    def data(self) -> tuple[Path, ...]: ...
+    @property
+    def validation(self) -> tuple[Path, ...]: ...
+    @property
+    def clips(self) -> int | None: ...
 
 
 def train_all(options: Options, overrides: Mapping[str, Any]) -> None:

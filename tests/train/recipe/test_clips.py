@@ -50,7 +50,7 @@ def test_a_cpu_keeps_what_it_rendered(tmp_path: Path) -> None:
             validation=(),
             limit=limit,
             sitting=0,
-            seconds=1e9,
+            seconds=1.0,
             device=torch.device("cpu"),
             tell=told.append,
         )

@@ -69,8 +69,8 @@ class Progress:
     @classmethod
     def read(cls, values: dict[str, Any]) -> Progress:
         """From JSON."""
-        legs = {name: LegProgress(**leg) for name, leg in values["legs"].items()}
-        return cls(**(values | {"legs": legs}))
+        others: dict[str, Any] = {name: value for name, value in values.items() if name != "legs"}
+        return cls(**others, legs={name: LegProgress(**leg) for name, leg in values["legs"].items()})
 
     def text(self, recipe: Recipe) -> str:
         """One line for people."""

@@ -265,6 +265,12 @@ class RecipeRun:
             trainer = ready()
         return trainer, pace
 
+    def _keep_start(self, leg: Leg, trainer: Trainer, first: bool = False) -> None:
+        """What the leg can be made of again; ``first``: unless that is there."""
+        place = self.config.out / leg.name / START
+        if leg.stage not in TAUGHT_BY and not (first and place.is_dir()):
+            write_start(trainer, place)
+
     def _preset(self, leg: Leg) -> Preset:
         """The preset as a leg has it; a student's clips and conditions are those of its teacher's leg."""
         teacher = self._before(leg) if leg.stage in TAUGHT_BY else None
