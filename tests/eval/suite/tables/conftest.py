@@ -29,6 +29,12 @@ def pipeline() -> Gen3RPipeline:
 
 
 @pytest.fixture(scope="package")
+def other() -> Gen3RPipeline:
+    """Other random weights."""
+    return tamed_pipeline(1)
+
+
+@pytest.fixture(scope="package")
 def truths() -> list[Truth]:
     return [Truth.of(room_clip(seed)) for seed in SEEDS]
 

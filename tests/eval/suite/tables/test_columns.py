@@ -4,13 +4,16 @@ import pytest
 import torch
 
 from gen3r.cameras.alignment import Sim3
+from gen3r.cameras.projection import unproject
 from gen3r.eval.benchmarks.truth import Truth
 from gen3r.eval.metrics.psnr import CEILING_DB
+from gen3r.eval.metrics.vbench import vbench_absence
 from gen3r.eval.suite.tables.camera_columns import AREA_CURVE, CONTROL, LIVELINESS, PATH, POSES
 from gen3r.eval.suite.tables.columns import Columns
 from gen3r.eval.suite.tables.geometry_columns import AGREEMENT, DEPTH, POINTS, UNALIGNED_DEPTH
 from gen3r.eval.suite.tables.picture_columns import ALL, BETWEEN, LAST, pictures
 from gen3r.eval.suite.tables.prediction import Prediction
+from gen3r.eval.suite.tables.video_columns import VBENCH
 
 JUDGED = (*pictures(ALL)[:1], BETWEEN, LAST, DEPTH, UNALIGNED_DEPTH, POINTS, POSES, AREA_CURVE, PATH, CONTROL)
 BEST = {"dB": CEILING_DB, "share": 1.0, "error": 0.0}
@@ -29,6 +32,13 @@ def moved(truth: Truth, scale: float) -> Prediction:
     similarity = Sim3(torch.tensor(scale), turn, torch.tensor([1.0, -2.0, 0.5]))
     whole = Prediction.of_truth(truth)
     return replace(whole, depth=whole.depth * scale, cameras=similarity.apply_to_cameras(whole.cameras))
+
+
+def test_another_unit_is_no_other_scene(truths: list[Truth]) -> None:
+    whole = Prediction.of_truth(truths[0])
+    scaled = whole.scaled(3.0)
+    points = unproject(whole.depth, whole.cameras)
+    torch.testing.assert_close(unproject(scaled.depth, scaled.cameras), points * 3, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("columns", JUDGED, ids=lambda columns: columns.title)
@@ -79,3 +89,13 @@ def test_liveliness_says_how_far_the_camera_goes(truths: list[Truth]) -> None:
     assert own["turn"] == pytest.approx(torch.rad2deg(torch.tensor(0.35)).item(), abs=1e-2)
     flat = replace(Prediction.of_truth(truth), depth=torch.ones_like(truth.depth))
     assert LIVELINESS.score(flat, truth)["relief"] == 0.0 < own["relief"]
+
+
+def test_vbench_is_told_what_it_cannot_score(truths: list[Truth]) -> None:
+    absence = vbench_absence()
+    if absence is None:
+        assert set(VBENCH.quantities) == set(VBENCH.score(Prediction.of_truth(truths[0]), truths[0]))
+        return
+    with pytest.raises(ValueError, match="VBench-I2V is absent"):
+        VBENCH.score(Prediction.of_truth(truths[0]), truths[0])
+    assert VBENCH.absent() == absence

@@ -93,16 +93,25 @@ def test_the_linear_path_is_a_row_where_there_is_one(truths: list[Truth]) -> Non
     config = pipeline.appearance.vae.config
     torch.manual_seed(0)
     vae = LinearShortcutVAE(replace(config, linear=True))
-    torch.nn.init.zeros_(vae.linear.decode_first.weight)
-    torch.nn.init.zeros_(vae.linear.decode_group.weight)
-    torch.nn.init.constant_(vae.linear.decode_first.bias, 0.5)
-    torch.nn.init.constant_(vae.linear.decode_group.bias, 0.5)
+    assert vae.linear is not None
+    with torch.no_grad():
+        for name, parameter in vae.linear.named_parameters():
+            if name.startswith("decode"):
+                parameter.fill_(0.5 if name.endswith("bias") else 0.0)
     pipeline.appearance.vae = vae
     scores = measured(table("t9"), pipeline, truths[:1]).scores[SEEDS[0]]
     grey = psnr(torch.full_like(truths[0].video, 0.75), truths[0].video).mean().item()
     assert scores["linear/psnr"] == pytest.approx(grey, abs=1e-3)
     assert scores["vae/psnr"] == pytest.approx(scores["linear/psnr"], abs=1e-3)  # the network starts silent
     assert scores["average8/psnr"] > scores["linear/psnr"]
+
+
+def test_a_model_without_vggt_reads_no_pictures(truths: list[Truth]) -> None:
+    pipeline = tamed_pipeline()
+    pipeline.geometry.reader = None
+    reading = {"two_stage1", "two_stage2", "vggt", "vggt1", "vggt2", "bound"}
+    impossible = {key for name in NAMES for key, row in table(name).ways.items() if not row.possible(pipeline)}
+    assert impossible == reading | {"linear"}
 
 
 def test_what_cannot_be_measured_here_is_told_and_is_no_cell() -> None:

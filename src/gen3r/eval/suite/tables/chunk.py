@@ -62,9 +62,15 @@ class Chunk:
         self._results = last.results
 
     def generated(self, place: int, given: Given) -> Prediction:
-        """The generated scene: its frames, depth and cameras from one latent."""
-        scenes, _ = self._scenes(given)
-        return Prediction.of_scene(stages.made(scenes[place]), self.truths[place])
+        """The generated scene: its frames, depth and cameras from one latent.
+
+        Where cameras were given, lengths are in mean depths of the first true view, whatever unit the model was told
+        them in.
+        """
+        (scenes, _), truth = self._scenes(given), self.truths[place]
+        prediction = Prediction.of_scene(stages.made(scenes[place]), truth)
+        own_unit = self.pipeline.config.conditioning.normalize_scale or not given.cameras
+        return prediction if own_unit else prediction.scaled(1 / truth.unit)
 
     def seconds(self, given: Given) -> float:
         """Time to generate, per clip."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from jaxtyping import Bool, Float
 from torch import Tensor
@@ -40,3 +40,7 @@ class Prediction:
     def of_truth(cls, truth: Truth) -> Prediction:
         """The truth as if somebody had predicted it."""
         return cls(video=truth.video, depth=truth.depth, surface=truth.valid, cameras=truth.cameras)
+
+    def scaled(self, factor: float) -> Prediction:
+        """The same in a unit of length ``1 / factor`` times as large."""
+        return replace(self, depth=self.depth * factor, cameras=self.cameras.scaled(factor))

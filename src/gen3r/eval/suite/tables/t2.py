@@ -4,7 +4,7 @@ from gen3r.eval.suite.benchmark import Needs
 from gen3r.eval.suite.tables import baselines
 from gen3r.eval.suite.tables.chunk import Given
 from gen3r.eval.suite.tables.geometry_columns import AGREEMENT, DEPTH, POINTS, UNALIGNED_DEPTH
-from gen3r.eval.suite.tables.predictions import generated, generated_then_vggt
+from gen3r.eval.suite.tables.predictions import generated, generated_then_vggt, has_vggt
 from gen3r.eval.suite.tables.table import PredictionTable, Row
 
 ONE, TWO = Given(views=1), Given(views=2)
@@ -17,9 +17,13 @@ BENCHMARK = PredictionTable(
     needs=Needs(depth=True, cameras=True),
     ways={
         "mean": Row(shows="mean depth map, true cameras", predict=baselines.mean_depth, columns=GEOMETRY),
-        "two_stage1": Row(shows="1 view: generated, then VGGT", predict=generated_then_vggt(ONE), columns=SCENE),
+        "two_stage1": Row(
+            shows="1 view: generated, then VGGT", predict=generated_then_vggt(ONE), columns=SCENE, possible=has_vggt
+        ),
         "joint1": Row(shows="1 view: generated together", predict=generated(ONE), columns=SCENE, timed=ONE),
-        "two_stage2": Row(shows="2 views: generated, then VGGT", predict=generated_then_vggt(TWO), columns=SCENE),
+        "two_stage2": Row(
+            shows="2 views: generated, then VGGT", predict=generated_then_vggt(TWO), columns=SCENE, possible=has_vggt
+        ),
         "joint2": Row(shows="2 views: generated together", predict=generated(TWO), columns=SCENE, timed=TWO),
         "truth": Row(shows="the truth", predict=baselines.truth, columns=(AGREEMENT,)),
     },
