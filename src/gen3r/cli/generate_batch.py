@@ -78,6 +78,8 @@ def run_batch(generate: Generate) -> None:
         if getattr(generate, name):
             option = "VIEW" if name == "views" else f"--{name}"
             raise ValueError(f"--batch takes what to make from the lines of its file, got {option} too; leave it out.")
+    if generate.fast:
+        raise ValueError("--fast goes without --batch; ask for the few-step transformer by its number of --steps.")
     if generate.speed.parallel != "none":
         raise ValueError("--parallel shares one scene between GPUs; with --batch, give each worker a scene: --workers.")
     if ":" in generate.loading.device and (generate.running.workers > 1 or generate.running.backend != "local"):

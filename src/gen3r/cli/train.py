@@ -19,10 +19,9 @@ class Train:
 
     all follows the preset's recipe: every network in its turn, for its share of the time, in as many sittings of
     --minutes as it takes, on one machine or (--portable, --from) on several. Of the single stages, vggt and vae stand
-    alone; adapter builds on both; diffusion on all three; distill teaches a
-    diffusion transformer to go few steps. Without data, clips are generated while training. For several
-    processes, start a stage with accelerate launch -m gen3r.cli train ... With --dry-run it only tells the memory and
-    time that a run would take.
+    alone; adapter builds on both; diffusion on all three; distill teaches the diffusion transformer of --init to go few
+    steps. Without data, clips are generated while training. For several processes, start a stage with accelerate launch
+    -m gen3r.cli train ... With --dry-run it only tells the memory and time that a run would take.
     """
 
     stage: Annotated[Literal["all", "vggt", "vae", "adapter", "diffusion", "distill"], tyro.conf.Positional]

@@ -19,6 +19,7 @@ def distill_loop() -> LoopConfig:
         final_lr=0.1,
         warmup=30,
         ema_decay=0.99,
+        precision="bf16",
         threads=1,
         checkpoint_every=100,
         validate_every=100,

@@ -7,6 +7,7 @@ from gen3r.models.adapter.config import AdapterConfig
 from gen3r.models.transformer.config import TransformerConfig
 from gen3r.models.vae.config import VAEConfig
 from gen3r.models.vggt.config import VGGTConfig
+from gen3r.presets.distill import DistillStage
 from gen3r.presets.loop import LoopConfig
 from gen3r.presets.recipe import Floor, Leg, Recipe
 from gen3r.presets.stages import AdapterStage, DiffusionStage, Preset, TextConfig, VAEStage, VGGTStage
@@ -24,6 +25,7 @@ def preset() -> Preset:
         vae=vae(),
         adapter=adapter(),
         diffusion=diffusion(),
+        distill=distill(),
         clips=12_000,
         recipe=recipe(),
     )
@@ -168,3 +170,9 @@ def diffusion() -> DiffusionStage:
     return DiffusionStage(
         network=network, text=text, loop=loop, conditioning=ConditioningConfig(rays_at_latent_size=True), shift=3.0
     )
+
+
+def distill() -> DistillStage:
+    """A student of four steps. Not measured."""
+    loop = LoopConfig(steps=2000, batch_size=32, lr=1e-4, warmup=100, precision="bf16", ema_decay=0.995, sample_every=0)
+    return DistillStage(loop=loop)

@@ -78,14 +78,17 @@ class DistillObjective(Objective):
         lessons = self.method.lessons(batch["clean"], rng, self._class(condition))
         pairs = [self.errors(lesson, condition) for lesson in lessons]
         appearance, geometry = (torch.stack(half).mean() for half in zip(*pairs, strict=True))
-        weight = self.teacher.stage.geometry_weight
+        weight = self.teacher.stage.geometry_weight if self.teacher.halves == 2 else 0.0
         total = (appearance + weight * geometry) / (1 + weight)
         return Terms(total, {"appearance": appearance.detach(), "geometry": geometry.detach()})
 
     def errors(self, lesson: Lesson, condition: Condition) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
-        """Mean squared velocity errors of the appearance and of the geometry half."""
+        """Mean squared velocity errors of the appearance and of the geometry half, 0 where there is no such half."""
         velocity = self.velocity(lesson.noisy, lesson.sigma, condition)
-        appearance, geometry = split((velocity.float() - lesson.velocity).square())
+        error = (velocity.float() - lesson.velocity).square()
+        if self.teacher.halves == 1:
+            return error.mean(), error.new_zeros(())
+        appearance, geometry = split(error)
         return appearance.mean(), geometry.mean()
 
     def velocity(
