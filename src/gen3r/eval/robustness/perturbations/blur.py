@@ -21,7 +21,7 @@ def defocus(pictures: Float[Tensor, "V 3 H W"], percent: float, rng: torch.Gener
     """Every point becomes a disc of radius ``percent`` of the height; nothing is random."""
     radius = percent / 100 * pictures.shape[-2]
     x, y = _plane(radius)
-    return _filtered(pictures, (x.square() + y.square() <= max(radius, 0.5 / FINE) ** 2).float())
+    return _filtered(pictures, (x.square() + y.square() <= max(radius, 1 / FINE) ** 2).float())
 
 
 def shake(pictures: Float[Tensor, "V 3 H W"], percent: float, rng: torch.Generator) -> Float[Tensor, "V 3 H W"]:
