@@ -11,7 +11,7 @@ from gen3r.eval.ablations.measuring import held_out, measure_run, model_of
 from gen3r.eval.ablations.results import group_record, write_results
 from gen3r.eval.ablations.scoring import COLUMNS
 from gen3r.eval.ablations.study import Study, StudyConfig
-from gen3r.eval.ablations.training import is_finished, missing_foundations, run_folder, sources_of, train_run
+from gen3r.eval.ablations.training import missing_foundations, run_folder, sources_of, train_run
 from gen3r.eval.ablations.work import runs_due
 from gen3r.presets import load_preset
 from gen3r.presets.stages import Preset, TextConfig
@@ -53,39 +53,36 @@ def test_from_clips_to_a_table(tmp_path: Path) -> None:
         out=str(tmp_path / "study"),
         preset="micro",
         seeds=1,
-        groups=("resolution",),
-        data=(str(write_pack(tmp_path / "train.safetensors", 4, FRAMES, SIDE)),),
+        groups=("camera-drop",),
+        data=(str(write_pack(tmp_path / "train.safetensors", 2, FRAMES, SIDE)),),
         pack=str(write_pack(tmp_path / "held.safetensors", 2, FRAMES, SIDE, HELD_OUT)),
         count=2,
         batch=1,
     )
     study = Study(config, smallest())
     study.begin(sources_of(study))
-    assert [len(due) for due in runs_due(study)] == [2, 2, 2]
+    assert [len(due) for due in runs_due(study)] == [2, 1, 2]
     for run in (*missing_foundations(study), *study.adapters.values()):
         train_run(study, run)
     assert [len(due) for due in runs_due(study)] == [0, 0, 2]
-    clips = held_out(study)
-    for run in study.runs.values():
-        train_run(study, run)
-        measure_run(study, run, clips)
-    assert not any(runs_due(study))
-    found = group_record(write_results(study), "resolution")
-    assert set(found["metrics"]) == {f"{row}/{column}" for row in ("full", "half") for column in COLUMNS}
-    assert found["failures"] == []
-    assert [run["failures"] for runs in found["runs"].values() for run in runs] == [0, 0]
-    assert len(list((study.out / "encoded").iterdir())) == 2
-
-    run = next(iter(study.runs.values()))
-    folder = run_folder(study, run)
-    assert not (folder / "checkpoints").exists()
-    before, model = train_run(study, run), model_of(study, run)
-    assert json.loads((model / "pipeline.json").read_text())["revision"] == run.key
-    parts = sorted((study.out / "parts" / run.name).iterdir())
-    parts[0].unlink()  # as if it had been killed while it measured
-    assert not is_finished(study, replace(run, key="another"))
-    assert [due.name for due in runs_due(study)[2]] == [run.name]
+    clips, run = held_out(study), study.run_of("camera-drop", "off", 0)
+    facts = train_run(study, run)
     measure_run(study, run, clips)
-    assert train_run(study, run) == before
+    assert [due.name for due in runs_due(study)[2]] == [study.run_of("camera-drop", "on", 0).name]
+    found = group_record(write_results(study), "camera-drop")
+    assert set(found["metrics"]) == {f"off/{column}" for column in COLUMNS}
+    assert [interval["n"] for interval in found["metrics"].values()] == [2] * len(COLUMNS)
+    assert [taken["failures"] for taken in found["runs"]["off"]] == [0]
+    assert found["runs"]["off"][0]["parameters"] == facts["parameters"] | found["runs"]["off"][0]["parameters"]
+    assert json.loads((model_of(study, run) / "pipeline.json").read_text())["revision"] == run.key
+    assert [file.stem for file in (study.out / "encoded").iterdir()] == [study.encoding_of(run)]
+    assert not (run_folder(study, run) / "checkpoints").exists()
+
+    sorted((study.out / "parts" / run.name).iterdir())[0].unlink()  # as if it had been killed while it measured
+    assert run in runs_due(study)[2]
+    measure_run(study, run, clips)
+    assert run not in runs_due(study)[2]
+    assert group_record(write_results(study), "camera-drop")["metrics"] == found["metrics"]
+    assert train_run(study, run) == facts
     with pytest.raises(ValueError, match="lacks 1 of the 3 clips"):
         held_out(Study(replace(config, count=3), smallest()))
