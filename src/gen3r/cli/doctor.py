@@ -32,6 +32,7 @@ EXTRAS = {
     "ray": "work on a cluster: --backend ray",
     "train": "curves while training, low-rank updates",
     "deepspeed": "gen3r train --sharding deepspeed",
+    "eval": "gen3r eval: errors of camera tracks (evo), LPIPS",
 }
 """Groups of optional libraries in pyproject.toml, and what they are for."""
 ABSENT = "missing"
