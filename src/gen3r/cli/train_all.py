@@ -67,10 +67,11 @@ def train_all(options: Options, overrides: Mapping[str, Any]) -> None:
         overrides=overrides,
     )
     run = RecipeRun(config, console=Console(stderr=True))
-    if run.run():
+    done = run.run()
+    if run.whole:
         runs = " ".join(str(folder) for folder in run.finished)
-        say(f"Everything is trained: gen3r models assemble {runs} --preset {options.preset} --out MODEL")
-    else:
+        say(f"There is a model: gen3r models assemble {runs} --preset {options.preset} --out MODEL")
+    if not done:
         say("Not everything is trained yet: the same command goes on.")
 
 

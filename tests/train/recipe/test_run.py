@@ -36,7 +36,7 @@ def test_sittings_on_two_machines_make_a_model(tmp_path: Path) -> None:
         complete[out] = run.run()
         return run
 
-    first = sitting("here", 0.3)
+    first = sitting("here", 0.25)
     assert not complete["here"]
     assert first.progress.legs["vae"].done
     under_way = next(leg for leg in preset.recipe.legs if not first.progress.of(leg).done)

@@ -152,6 +152,11 @@ class RecipeRun:
         last = {leg.stage: leg for leg in done}
         return [self.config.out / leg.name for leg in reversed(last.values())]
 
+    @property
+    def whole(self) -> bool:
+        """Whether what is done makes a model."""
+        return all(self.progress.of(leg).done for leg in self.recipe.legs if not leg.optional)
+
     def tell(self, text: str) -> None:
         """One line for the user."""
         if self.console is not None:
