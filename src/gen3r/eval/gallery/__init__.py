@@ -1,0 +1,1 @@
+"""Where a model fails worst, as pictures, with what is special about those clips."""
