@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 import torch
@@ -159,7 +160,7 @@ def test_a_student_that_goes_the_teachers_own_steps_has_nothing_to_learn() -> No
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_a_student_learns(method: str) -> None:
+def test_a_student_learns(method: Any) -> None:
     objective = objective_of(DistillStage(method=method, steps=2, substeps=2, guidance=2.0))
     optimizer = torch.optim.Adam(objective.networks.parameters(), lr=5e-3)
     batch, losses = RandomLatents(1).at(0), []
@@ -206,8 +207,8 @@ def test_exports_hold_the_student_and_pass_for_no_transformer(lora: int | None, 
                 value.add_(0.01 * torch.randn_like(value))
     objective.export(tmp_path / "export", [])
     assert find_parts([tmp_path]) == {}
-    student = objective.networks[TRANSFORMER]
-    save_transformer(objective.teacher.networks[TRANSFORMER], tmp_path)
+    student = cast(JointTransformer, objective.networks[TRANSFORMER])
+    save_transformer(cast(JointTransformer, objective.teacher.networks[TRANSFORMER]), tmp_path)
     weights = open_safetensors(tmp_path / TRANSFORMER / "model.safetensors")
     teacher = Part(kind=TRANSFORMER, config=NETWORK, weights=weights, table=SAME_NAMES)
     few, part = student_in([tmp_path / "nothing", tmp_path], teacher)

@@ -9,10 +9,11 @@ where the teacher's flow leaves the segment:
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Protocol
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
@@ -55,37 +56,33 @@ class Class:
     """Steps of the teacher for each of the student's."""
 
 
-class Method(Protocol):
+@dataclass(frozen=True, kw_only=True)
+class Method(ABC):
     """A way to make lessons."""
 
     paper: str
     """Where it is from."""
-    sampler: Sampler
+    whole: bool = False
+    """All levels are one segment."""
+    sampler: Sampler = "euler"
     """How its students are sampled."""
-    asks_student: bool
+    asks_student: ClassVar[bool]
     """Whether lessons depend on the student as it was."""
 
+    @abstractmethod
     def lessons(self, clean: Latents, rng: Rng, given: Class) -> list[Lesson]:
         """Some lessons on a batch of clips, which all have the conditions of this batch."""
         ...
 
 
 @dataclass(frozen=True, kw_only=True)
-class Couples:
-    """Lessons on the teacher's own paths from noise: where they enter and leave each segment.
+class Couples(Method):
+    """Lessons on the teacher's own paths from noise: where they enter and leave each segment."""
 
-    Args:
-        paper: where it is from.
-        whole: all levels are one segment.
-        inside: lessons are anywhere on the straight line through a segment, as in flow matching; otherwise where it
-            begins, the only place that sampling will ever ask about.
-    """
-
-    paper: str
-    whole: bool = False
     inside: bool = False
-    sampler: Sampler = "euler"
-    asks_student: bool = False
+    """Lessons are anywhere on the straight line through a segment, as in flow matching; otherwise where it begins, the
+    only place that sampling will ever ask about."""
+    asks_student: ClassVar[bool] = False
 
     def lessons(self, clean: Latents, rng: Rng, given: Class) -> list[Lesson]:
         """One lesson for each of the student's steps."""
@@ -106,18 +103,10 @@ class Couples:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Consistency:
-    """Lessons on noised clips: one step of the teacher, from where the student as it was goes on to the segment's end.
+class Consistency(Method):
+    """Lessons on noised clips: one step of the teacher, from where the student as it was goes to the segment's end."""
 
-    Args:
-        paper: where it is from.
-        whole: all levels are one segment.
-    """
-
-    paper: str
-    whole: bool = False
-    sampler: Sampler = "euler"
-    asks_student: bool = True
+    asks_student: ClassVar[bool] = True
 
     def lessons(self, clean: Latents, rng: Rng, given: Class) -> list[Lesson]:
         """One lesson on each clip, at a level of its own."""
