@@ -6,8 +6,10 @@ from typing import Annotated
 import tyro
 
 from gen3r.cli.evaluation.ablations import Ablations
+from gen3r.cli.evaluation.card import Card
 from gen3r.cli.evaluation.cleaning import Cleaning
 from gen3r.cli.evaluation.compare import Compare
+from gen3r.cli.evaluation.gallery import Gallery
 from gen3r.cli.evaluation.robustness import Robustness, RobustnessCurves
 from gen3r.cli.evaluation.steps import Steps
 from gen3r.cli.evaluation.synthetic import Synthetic
@@ -24,6 +26,8 @@ Task = (
     | Annotated[Tables, tyro.conf.subcommand("tables")]
     | Annotated[Table, tyro.conf.subcommand("table")]
     | Annotated[Compare, tyro.conf.subcommand("compare")]
+    | Annotated[Gallery, tyro.conf.subcommand("gallery")]
+    | Annotated[Card, tyro.conf.subcommand("card")]
 )
 
 
