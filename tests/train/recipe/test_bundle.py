@@ -15,11 +15,11 @@ from gen3r.train.recipe.bundle import INDEX, fold, narrow_file, narrowed, read_i
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
     """Two networks of a run."""
-    for name in ("vae", "vggt"):
+    for name, metadata in (("vae", None), ("vggt", {"format": "pt"})):
         folder = tmp_path / "run" / name / "export"
         folder.mkdir(parents=True)
         (folder / "config.json").write_text('{"width": 4}')
-        save_file({f"w{i}": torch.randn(64, 4) for i in range(3)}, folder / "model.safetensors", {"format": "pt"})
+        save_file({f"w{i}": torch.randn(64, 4) for i in range(3)}, folder / "model.safetensors", metadata)
     return tmp_path / "run"
 
 

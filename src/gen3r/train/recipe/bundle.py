@@ -77,7 +77,6 @@ def fold(
         else:
             texts[name] = path.read_text(encoding="utf-8")
     for name, content in tensors.items():
-        metadata[name] = None
         named |= {f"{name}{_BETWEEN}{key}": value for key, value in content.items()}
     folder.mkdir(parents=True, exist_ok=True)
     stamp, shards = uuid.uuid4().hex[:6], []
@@ -85,7 +84,7 @@ def fold(
         shards.append(f"weights-{stamp}-{number:02d}{WEIGHTS_SUFFIX}")
         with whole_file(folder / shards[-1]) as temporary:
             save_file(shard, temporary)
-    index = dict(facts) | {"shards": shards, "texts": texts, "metadata": metadata}
+    index = dict(facts) | {"shards": shards, "texts": texts, "metadata": metadata, "loose": list(tensors)}
     with whole_file(folder / INDEX) as temporary:
         temporary.write_text(json.dumps(index, indent=1), encoding="utf-8")
     for path in folder.glob(f"weights-*{WEIGHTS_SUFFIX}"):
@@ -127,13 +126,14 @@ def unfold(folder: Path, run: Path, names: Sequence[str]) -> dict[str, dict[str,
             (run / name).parent.mkdir(parents=True, exist_ok=True)
             with whole_file(run / name) as temporary:
                 temporary.write_text(text, encoding="utf-8")
-    contents: dict[str, dict[str, Tensor]] = {name: {} for name in index["metadata"] if wanted(name)}
+    known = (*index["metadata"], *index["loose"])
+    contents: dict[str, dict[str, Tensor]] = {name: {} for name in known if wanted(name)}
     for path in _shard_files(folder, index):
         for key, value in read_weights(path).items():
             name, _, tensor = key.partition(_BETWEEN)
             if name in contents:
                 contents[name][tensor] = value
-    for name in [name for name in contents if index["metadata"][name] is not None]:
+    for name in [name for name in contents if name in index["metadata"]]:
         (run / name).parent.mkdir(parents=True, exist_ok=True)
         with whole_file(run / name) as temporary:
             save_file(contents.pop(name), temporary, index["metadata"][name])
