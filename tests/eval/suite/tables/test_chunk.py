@@ -5,6 +5,7 @@ from eval.suite.tables.conftest import tamed_pipeline
 from gen3r.eval.benchmarks.truth import Truth
 from gen3r.eval.suite.benchmark import SuiteSettings
 from gen3r.eval.suite.tables.chunk import Chunk, Given
+from gen3r.eval.suite.tables.predictions import generated_as_asked
 from gen3r.pipeline import Gen3RPipeline
 
 ONE_STEP = SuiteSettings(steps=1)
@@ -60,6 +61,14 @@ def test_two_stages_keep_the_frames_and_read_the_rest_in_them(pipeline: Gen3RPip
     assert torch.equal(two_stage.depth, read.depth)
     assert torch.equal(two_stage.cameras.extrinsics, read.cameras.extrinsics)
     assert not torch.equal(two_stage.depth, joint.depth)
+
+
+def test_requested_cameras_take_the_place_of_predicted_ones(pipeline: Gen3RPipeline, truths: list[Truth]) -> None:
+    chunk = Chunk(pipeline, truths[:1], ONE_STEP)
+    own, asked = chunk.generated(0, ONE), generated_as_asked(ONE)(chunk, 0)
+    assert torch.equal(asked.depth, own.depth)
+    assert torch.equal(asked.cameras.extrinsics, truths[0].cameras.extrinsics)
+    assert not torch.equal(own.cameras.extrinsics, asked.cameras.extrinsics)
 
 
 def test_frames_go_round_through_both_latents(pipeline: Gen3RPipeline, truths: list[Truth]) -> None:

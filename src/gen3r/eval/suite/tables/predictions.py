@@ -20,6 +20,15 @@ def generated(given: Given) -> Predict:
     return lambda chunk, place: chunk.generated(place, given)
 
 
+def generated_as_asked(given: Given) -> Predict:
+    """Scenes generated from what is given, with the cameras that were asked for in place of the predicted ones."""
+
+    def predict(chunk: Chunk, place: int) -> Prediction:
+        return replace(chunk.generated(place, given), cameras=chunk.truths[place].cameras)
+
+    return predict
+
+
 def generated_then_vggt(given: Given) -> Predict:
     """Frames generated from what is given, with VGGT's depth and cameras of them."""
     return lambda chunk, place: chunk.generated_then_vggt(place, given)
