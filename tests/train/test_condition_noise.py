@@ -10,8 +10,8 @@ from safetensors.torch import save_file
 
 from gen3r.cameras.cameras import Cameras
 from gen3r.conditioning.condition import Conditioner, ConditioningConfig, DropRates
-from gen3r.latents.appearance import AppearanceCodec
 from gen3r.conditioning.views import ViewSampler
+from gen3r.latents.appearance import AppearanceCodec
 from gen3r.models.transformer import TransformerConfig
 from gen3r.models.vae import LinearShortcutVAE, VAEConfig
 from gen3r.presets.condition_noise import ConditionNoise
