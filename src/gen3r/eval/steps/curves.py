@@ -39,6 +39,8 @@ def curves(record: Mapping[str, Any]) -> Figure:
 def _panel(axes: Axes, record: Mapping[str, Any], column: str) -> None:
     metrics, quantity = record["metrics"], COLUMNS[column]
     for place, (subject, steps) in enumerate(record["subjects"].items()):
+        if column == "same_noise_psnr":  # the reference is itself
+            steps = [count for count in steps if row_of(subject, count) != record["reference"]]
         points = [metrics[row_of(subject, count) + column] for count in steps]
         low, mean, high = ([point[key] for point in points] for key in ("low", "mean", "high"))
         colour, mark = COLOURS[place % len(COLOURS)], MARKS[place % len(MARKS)]
