@@ -28,8 +28,8 @@ REPORT_FILE = "report.md"
 
 
 def write_results(study: Study, *, command: str = "") -> dict[str, Any]:
-    """Gather what is measured of a study's runs into ``results.json``; returns it."""
-    runs: dict[str, Any] = {}
+    """Gather what is measured of all groups, also those not asked for now, into ``results.json``; returns it."""
+    study, runs = study.whole(), dict[str, Any]()
     for key, run in study.runs.items():
         if not is_finished(study, run) or not is_measured(study, run):
             continue

@@ -103,13 +103,17 @@ class Study:
     """
 
     def __init__(self, config: StudyConfig, preset: Preset | None = None) -> None:
-        self.config, self.out = config, Path(config.out)
+        self.config, self.out, self._given = config, Path(config.out), preset
         self.groups: dict[str, Group] = chosen_groups(config.groups)
         self.base = prepared(preset or load_preset(config.preset), config)
         if self.base.diffusion.text is None or self.base.pretrained:
             raise ValueError(
                 f"expected a preset that trains all its networks, such as micro, tiny or small, got {self.base.name}."
             )
+
+    def whole(self) -> Study:
+        """The same with all groups."""
+        return Study(replace(self.config, groups=()), self._given)
 
     def run_of(self, group: str, variant: str, seed: int) -> PlannedRun:
         """The diffusion run of a variant and a seed."""
