@@ -14,9 +14,9 @@ from gen3r.cameras.cameras import Cameras
 from gen3r.cameras.convention import rigid
 from gen3r.cameras.rays import pixel_directions
 
-STEPS = 12
+STEPS = 10
 """Gauss-Newton steps per frame."""
-PIXELS = 4096
+PIXELS = 2048
 """About as many pixels of a frame are looked at, evenly spread."""
 _NEAREST = 1e-2
 """Points closer to the camera plane, in homogeneous units, or behind it do not count."""
@@ -62,9 +62,9 @@ def _fit(
         spread = distance.masked_fill(~usable, float("nan")).nanmedian(dim=1, keepdim=True).values.nan_to_num(1.0)
         weight = usable / (1 + (distance / (1.5 * spread + 1e-6)).square())
         jacobian = _jacobian(seen, z, rho)
-        weighted = weight[..., None, None] * jacobian
-        normal = torch.einsum("bnki,bnkj->bij", weighted, jacobian)
-        gradient = torch.einsum("bnki,bnk->bi", weighted, residual)
+        weighted = (weight[..., None, None] * jacobian).flatten(1, 2).mT
+        normal = weighted @ jacobian.flatten(1, 2)
+        gradient = (weighted @ residual.flatten(1, 2)[..., None])[..., 0]
         damping = 1e-6 * normal.diagonal(dim1=-1, dim2=-2).sum(-1) + 1e-9
         identity = torch.eye(6, dtype=normal.dtype, device=normal.device)
         step = -torch.linalg.solve(normal + damping[:, None, None] * identity, gradient).clamp(-0.3, 0.3)
