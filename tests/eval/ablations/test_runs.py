@@ -54,7 +54,7 @@ def test_from_clips_to_a_table(tmp_path: Path) -> None:
         preset="micro",
         seeds=1,
         groups=("camera-drop",),
-        data=(str(write_pack(tmp_path / "train.safetensors", 2, FRAMES, SIDE)),),
+        data=(str(write_pack(tmp_path / "train.safetensors", 4, FRAMES, SIDE)),),
         pack=str(write_pack(tmp_path / "held.safetensors", 2, FRAMES, SIDE, HELD_OUT)),
         count=2,
         batch=1,
