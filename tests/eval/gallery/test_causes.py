@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from gen3r.eval.gallery.causes import FEWEST, correlations, percentile, verdict
+from gen3r.eval.gallery.causes import CLEAR, FEWEST, clear_from, correlations, percentile, verdict
 from gen3r.eval.gallery.criteria import CRITERIA
 from gen3r.eval.gallery.properties import PROPERTIES
 
@@ -55,6 +55,16 @@ def test_too_few_clips_or_no_difference_between_them_give_no_correlation() -> No
     assert math.isnan(going["scale"])
     assert going["turn"] == pytest.approx(1)
     assert verdict("3", same, going).extreme.cause.prop != "scale"
+
+
+def test_with_few_clips_a_correlation_has_to_be_larger() -> None:
+    assert clear_from(256) == CLEAR
+    assert clear_from(64) == pytest.approx(0.25)
+    measured = properties(0)
+    going = dict.fromkeys(PROPERTIES, 0.0) | {"turn": 0.25}  # 40 clips: less than two standard errors
+    most = max(CLIPS, key=lambda clip: measured[clip]["turn"])
+    assert verdict(most, measured, going).cause is None
+    assert verdict(most, measured, going | {"turn": 0.4}).name() == "large turn"
 
 
 def test_percentiles_count_equal_ones_half() -> None:

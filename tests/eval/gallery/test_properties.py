@@ -44,7 +44,7 @@ def test_a_clip_that_stands_still_shows_nothing_new() -> None:
         video=TRUTH.video[first],
         depth=TRUTH.depth[first],
         valid=TRUTH.valid[first],
-        cameras=TRUTH.cameras[first],
+        cameras=cameras,
     )
     found = properties_of(Prediction.of_truth(still), still)
     assert found["unseen"] == pytest.approx(0, abs=1e-3)

@@ -69,7 +69,7 @@ class Gallery:
             measured = measure_all(recipe, pipeline, truth_of, advance)
         lists = rankings(records, measured, self.worst)
         about = circumstances(self.loading, folder, pipeline, started) | {"results": [str(p) for p in self.results]}
-        heading = heading_of(recipe, pipeline, len(measured.scores), about["commit"])
+        heading = heading_of(recipe, pipeline, len(measured.scores), str(about["commit"] or "not known"))
         with whole_folder(self.out) as made, progress_bar("Drawing pages") as advance:
             write_gallery(made, lists, measured, recipe, pipeline, truth_of, heading, about, advance)
         for ranking in lists:

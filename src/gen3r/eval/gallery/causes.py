@@ -13,7 +13,7 @@ from gen3r.eval.gallery.properties import PROPERTIES
 EXTREME = 0.8
 """A cause sets a clip apart from at least this share of all clips."""
 CLEAR = 0.2
-"""A property goes with the error from this rank correlation on."""
+"""A property goes with the error from this rank correlation on; with few clips from a higher one, see `clear_from`."""
 FEWEST = 8
 """With fewer clips than this, nothing is said to go with anything."""
 
@@ -59,11 +59,13 @@ class Finding:
     correlation: float
     """Rank correlation (Spearman) of the property, towards this end, with the error over all clips; NaN if there is
     none."""
+    clips: int
+    """Number of clips that have the property."""
 
     @property
     def is_clear(self) -> bool:
         """Whether the clip is extreme and such clips are worse in general."""
-        return self.percentile >= EXTREME and self.correlation >= CLEAR
+        return self.percentile >= EXTREME and self.correlation >= clear_from(self.clips)
 
     def text(self) -> str:
         """In words, with the numbers."""
@@ -106,10 +108,10 @@ def correlations(properties: Mapping[str, Mapping[str, float]], errors: Mapping[
     """
     found = {}
     for key in PROPERTIES:
-        pairs = [(properties[clip][key], error) for clip, error in errors.items()]
-        pairs = [pair for pair in pairs if math.isfinite(pair[0])]
-        varied = len(pairs) >= FEWEST and all(len(set(side)) > 1 for side in zip(*pairs, strict=True))
-        found[key] = float(spearmanr(*zip(*pairs, strict=True)).statistic) if varied else math.nan
+        clips = [clip for clip in errors if math.isfinite(properties[clip][key])]
+        values, wrong = [properties[clip][key] for clip in clips], [errors[clip] for clip in clips]
+        varied = len(clips) >= FEWEST and min(len(set(values)), len(set(wrong))) > 1
+        found[key] = float(spearmanr(values, wrong)[0]) if varied else math.nan  # pyright: ignore[reportArgumentType]
     return found
 
 
@@ -124,6 +126,12 @@ def verdict(clip: str, properties: Mapping[str, Mapping[str, float]], going: Map
     findings = [found for cause in CAUSES if (found := _finding(clip, cause, properties, going)) is not None]
     clear = [finding for finding in findings if finding.is_clear]
     return Verdict(cause=_most_extreme(clear) if clear else None, extreme=_most_extreme(findings))
+
+
+def clear_from(clips: int) -> float:
+    """Rank correlation from which on a property goes with the error: ``CLEAR``, and twice its standard error if there
+    were none, 1 / sqrt(clips)."""
+    return max(CLEAR, 2 / math.sqrt(clips))
 
 
 def percentile(value: float, others: Sequence[float]) -> float:
@@ -145,6 +153,7 @@ def _finding(
         value=value,
         percentile=percentile(sign * value, [sign * other for other in others]),
         correlation=sign * going[cause.prop],
+        clips=len(others) + 1,
     )
 
 

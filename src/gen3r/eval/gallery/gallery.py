@@ -22,14 +22,14 @@ FORMAT = "gen3r-gallery"
 VERSION = 1
 
 
-def heading_of(recipe: Recipe, pipeline: Gen3RPipeline, clips: int, commit: str | None) -> Heading:
+def heading_of(recipe: Recipe, pipeline: Gen3RPipeline, clips: int, commit: str) -> Heading:
     """What all pages say."""
     settings = recipe.generation
     return Heading(
         model=f"{pipeline.config.name}, revision {pipeline.config.revision}",
         clips=clips,
         settings=f"{settings.steps} steps, guidance {settings.guidance:g}",
-        commit=commit or "not known",
+        commit=commit,
     )
 
 

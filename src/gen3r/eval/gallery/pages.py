@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from gen3r.eval.gallery.causes import CAUSES, CLEAR, EXTREME
+from gen3r.eval.gallery.causes import CAUSES, EXTREME, clear_from
 from gen3r.eval.gallery.pictures import FULL_DIFFERENCE, Pair, Picture, beside
 from gen3r.eval.gallery.properties import PROPERTIES
 from gen3r.eval.gallery.ranking import Ranking
@@ -50,7 +50,7 @@ def sheet(name: str, pair: Pair, lists: Sequence[Ranking], heading: Heading) -> 
     for ranking in lists:
         criterion = ranking.criterion
         place, number = ranking.worst.index(name) + 1, criterion.written(ranking.numbers[name])
-        lines.append(f"{criterion.title}: {number}, number {place} from the bottom of {heading.clips}.")
+        lines.append(f"{criterion.title}: {number}, number {place} of {heading.clips}, counted from the worst")
         lines.append(f"      {ranking.verdicts[name].text()}")
     page.title(f"Clip {name}", lines)
     shown = evenly_spread(truth.frames, SHOWN)
@@ -99,7 +99,9 @@ EXPLAINED = {
 """What the thumbnails of each criterion show."""
 
 
-def index_picture(lists: Sequence[Ranking], thumbnails: Mapping[tuple[str, str], Picture], heading: Heading) -> Image:
+def index_picture(
+    lists: Sequence[Ranking], thumbnails: Mapping[tuple[str, str], Picture], heading: Heading
+) -> Image.Image:
     """All lists on one page. ``thumbnails`` are by criterion and clip."""
     page = Sheet()
     page.title(
@@ -129,7 +131,8 @@ def index_text(
         "![The worst clips](index.png)",
         "",
         f"A *cause* is a property that is more extreme than in {100 * EXTREME:.0f} % of the clips and goes with the "
-        f"error over all of them (Spearman's rank correlation of at least {CLEAR}); of several, the most extreme one. "
+        f"error over all of them (Spearman's rank correlation of at least {clear_from(heading.clips):.2g}); of several, "
+        "the most extreme one. "
         "It is a correlation: what the clip has in common with other bad ones, not a proof.",
         "",
     ]

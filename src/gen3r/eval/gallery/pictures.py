@@ -25,7 +25,7 @@ FULL_DIFFERENCE = 0.5
 BACKGROUND = (240, 242, 245)
 PANEL = (440, 760)
 """Rows and columns of a cloud; drawn at twice the size."""
-BACKDROP = 4.0
+BACKDROP = 3.0
 """Points farther than this many median depths are left out of clouds: they would shrink everything else."""
 SIDE, ABOVE = 55.0, 22.0
 """Where clouds are seen from: degrees to the right of the first camera, and above."""
@@ -114,13 +114,14 @@ class Pair:
         parts = [true, *parts] if self.truth.has_depth else parts
         _, depth, own = parts[0]
         height, width = (2 * side for side in PANEL)
-        kept = _near(depth)
-        if not kept.any():
+        seen = depth[depth > 0]
+        if not len(seen):
             return [np.full((*PANEL, 3), BACKGROUND, dtype=np.uint8) for _ in parts]
+        far = BACKDROP * float(seen.median())
         camera = outside_camera(
-            unproject(depth, own)[kept], own, azimuth=SIDE, elevation=ABOVE, height=height, width=width
+            unproject(depth, own)[_near(depth, far)], own, azimuth=SIDE, elevation=ABOVE, height=height, width=width
         )
-        return [_cloud(*part, camera) for part in parts]
+        return [_cloud(*part, far, camera) for part in parts]
 
 
 def as_picture(image: Float[Tensor, "3 H W"]) -> Picture:
@@ -140,15 +141,14 @@ def beside(*pictures: Picture, gap: int = 2) -> Picture:
     return np.concatenate(row, axis=1)
 
 
-def _near(depth: Float[Tensor, "F H W"]) -> Bool[Tensor, "F H W"]:
-    seen = depth > 0
-    return seen & (depth < BACKDROP * depth[seen].median()) if seen.any() else seen
+def _near(depth: Float[Tensor, "F H W"], far: float) -> Bool[Tensor, "F H W"]:
+    return (depth > 0) & (depth < far)
 
 
 def _cloud(
-    video: Float[Tensor, "F 3 H W"], depth: Float[Tensor, "F H W"], cameras: Cameras, camera: Cameras
+    video: Float[Tensor, "F 3 H W"], depth: Float[Tensor, "F H W"], cameras: Cameras, far: float, camera: Cameras
 ) -> Picture:
-    kept = _near(depth)
+    kept = _near(depth, far)
     colours = (video.float().cpu().clamp(0, 1) * 255).round().byte().permute(0, 2, 3, 1)[kept]
     diameters = (1.8 * depth / cameras.intrinsics[:, 0, 0, None, None])[kept]
     points = unproject(depth, cameras)[kept]
