@@ -10,7 +10,7 @@ from gen3r.presets.stages import Preset
 from train.objectives.test_objectives import tiny_preset
 from train.tiny_run import write_pack
 
-SIDE = 56
+SIDE = 112
 MINUTES = 0.4
 """Of the whole toy: five legs of five seconds of a clock that ticks a twentieth with every look."""
 
@@ -27,22 +27,22 @@ class Ticks:
 
 
 def toy_preset() -> Preset:
-    """Five frames of 56x56 pixels; VGGT in two legs."""
+    """Five frames of 112x112 pixels, the fewest that make whole patches of the joint latent; VGGT in two legs."""
     loop = {"validate_every": 0, "sample_every": 0, "threads": 1}
     legs = (
-        Leg(name="vae", stage="vae", share=1.0, loop=loop, settings={"fit_clips": 20}),
-        Leg(name="vggt-first", stage="vggt", side=28, share=1.0, loop=loop),
+        Leg(name="vae", stage="vae", share=1.0, loop=loop),
+        Leg(name="vggt-first", stage="vggt", side=56, share=1.0, loop=loop),
         Leg(name="vggt", stage="vggt", share=1.0, loop=loop, floor=Floor(metric="absrel", value=0.0, above=False)),
         Leg(name="adapter", stage="adapter", share=1.0, loop=loop),
         Leg(name="diffusion", stage="diffusion", share=1.0, loop=loop | {"fused": True, "read_every": 2}),
     )
-    recipe = Recipe(legs=legs, minutes=MINUTES, clips=20, device="anything")
+    recipe = Recipe(legs=legs, minutes=MINUTES, clips=6, device="anything")
     return dataclasses.replace(tiny_preset(), height=SIDE, width=SIDE, recipe=recipe)
 
 
 def toy_packs(folder: Path) -> tuple[Path, Path]:
     """Clips to train and to validate on."""
     return (
-        write_pack(folder / "pack.safetensors", count=20, side=SIDE),
+        write_pack(folder / "pack.safetensors", count=6, side=SIDE),
         write_pack(folder / "validation.safetensors", count=2, side=SIDE, first_seed=800_000_000),
     )
