@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gen3r.latents.joint import JointLatent, both, left_only, pair, split
+from gen3r.latents.joint import JointLatent, both, kept, left_only, pair, split
 
 
 @given(shape=st.lists(st.integers(1, 4), min_size=1, max_size=5), seed=st.integers(0, 99))
@@ -26,7 +26,19 @@ def test_joint_latent_round_trip() -> None:
     assert latent.tensor.shape == (2, 16, 3, 4, 8)
     back = JointLatent.from_tensor(latent.tensor)
     assert torch.equal(back.appearance, latent.appearance)
+    assert back.geometry is not None
+    assert latent.geometry is not None
     assert torch.equal(back.geometry, latent.geometry)
+
+
+def test_appearance_alone_is_a_joint_latent_of_one_half() -> None:
+    latent = JointLatent(torch.randn(2, 16, 3, 4, 4), None)
+    back = JointLatent.from_tensor(latent.tensor, halves=1)
+    assert torch.equal(back.appearance, latent.appearance)
+    assert back.geometry is None
+    appearance = torch.arange(4.0)
+    assert torch.equal(kept(both(appearance), 1), appearance)
+    assert torch.equal(kept(both(appearance), 2), both(appearance))
 
 
 def test_mismatched_halves_are_refused() -> None:

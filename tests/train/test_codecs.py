@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
-from typing import get_args
+from typing import Any, cast, get_args
 
 import pytest
 import torch
@@ -53,7 +53,7 @@ def place(tmp_path_factory: pytest.TempPathFactory, preset: Preset) -> Path:
         ("vae", LinearShortcutVAE, preset.vae),
         ("geometry_adapter", GeometryAdapter, preset.adapter),
     ):
-        save_network(build(stage.network), stage.network, folder / name / name)
+        save_network(cast(Any, build)(stage.network), stage.network, folder / name / name)
     return folder
 
 

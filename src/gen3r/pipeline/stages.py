@@ -269,7 +269,7 @@ class Stages:
         halves = JointLatent.from_tensor(latents, self.geometry.halves)
         with self.residency.use(VAE, self.appearance):
             frames = decode_frames(halves.appearance, self.appearance)
-        with self._at_work(self.geometry.decoding()):
+        with self.at_work(self.geometry.decoding()):
             return frames, decode_geometry(halves.geometry, frames, grid, self.geometry, self._head_frames)
 
     @torch.no_grad()
@@ -283,11 +283,11 @@ class Stages:
         with self.residency.use(VGGT_FOLDER, vggt.aggregator):
             tokens = vggt.aggregate(pictures.to(self.device))
         heads = {VGGT_FOLDER: (vggt.depth_head, vggt.point_head, vggt.camera_head)}
-        with self._at_work(heads):
+        with self.at_work(heads):
             return vggt.decode(tokens, (pictures.shape[-2], pictures.shape[-1]), self._head_frames).to("cpu")
 
     @contextmanager
-    def _at_work(self, modules: Mapping[str, Sequence[nn.Module]]) -> Iterator[None]:
+    def at_work(self, modules: Mapping[str, Sequence[nn.Module]]) -> Iterator[None]:
         """Networks, or parts of them, are where they work."""
         with ExitStack() as stack:
             for name, parts in modules.items():
@@ -314,7 +314,7 @@ class Stages:
         with ExitStack() as stack:
             stack.enter_context(self.residency.use(VAE, self.appearance))
             if self.conditioner.config.control_geometry == "encoded":
-                stack.enter_context(self._at_work(self.geometry.encoding()))
+                stack.enter_context(self.at_work(self.geometry.encoding()))
             yield
 
     def _text_features(self, prompts: Sequence[str]) -> Float[Tensor, "B L Dt"]:

@@ -147,10 +147,10 @@ class LatentBatches(Batches):
 
     def make(self, items: Sequence[int], rng: torch.Generator, views: ViewSampler | None = None) -> Batch:
         """A batch of these items, shown as ``views`` says (None: as the stage does in the end)."""
-        halves = [
-            None if posterior is None else posterior.sample(on_device(rng, posterior.mean.device))
-            for posterior in self.store.posteriors(items)
-        ]
+        appearance, geometry = self.store.posteriors(items)
+        device = appearance.mean.device
+        drawn = appearance.sample(on_device(rng, device))
+        clean = JointLatent(drawn, None if geometry is None else geometry.sample(on_device(rng, device)))
         views = self.stage.views if views is None else views
         weights = (views.first, views.ends, views.everything, views.nothing, views.anything)
         choice = choose_view(weights, self.store.subsets, rng, len(items))
@@ -159,7 +159,7 @@ class LatentBatches(Batches):
         stored = self.store.conditions(items, choice, rng)
         size = (stored.control.shape[-2], stored.control.shape[-1] // 2)
         batch: dict[str, Any] = {
-            "clean": JointLatent(*halves).tensor,
+            "clean": clean.tensor,
             "control": kept(torch.cat([stored.control, mask_channels(stored.given, size)], dim=1), self.halves),
             **self.text(items, lines),
         }

@@ -22,7 +22,8 @@ from gen3r.eval.benchmarks.scores import (
     two_view_scores,
 )
 from gen3r.eval.benchmarks.truth import Truth
-from gen3r.hub.networks import ADAPTER, VAE, VGGT_FOLDER
+from gen3r.hub.networks import VAE, VGGT_FOLDER
+from gen3r.latents.codecs import ClipGeometry
 from gen3r.models.vggt import VGGTOutput
 from gen3r.pipeline import Gen3RPipeline, SceneRequest
 from gen3r.pipeline.config import SceneCameras
@@ -52,10 +53,11 @@ def reconstruct(pipeline: Gen3RPipeline, truth: Truth) -> Scores:
 
 @torch.no_grad()
 def round_trip(pipeline: Gen3RPipeline, truth: Truth) -> Scores:
-    """VGGT's tokens -> mode of the geometry posterior -> tokens -> heads."""
+    """What the geometry codec encodes (VGGT's tokens, or the truth) -> mode of its posterior -> what it decodes."""
     grid, geometry = pipeline.grid(truth.frames, truth.size), pipeline.geometry
-    with pipeline.residency.use(VGGT_FOLDER, geometry.vggt), pipeline.residency.use(ADAPTER, geometry.adapter):
-        latents = geometry.encode(truth.video[None]).mode()
+    known = ClipGeometry(depth=truth.depth[None], cameras=truth.cameras[None]) if geometry.needs_truth else None
+    with pipeline.at_work(geometry.encoding()), pipeline.at_work(geometry.decoding()):
+        latents = geometry.encode(truth.video[None], known).mode()
         output = geometry.decode(latents, grid.token_grid, grid.size)
     return round_trip_scores(output.depth[0], extrinsics_of(output, truth), truth)
 
