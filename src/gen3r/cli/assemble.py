@@ -17,7 +17,7 @@ class Assemble:
     """Runs, model folders, or names of downloaded models; the first that has a network provides it."""
     out: Annotated[Path, tyro.conf.arg(metavar="DIR")]
     """Folder of the model; an older model folder there is replaced."""
-    preset: Literal["tiny", "small", "full", "lora"]
+    preset: Literal["tiny", "small", "full", "lora", "micro"]
     """The preset that the networks were trained with."""
     name: str | None = None
     """What the model is called in the scenes it makes. Left out, like the preset."""

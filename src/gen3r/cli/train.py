@@ -28,9 +28,9 @@ class Train:
     """What to train; all: everything, one after the other, as the recipe of the preset says."""
     out: Annotated[Path | None, tyro.conf.arg(metavar="RUN")] = None
     """Folder of the run: log, sample pictures, checkpoints and, at the end, export/ with the averaged weights."""
-    preset: Literal["tiny", "small", "full", "lora"] = "small"
+    preset: Literal["tiny", "small", "full", "lora", "micro"] = "small"
     """Sizes and schedule: tiny trains on a CPU, small on one GPU, full is Gen3R itself (adapter and diffusion), lora
-    fine-tunes its diffusion on one card of 24 GB."""
+    fine-tunes its diffusion on one card of 24 GB, micro is tiny with a narrower transformer, for ablations."""
     resume: bool = False
     """Go on from the newest checkpoint in the run's folder, exactly as if it had never stopped; from the start where
     there is none."""

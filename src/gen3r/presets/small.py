@@ -43,7 +43,7 @@ def recipe() -> Recipe:
     few = {"warmup": 100, "ema_decay": 0.99}
     encoding = {"mirrored": False, "subsets": 2}
     return Recipe(
-        minutes=25,
+        minutes=25.0,
         device="one H100",
         clips=6000,
         legs=(

@@ -36,7 +36,8 @@ def _plane(reach: float) -> tuple[Tensor, Tensor]:
     """Fine pixel positions (x, y) of an odd square that holds everything up to ``reach`` pixels from its centre."""
     side = 2 * math.ceil(reach) + 1
     steps = (torch.arange(side * FINE) + 0.5) / FINE - side / 2
-    return torch.meshgrid(steps, steps, indexing="xy")
+    x, y = torch.meshgrid(steps, steps, indexing="xy")
+    return x, y
 
 
 def _filtered(pictures: Tensor, fine: Float[Tensor, "rows columns"]) -> Tensor:
