@@ -37,13 +37,13 @@ class Number:
     name: str
     """Of its file, without the ending."""
     form: str = "{:.3f}"
-    """How it is written."""
+    """How it is written; what follows the number is its unit."""
 
     def text(self) -> str:
-        """Mean and interval."""
-        return f"{self.form.format(self.value.mean)} ({self.form.format(self.value.low)} to " + (
-            f"{self.form.format(self.value.high)})"
-        )
+        """Mean and interval; the unit once."""
+        digits, end, unit = self.form.partition("}")
+        mean, low, high = ((digits + end).format(getattr(self.value, key)) for key in ("mean", "low", "high"))
+        return f"{mean}{unit} ({low} to {high})"
 
 
 @dataclass(frozen=True, kw_only=True)

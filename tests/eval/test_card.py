@@ -85,7 +85,7 @@ def test_results_of_another_model_and_unknown_places_are_refused(tmp_path: Path)
     model = model_folder(tmp_path / "toy")
     with pytest.raises(ValueError, match=r"revision 2, but .* revision 3; measure it first"):
         render_card(CardSources(model=model, results={"old.json": other}, runs=(), curves=None))
-    with pytest.raises(ValueError, match="no places named weights"):
+    with pytest.raises(ValueError, match="no such places: weights;"):
         render_card(CardSources(model=model, results={}, runs=(), curves=None), "{{name}} {{ weights }}")
 
 

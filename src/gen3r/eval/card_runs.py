@@ -106,11 +106,11 @@ def _clips(data: Mapping[str, Any]) -> str:
     return " ".join(part for part in parts if part)
 
 
-def _seconds(lines: Sequence[Mapping[str, float]]) -> float:
+def _seconds(lines: Sequence[Mapping[str, float | int]]) -> float:
     """The clock of a log starts anew in every sitting."""
     spent, last = 0.0, 0.0
     for line in lines:
         if line["seconds"] < last:
             spent += last
         last = line["seconds"]
-    return spent + last
+    return float(spent + last)

@@ -68,9 +68,9 @@ def test_with_few_clips_a_correlation_has_to_be_larger() -> None:
 
 
 def test_percentiles_count_equal_ones_half() -> None:
-    assert percentile(2, [1, 2, 3, 2]) == 0.5
-    assert percentile(9, [1, 2]) == 1
-    assert percentile(1, []) == 0.5
+    assert percentile(2.0, [1.0, 2.0, 3.0, 2.0]) == 0.5
+    assert percentile(9.0, [1.0, 2.0]) == 1
+    assert percentile(1.0, []) == 0.5
 
 
 def test_the_worst_are_the_largest_errors_and_the_smallest_qualities() -> None:

@@ -26,7 +26,7 @@ def heading_of(recipe: Recipe, pipeline: Gen3RPipeline, clips: int, commit: str)
     """What all pages say."""
     settings = recipe.generation
     return Heading(
-        model=f"{pipeline.config.name}, revision {pipeline.config.revision}",
+        model=f"{pipeline.config.name} (revision {pipeline.config.revision})",
         clips=clips,
         settings=f"{settings.steps} steps, guidance {settings.guidance:g}",
         commit=commit,

@@ -131,7 +131,7 @@ def index_text(
         "![The worst clips](index.png)",
         "",
         f"A *cause* is a property that is more extreme than in {100 * EXTREME:.0f} % of the clips and goes with the "
-        f"error over all of them (Spearman's rank correlation of at least {clear_from(heading.clips):.2g}); of several, "
+        f"error over all of them (Spearman's rank correlation, at least {clear_from(heading.clips):.2g}); of several, "
         "the most extreme one. "
         "It is a correlation: what the clip has in common with other bad ones, not a proof.",
         "",
