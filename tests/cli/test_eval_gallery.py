@@ -9,7 +9,7 @@ from gen3r.eval.report import read_results
 
 def test_the_worst_clips_are_made_again_and_drawn(tmp_path: Path, gen3r: Runner, model: Path) -> None:
     results, out = tmp_path / "results.json", tmp_path / "worst"
-    options = ("--model", model, "--device", "cpu")
+    options = ("--pack", tmp_path / "clips.safetensors", "--model", model, "--device", "cpu")
     measured = gen3r("eval", "synthetic", *options, "--count", 1, "--steps", 1, "--mean-map-count", 1, "--out", results)
     assert measured.code == 0
     made = gen3r("eval", "gallery", "--results", results, "--out", out, "--worst", 1, *options)
