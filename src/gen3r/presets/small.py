@@ -10,7 +10,7 @@ from gen3r.models.vggt.config import VGGTConfig
 from gen3r.presets.distill import DistillStage
 from gen3r.presets.loop import LoopConfig
 from gen3r.presets.recipe import Floor, Leg, Recipe
-from gen3r.presets.stages import AdapterStage, DiffusionStage, Preset, TextConfig, VAEStage, VGGTStage
+from gen3r.presets.stages import AdapterStage, DiffusionStage, Preset, TextConfig, VAEStage, VGGTLossConfig, VGGTStage
 from gen3r.presets.tiny import IDENTITY_POSE, LINEAR_LR, UNIT_MEAN, UNIT_STD
 
 
@@ -62,7 +62,14 @@ def recipe() -> Recipe:
                 settings={"fit_clips": 64},
                 floor=Floor(metric="psnr", value=31.0, above=True),
             ),
-            Leg(name="vggt-224", stage="vggt", side=224, share=0.15, loop=common | few | {"lr": 1.5e-4}),
+            Leg(
+                name="vggt-224",
+                stage="vggt",
+                side=224,
+                share=0.15,
+                loop=common | few | {"lr": 1.5e-4},
+                settings={"pairs": 0.0},
+            ),
             Leg(
                 name="adapter",
                 stage="adapter",
@@ -115,7 +122,7 @@ def vggt() -> VGGTStage:
         head_downsample=2,
     )
     loop = LoopConfig(steps=15_000, batch_size=256, lr=4e-4, warmup=300, precision="bf16", checkpoint_every=500)
-    return VGGTStage(network=network, loop=loop)
+    return VGGTStage(network=network, loop=loop, loss=VGGTLossConfig(camera=40.0), pairs=0.6, dense_share=0.25)
 
 
 def vae() -> VAEStage:

@@ -76,15 +76,16 @@ def vggt() -> VGGTStage:
     )
     loop = LoopConfig(
         steps=7000,
-        batch_size=18,
-        lr=6e-4,
+        batch_size=64,
+        lr=1e-3,
         warmup=100,
+        precision="bf16",
         threads=1,
         checkpoint_every=200,
         validate_every=200,
         sample_every=400,
     )
-    return VGGTStage(network=network, loop=loop, loss=VGGTLossConfig(camera=40.0))
+    return VGGTStage(network=network, loop=loop, loss=VGGTLossConfig(camera=40.0), pairs=0.6, dense_share=0.25)
 
 
 def vae() -> VAEStage:
