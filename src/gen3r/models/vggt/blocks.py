@@ -35,8 +35,19 @@ class Attention(nn.Module):
 
     def forward(self, x: Float[Tensor, "B N C"], rope: RotaryTable | None = None) -> Float[Tensor, "B N C"]:
         q, k, v = self.project(x, rope)
-        out = F.scaled_dot_product_attention(q.to(v.dtype), k.to(v.dtype), v)
+        out = attend(q.to(v.dtype), k.to(v.dtype), v)
         return self.proj(out.transpose(1, 2).flatten(2))
+
+
+def attend(q: Heads, k: Heads, v: Heads) -> Heads:
+    """`scaled_dot_product_attention`; where CPUs train it in bfloat16, in float32.
+
+    There the backward pass of short sequences takes three times as long in bfloat16.
+    """
+    if v.device.type != "cpu" or v.dtype != torch.bfloat16 or not torch.is_grad_enabled():
+        return F.scaled_dot_product_attention(q, k, v)
+    with torch.autocast("cpu", enabled=False):
+        return F.scaled_dot_product_attention(q.float(), k.float(), v.float()).to(v.dtype)
 
 
 class Mlp(nn.Module):
