@@ -12,6 +12,9 @@ import torch
 
 import gen3r
 
+_CARD = frozenset({".md", ".png"})
+"""What tells about a model and is no part of it."""
+
 
 def machine_record(device: torch.device) -> dict[str, Any]:
     """Processor, cores, GPU and the versions that influence numbers; JSON-able."""
@@ -41,9 +44,12 @@ def source_commit() -> str | None:
 
 
 def folder_hash(folder: Path) -> str:
-    """SHA-256 over the names and contents of all files below ``folder``, in the order of their names."""
+    """SHA-256 over the names and contents of all files below ``folder``, in the order of their names.
+
+    Cards and their pictures are left out: a card quotes results, which name the model by this hash.
+    """
     digest = hashlib.sha256()
-    for file in sorted(path for path in folder.rglob("*") if path.is_file()):
+    for file in sorted(path for path in folder.rglob("*") if path.is_file() and path.suffix not in _CARD):
         with file.open("rb") as stream:
             content = hashlib.file_digest(stream, "sha256").hexdigest()
         digest.update(f"{file.relative_to(folder).as_posix()}\n{content}\n".encode())
