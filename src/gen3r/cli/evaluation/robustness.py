@@ -2,19 +2,17 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from gen3r.cli.evaluation.results import circumstances, finish, generation_settings
-from gen3r.cli.model_options import ModelOptions
+from gen3r.cli.evaluation.held_out import HeldOutScenes
+from gen3r.cli.evaluation.results import finish
 from gen3r.cli.output_file import check_output_file
-from gen3r.cli.seeds import check_seed
 from gen3r.cli.terminal import note, progress_bar, say, working
-from gen3r.eval.benchmarks.seeds import HELD_OUT_START, benchmark_seeds
 
 if TYPE_CHECKING:
     from gen3r.data.clip import Clip
@@ -22,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Robustness:
+class Robustness(HeldOutScenes):
     """Measure scenes generated from wrong cameras and spoiled views against the clean truth; write a JSON file.
 
     Goes on where it was stopped, clip by clip.
@@ -32,22 +30,10 @@ class Robustness:
     """Results file. gen3r eval table prints it, gen3r eval robustness-curves draws it."""
     only: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME ...")] = ()
     """Perturbations to measure, such as focal or jpeg. Left out, all of them; an unknown name lists them."""
-    seed_start: int = HELD_OUT_START
-    """Seed of the first clip; the others follow. Held-out seeds start at 900000000."""
     count: int = 64
     """Number of clips. Every one takes about thirty scenes."""
-    steps: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
-    """Denoising steps. Left out, the model's own."""
-    guidance: Annotated[float | None, tyro.conf.arg(metavar="W")] = None
-    """Weight of the text; 1 turns guidance off. Left out, the model's own."""
     batch: int = 1
     """Clips generated together."""
-    pack: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
-    """Take the clips from this pack; if there is no such file, render them and keep them there."""
-    allow_any_split: bool = False
-    """Accept seeds below 900000000, which training or validation may have seen."""
-    loading: ModelOptions = field(default_factory=ModelOptions)
-    """Which model, where, and how exactly."""
 
     def run(self) -> None:
         """Render the clips, measure, write the file, print the table.
@@ -55,13 +41,9 @@ class Robustness:
         Raises:
             ValueError: for an unknown perturbation, seeds of another split, an unknown model or an unusable file name.
         """
-        check_output_file(self.out)
-        if self.pack is not None:
-            check_output_file(self.pack, "--pack")
         if self.batch < 1:
             raise ValueError(f"expected a batch of at least one clip, got {self.batch}.")
-        check_seed(self.seed_start, "--seed-start", self.count)
-        seeds = benchmark_seeds(self.seed_start, self.count, allow_any_split=self.allow_any_split)
+        seeds = self.seeds()
 
         from gen3r.eval.report import results_record
         from gen3r.eval.robustness import benchmark as robustness
@@ -78,7 +60,7 @@ class Robustness:
             pipeline = self.loading.load(folder)
         described = {
             **asdict(settings),
-            **generation_settings(pipeline, self.steps, self.guidance),
+            **self.generation(pipeline),
             "batch": self.batch,
             "views": list(robustness.VIEWS),
             "perturbations": {
@@ -86,7 +68,7 @@ class Robustness:
                 for case in benchmark.cases
             },
         }
-        about = circumstances(self.loading, folder, pipeline, started)
+        about = self.about(folder, pipeline, started)
         identity = {"settings": described, "model": about["model"], "commit": about["commit"]}
         progress = Progress(self.out, identity, benchmark_quantities(benchmark), seeds)
         if progress.resumed:
@@ -99,22 +81,18 @@ class Robustness:
             table=benchmark.table(),
             quantities={name: asdict(benchmark.columns[name]) for name in robustness.SHOWN},
             settings=described,
-            seeds={"start": self.seed_start, "count": self.count},
-            **circumstances(self.loading, folder, pipeline, started),
+            **self.about(folder, pipeline, started),
         )
         finish(record, self.out)
         progress.finish()
 
-    def _clips_of(self, seeds: Sequence[int], pipeline: "Gen3RPipeline") -> "Callable[[Sequence[int]], list[Clip]]":
+    def _clips_of(self, seeds: range, pipeline: "Gen3RPipeline") -> "Callable[[Sequence[int]], list[Clip]]":
         """The clips of some of the seeds: from the pack, or rendered when they are asked for."""
         from gen3r.eval.benchmarks.clips import benchmark_clips
 
-        grid, device = pipeline.grid(), pipeline.device
         if self.pack is None:
-            return partial(benchmark_clips, grid=grid, device=device)
-        with progress_bar("Rendering clips") as advance:
-            packed = benchmark_clips(seeds, grid, device, pack=self.pack, advance=advance)
-        by_seed = {clip.seed: clip for clip in packed}
+            return partial(benchmark_clips, grid=pipeline.grid(), device=pipeline.device)
+        by_seed = {clip.seed: clip for clip in self.clips(seeds, pipeline)}
         return lambda some: [by_seed[seed] for seed in some]
 
 

@@ -1,30 +1,26 @@
 """``gen3r eval steps``: how good scenes are after how many steps, and whether few are enough."""
 
 import time
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
 import tyro
 
+from gen3r.cli.evaluation.held_out import HeldOutClips
 from gen3r.cli.evaluation.results import circumstances, failure_lines, generation_settings
-from gen3r.cli.model_options import ModelOptions
-from gen3r.cli.output_file import check_output_file, write_whole
-from gen3r.cli.seeds import check_seed
+from gen3r.cli.output_file import write_whole
 from gen3r.cli.terminal import progress_bar, say, warn, working
-from gen3r.eval.benchmarks.seeds import HELD_OUT_START, benchmark_seeds
 
 
 @dataclass(frozen=True, kw_only=True)
-class Steps:
+class Steps(HeldOutClips):
     """Measure scenes after several numbers of denoising steps; write a JSON file, and curves beside it as PNG.
 
     Each model shows its transformer and, if it has one, its student for few steps (docs/few_steps.md). The first model
     after --reference-steps is what all others are held against.
     """
 
-    out: Annotated[Path, tyro.conf.arg(metavar="FILE.json")]
-    """Results file. gen3r eval table prints it."""
     models: Annotated[tuple[str, ...], tyro.conf.arg(metavar="MODEL ...")] = ()
     """Names of models, or model folders, of one size. Left out, --model alone."""
     steps: Annotated[tuple[int, ...], tyro.conf.arg(metavar="N ...")] = (1, 2, 3, 4, 6, 8, 12, 20, 30)
@@ -35,16 +31,6 @@ class Steps:
     """Steps of the reference."""
     even: bool = False
     """Show the transformers on the student's even noise levels as well: what the levels bring without a student."""
-    seed_start: int = HELD_OUT_START
-    """Seed of the first clip; the others follow. Held-out seeds start at 900000000."""
-    count: int = 64
-    """Number of clips."""
-    pack: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
-    """Take the clips from this pack; if there is no such file, render them and keep them there."""
-    allow_any_split: bool = False
-    """Accept seeds below 900000000, which training or validation may have seen."""
-    loading: ModelOptions = field(default_factory=ModelOptions)
-    """Which model, where, and how exactly."""
 
     def run(self) -> None:
         """Render the clips, measure, write the files, print the tables.
@@ -52,18 +38,13 @@ class Steps:
         Raises:
             ValueError: for seeds of another split, unknown models, models of different sizes, or an unusable file name.
         """
-        check_output_file(self.out)
-        if self.pack is not None:
-            check_output_file(self.pack, "--pack")
-        check_seed(self.seed_start, "--seed-start", self.count)
-        seeds = benchmark_seeds(self.seed_start, self.count, allow_any_split=self.allow_any_split)
+        seeds = self.seeds()
         names = self.models or (self.loading.model,)
         if len(set(names)) != len(names):
             raise ValueError(f"expected different models, got {', '.join(names)}.")
         options = [replace(self.loading, model=name) for name in names]
         folders = [option.find() for option in options]
 
-        from gen3r.eval.benchmarks.clips import benchmark_clips
         from gen3r.eval.report import markdown_table, results_record, to_json
         from gen3r.eval.steps.curves import draw_curves
         from gen3r.eval.steps.quantities import COLUMNS, HEADINGS, row_of
@@ -77,8 +58,7 @@ class Steps:
         started = time.perf_counter()
         with working("Loading the models"):
             pipelines = [option.load(folder) for option, folder in zip(options, folders, strict=True)]
-        grid = pipelines[0].grid()
-        if any(pipeline.grid() != grid for pipeline in pipelines):
+        if any(pipeline.grid() != pipelines[0].grid() for pipeline in pipelines):
             raise ValueError("expected models whose clips have one size; measure the others by themselves.")
         labels = [Path(name).name for name in names]
         labels = list(labels) if len(set(labels)) == len(labels) else list(names)
@@ -87,8 +67,7 @@ class Steps:
             for label, pipeline in zip(labels, pipelines, strict=True)
             for subject in subjects_of(label, pipeline, even=self.even)
         ]
-        with progress_bar("Rendering clips") as advance:
-            clips = benchmark_clips(seeds, grid, pipelines[0].device, pack=self.pack, advance=advance)
+        clips = self.clips(seeds, pipelines[0])
         with progress_bar("Measuring") as advance:
             tally = run_steps(subjects, clips, settings, advance)
         runs = settings.runs(subjects)
