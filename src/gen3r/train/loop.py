@@ -18,6 +18,7 @@ import torch
 from rich.console import Console
 from torch import Tensor
 
+from gen3r.hub.layout import RUN_EXPORT
 from gen3r.presets.loop import LoopConfig
 from gen3r.train.batches import Batches
 from gen3r.train.checkpoint import Saver, list_checkpoints, load_checkpoint, read_facts
@@ -122,6 +123,11 @@ class Trainer:
         keep, background = config.keep_checkpoints, config.background_saves
         self.saver = Saver(self.out, self.processes, keep=keep, background=background)
 
+    @property
+    def exported(self) -> Path:
+        """Folder of the averaged networks, once the run is done."""
+        return self.out / RUN_EXPORT
+
     def _newest(self, resume: bool) -> Path | None:
         present = list_checkpoints(self.out)
         if present and not resume:
@@ -150,7 +156,7 @@ class Trainer:
     # running ----------------------------------------------------------------------------------------------------------
 
     def run(self) -> bool:
-        """Train until the pace says that the run is done, then export the averaged weights to ``out/export``.
+        """Train until the pace says that the run is done, then export the averaged weights.
 
         Returns:
             Whether it is done; if not, it rests: a checkpoint holds what it takes to go on.
@@ -170,7 +176,7 @@ class Trainer:
                     self.save()
                 self._saved_whole()
                 if done:
-                    self.export(self.out / "export")
+                    self.export(self.exported)
                 self.processes.wait()
                 return done
             finally:

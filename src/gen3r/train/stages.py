@@ -4,26 +4,23 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
+from functools import cache, wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec
 
 import torch
 from rich.console import Console
 
-from gen3r.hub.networks import IMAGE_ENCODER, TEXT_ENCODER, VAE, VGGT_FOLDER
-from gen3r.latents.codecs import DEFAULT_CODEC, CodecName
-from gen3r.latents.codecs.registry import encoders_of
+from gen3r.latents.codecs import CodecName
 from gen3r.presets import load_preset
 from gen3r.presets.codecs import with_codec
-from gen3r.presets.condition_noise import CLEAN
 from gen3r.presets.loop import LoopConfig
 from gen3r.presets.stages import LoRAConfig, Preset
 from gen3r.train.builders import BUILDERS
 from gen3r.train.checkpoint import list_checkpoints
-from gen3r.train.data_identity import data_identity
-from gen3r.train.earlier import Parts, find_parts, tokenizer_of
+from gen3r.train.earlier import find_parts, tokenizer_of
 from gen3r.train.encoded import EncodedClips, are_encoded, identities
+from gen3r.train.facts import encoders_of_run, facts_of
 from gen3r.train.inputs import StageInputs
 from gen3r.train.loop import Trainer
 from gen3r.train.opening import are_packs
@@ -32,61 +29,10 @@ from gen3r.train.processes import Processes
 from gen3r.train.resuming import comparable_facts
 from gen3r.train.rng import derive_seed
 from gen3r.train.sources import ClipSource
-from gen3r.train.stage_data import FLOW_STAGES, Data, StageData
+from gen3r.train.stage_data import FLOW_STAGES, StageData
 
+Asked = ParamSpec("Asked")
 STAGES = tuple(BUILDERS)
-BUILT_ON: Mapping[str, Callable[[Preset], tuple[str, ...]]] = {
-    "adapter": lambda preset: (VAE, VGGT_FOLDER),
-    **dict.fromkeys(FLOW_STAGES, lambda preset: encoders_of(preset.diffusion.codec)),
-}
-"""Networks that say what a stage learns, beside text and image encoders that are not trained."""
-_LATER: Mapping[str, Any] = {
-    "codec": DEFAULT_CODEC,
-    "alignment": 1.0,
-    "view_curriculum": None,
-    "encoding_seed": None,
-    "condition_noise": dataclasses.asdict(CLEAN),
-}
-"""Settings that runs of before do not know, and what those did; only another value is a fact of a run."""
-
-
-def train(
-    stage: str,
-    preset: str | Preset,
-    out: str | Path,
-    *,
-    resume: bool = False,
-    data: Sequence[str | Path] = (),
-    validation: Sequence[str | Path] = (),
-    networks: Sequence[str | Path] = (),
-    initial: str | Path | None = None,
-    lora: int | None = None,
-    distill: Mapping[str, Any] | None = None,
-    official_strides: bool = False,
-    codec: CodecName | None = None,
-    overrides: dict[str, Any] | None = None,
-    clips: int | None = None,
-    console: Console | None = None,
-) -> Path:
-    """Train one stage and return the folder with its exported networks, ``out/export``; see `prepare`."""
-    prepare(
-        stage,
-        preset,
-        out,
-        resume=resume,
-        data=data,
-        validation=validation,
-        networks=networks,
-        initial=initial,
-        lora=lora,
-        distill=distill,
-        official_strides=official_strides,
-        codec=codec,
-        overrides=overrides,
-        clips=clips,
-        console=console,
-    ).run()
-    return Path(out) / "export"
 
 
 def prepare(
@@ -168,19 +114,8 @@ def prepare(
     source, held = (reading.training(training), held) if clip_sources is None else clip_sources
     if isinstance(source, EncodedClips):
         _tell_unknown(set(source.latents.networks) - set(expected()), tell)
-    encoders = _encoders_of(stage, preset, source, parts, tokenizer)
-    facts = {
-        "stage": stage,
-        "preset": preset.name,
-        "network": dataclasses.asdict(preset.network_of(stage)),
-        "data": data_identity(source),
-        "encoders": dict(encoders),
-        "settings": _settings_of(preset, stage),
-    }
-    if stage == "diffusion" and preset.diffusion.lora is not None:
-        facts["lora"] = dataclasses.asdict(preset.diffusion.lora) | {"on": str(initial)}
-    if stage == "distill":
-        facts["teacher"] = str(initial)
+    encoders = encoders_of_run(stage, preset, source, parts, tokenizer)
+    facts = facts_of(stage, preset, source, encoders, initial)
     if resume and newest is not None:
         facts = comparable_facts(newest, facts, loop, tell)
     inputs = StageInputs(
@@ -212,6 +147,20 @@ def prepare(
         pace=pace,
         saved=saved,
     )
+
+
+def _to_the_end(prepare: Callable[Asked, Trainer]) -> Callable[Asked, Path]:
+    @wraps(prepare, assigned=())
+    def train(*args: Asked.args, **options: Asked.kwargs) -> Path:
+        """Train one stage, made ready as by `prepare`, and return the folder with its exported networks."""
+        trainer = prepare(*args, **options)
+        trainer.run()
+        return trainer.exported
+
+    return train
+
+
+train = _to_the_end(prepare)
 
 
 def settings(
@@ -295,25 +244,3 @@ def _tell_unknown(kinds: set[str], tell: Callable[[str], None]) -> None:
             f"not compared, for none is among --networks or in --init: the {', '.join(sorted(kinds))} that encoded "
             "these clips; gen3r models assemble compares what it is given"
         )
-
-
-def _encoders_of(stage: str, preset: Preset, data: Data, parts: Parts, tokenizer: Path | None) -> Mapping[str, str]:
-    """sha256 of the networks that say what is learnt: of encoded clips theirs, else of those that will encode."""
-    if isinstance(data, EncodedClips):
-        return data.latents.networks
-    kinds = BUILT_ON[stage](preset) if stage in BUILT_ON else ()
-    if stage in FLOW_STAGES and preset.diffusion.text is None:
-        kinds = (*kinds, TEXT_ENCODER, IMAGE_ENCODER)
-    return identities({kind: part for kind, part in parts.items() if kind in kinds}, tokenizer)
-
-
-def _settings_of(preset: Preset, stage: str) -> dict[str, Any]:
-    """What is not in the other facts."""
-    settings = dataclasses.asdict(getattr(preset, stage))
-    if stage == "distill":  # the clips and conditions are those of stage 2
-        settings = dataclasses.asdict(preset.diffusion) | settings | {"rank": preset.distill.lora}
-    return {
-        name: value
-        for name, value in settings.items()
-        if name not in ("network", "loop", "lora") and (name not in _LATER or value != _LATER[name])
-    }
