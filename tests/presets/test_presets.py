@@ -15,7 +15,7 @@ from gen3r.presets import PRESETS, load_preset
 from gen3r.presets.loop import LoopConfig
 from gen3r.presets.stages import AdapterStage, Preset
 
-MILLIONS = {"tiny": 12, "small": 30}
+MILLIONS = {"tiny": 15, "small": 30}
 RELEASED = (1_190_595_096, 126_892_531, 317_844_304, 1_616_337_728)
 """Parameters of the published VGGT, VAE, adapter and transformer."""
 
