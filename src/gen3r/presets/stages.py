@@ -199,12 +199,22 @@ class DiffusionStage:
     """Velocity errors above this count as 0, but still in the mean (official: 50); None: every error counts."""
     geometry_weight: float = 1.0
     """Weight of the geometry half's error; the official loss weighs both halves alike."""
+    following: float = 0.0
+    """Weight of attention that follows the camera, see ``train.losses.following``; 0: attention is left alone."""
+    following_blocks: tuple[int, ...] = ()
+    """Blocks of the transformer whose first two heads are taught that."""
     codec: CodecName = DEFAULT_CODEC
     """How geometry is coded in the joint latent; ``presets.codecs.with_codec`` sets all that goes with it."""
     lora: LoRAConfig | None = None
     """Train low-rank updates of a pretrained transformer instead of all its weights."""
 
     def __post_init__(self) -> None:
+        blocks, heads = self.network.num_layers, self.network.num_attention_heads
+        if self.following and not (self.following_blocks and max(self.following_blocks) < blocks and heads > 1):
+            raise ValueError(
+                f"expected blocks of 0..{blocks - 1} with two heads to follow the camera, got following_blocks "
+                f"{self.following_blocks} of {heads} heads."
+            )
         check_control(self.codec, self.conditioning.control_geometry)
         if CODECS[self.codec].halves == 1 and self.network.shared_rope:
             raise ValueError(

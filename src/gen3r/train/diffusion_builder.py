@@ -16,6 +16,7 @@ from gen3r.hub.networks import load_tokenizer
 from gen3r.latents.appearance import AppearanceCodec
 from gen3r.latents.codecs import DEFAULT_CODEC, GeometryCodec
 from gen3r.latents.codecs.registry import CODECS
+from gen3r.latents.grid import SPATIAL_STRIDE
 from gen3r.models.transformer import JointTransformer
 from gen3r.presets.condition_noise import CLEAN
 from gen3r.presets.stages import DiffusionStage
@@ -91,6 +92,8 @@ def _on_encoded(inputs: StageInputs, data: EncodedClips) -> StageParts:
 
 def _on_the_fly(inputs: StageInputs, data: ClipSource) -> StageParts:
     stage, loop, frames = inputs.preset.diffusion, inputs.loop, inputs.preset.frames
+    if stage.following:
+        raise ValueError("clips that are encoded in every step have no places of tokens; set following to 0.")
     text = inputs.text()
     if text is None:
         raise ValueError(
@@ -157,6 +160,9 @@ def _cache(inputs: StageInputs, path: Path, clips: ClipSource, mirrored: bool, c
     }
     if stage.codec != DEFAULT_CODEC:  # files of before there was a choice say nothing of it
         made["codec"] = stage.codec
+    followed = _followed(inputs)
+    if followed is not None:
+        made["followed"] = followed
 
     def encode() -> None:
         if not path.is_file() or not _is_of(path, plain(made), inputs):
@@ -199,9 +205,18 @@ def _encode(
         seed=_encoding_seed(inputs),
         device=next(appearance.parameters()).device,
         progress=inputs.report,
+        followed=_followed(inputs),
         batch_size=8 if next(appearance.parameters()).device.type == "cpu" else 32,
         made=made,
     )
+
+
+def _followed(inputs: StageInputs) -> tuple[int, int] | None:
+    """Rows and columns of tokens in one half, where attention follows the camera."""
+    preset, stage = inputs.preset, inputs.preset.diffusion
+    _, rows, columns = stage.network.patch_size
+    cells = (preset.height // SPATIAL_STRIDE, preset.width // SPATIAL_STRIDE)
+    return (cells[0] // rows, cells[1] // columns) if stage.following else None
 
 
 def _shown(inputs: StageInputs, training: LatentCache, data: ClipSource, codecs: Codecs) -> LatentStore:

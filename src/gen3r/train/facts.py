@@ -26,6 +26,8 @@ _LATER: Mapping[str, Any] = {
     "codec": DEFAULT_CODEC,
     "alignment": 1.0,
     "view_curriculum": None,
+    "following": 0.0,
+    "following_blocks": (),
     "encoding_seed": None,
     "condition_noise": dataclasses.asdict(CLEAN),
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import accumulate
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import torch
 from jaxtyping import Float
@@ -29,6 +29,7 @@ from gen3r.train.latents.shards import LatentShards
 from gen3r.train.latents.store import LatentStore
 from gen3r.train.latents.truth import NO_TRUTH
 from gen3r.train.latents.views import choose_view
+from gen3r.train.losses.following import Places
 from gen3r.train.objectives.base import Batch
 from gen3r.train.objectives.noise import stratum
 from gen3r.train.order import Order
@@ -87,7 +88,8 @@ class LatentBatches(Batches):
     Everything is decided per sample. Batches hold ``clean`` [n,16,f,h,2w], ``control`` [n,20,f,h,2w], the rays as
     ``camera`` or (where there is one for every pixel, which is large) ``extrinsics``, ``intrinsics`` and
     ``camera_known`` to make them from on the device, the text (see ``CaptionTokens``, ``CaptionFeatures``), ``image``
-    for models that read it, and ``stratum`` [n,2] where noise levels are stratified.
+    for models that read it, ``position`` and ``seen`` (see ``Places``) where attention follows the camera, and
+    ``stratum`` [n,2] where noise levels are stratified.
 
     Args:
         store: encoded clips.
@@ -123,6 +125,12 @@ class LatentBatches(Batches):
             raise ValueError(
                 f"expected latents of the codec {stage.codec}, got those of {store.codec}; encode the clips again, or "
                 f"train with codec {store.codec}."
+            )
+        self.follows = stage.following > 0 and not validation
+        if self.follows and store.places([0]) is None:
+            raise ValueError(
+                "attention is to follow the camera, the latents were encoded without the places of their tokens; train "
+                "on the clips themselves, or set following to 0."
             )
         weight = max(views_at(stage, progress).anything for progress in (0.0, 1.0))
         if weight > 0 and not store.subsets:
@@ -165,6 +173,9 @@ class LatentBatches(Batches):
         }
         if stored.image is not None and self.stage.network.image_dim is not None:
             batch["image"] = stored.image
+        if self.follows:
+            found = cast(Places, self.store.places(items))
+            batch |= {"position": found.position, "seen": found.seen}
         known = ~drops.camera | self.validation
         noise = CLEAN if self.validation else self.stage.condition_noise
         cameras = wrong_cameras(stored.cameras, noise, rng).to(stored.control.device)

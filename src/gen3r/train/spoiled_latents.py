@@ -24,6 +24,7 @@ from gen3r.train.condition_noise import spoil
 from gen3r.train.latents.cache import LatentCache
 from gen3r.train.latents.store import LatentStore, StoredConditions
 from gen3r.train.latents.views import FIXED_CHOICES, NOTHING
+from gen3r.train.losses.following import Places
 from gen3r.train.rng import generator, integer, uniform
 from gen3r.train.sources import ClipSource
 from gen3r.whole_file import whole_file
@@ -56,6 +57,10 @@ class SpoiledLatents(LatentStore):
     def prompts(self) -> Sequence[Sequence[str]]:
         """See `LatentStore`."""
         return self.clean.prompts
+
+    def places(self, items: Sequence[int]) -> Places | None:
+        """See `LatentStore`."""
+        return self.clean.places(items)
 
     def posteriors(self, items: Sequence[int]) -> tuple[Posterior, Posterior | None]:
         """See `LatentStore`."""

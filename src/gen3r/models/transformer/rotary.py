@@ -51,3 +51,12 @@ class JointRotaryPosEmbed(nn.Module):
             torch.cat(cosines, dim=-1).flatten(0, 2)[None, :, None],
             torch.cat(sines, dim=-1).flatten(0, 2)[None, :, None],
         )
+
+
+def rotate(
+    x: Float[Tensor, "B N heads d"], table: tuple[Float[Tensor, "one N one d"], Float[Tensor, "one N one d"]]
+) -> Float[Tensor, "B N heads d"]:
+    """Turn the pairs (2i, 2i+1) of every head by their angles, as the attention of the transformer does."""
+    cosine, sine = (half[..., ::2] for half in table)
+    even, odd = x[..., ::2], x[..., 1::2]
+    return torch.stack([even * cosine - odd * sine, even * sine + odd * cosine], dim=-1).flatten(-2)

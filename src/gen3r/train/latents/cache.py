@@ -25,6 +25,7 @@ from gen3r.train import augment
 from gen3r.train.latents.store import LatentStore, StoredConditions
 from gen3r.train.latents.truth import truth_of
 from gen3r.train.latents.views import FIXED_CHOICES, view_choices
+from gen3r.train.losses.following import Places, places
 from gen3r.train.rng import generator
 from gen3r.train.sources import Clips, ClipSource
 from gen3r.whole_file import whole_file
@@ -76,6 +77,13 @@ class LatentCache(LatentStore):
         """One caption per item."""
         return [(caption,) for caption in self.captions]
 
+    def places(self, items: Sequence[int]) -> Places | None:
+        """See `LatentStore`."""
+        if "seen" not in self.tensors:
+            return None
+        index = torch.as_tensor(items, device=self.tensors["seen"].device)
+        return Places(position=self.tensors["position"][index].float(), seen=self.tensors["seen"][index])
+
     def posteriors(self, items: Sequence[int]) -> tuple[Posterior, Posterior | None]:
         """Copies of these items' posteriors, float32."""
         index = torch.as_tensor(items, device=self.tensors["appearance_mean"].device)
@@ -116,6 +124,7 @@ def encode_clips(
     seed: int = 0,
     device: torch.device | str = "cpu",
     progress: Callable[[int, int], None] | None = None,
+    followed: tuple[int, int] | None = None,
     made: Mapping[str, Any] | None = None,
 ) -> None:
     """Encode every clip (and its mirror image) and write the cache atomically.
@@ -132,6 +141,8 @@ def encode_clips(
         seed: of the random choices.
         device: where the encoders run.
         progress: called with (clips done, clips in all) after each batch.
+        followed: rows and columns of the transformer's tokens in one half, to store where they are seen in the first
+            and last frame as well; needs depth.
         made: JSON that says of what clips and by which networks these are, see `made_of`.
     """
     parts: dict[str, list[Tensor]] = {}
@@ -144,6 +155,8 @@ def encode_clips(
         for index, version in enumerate([clips, augment.mirror(clips)] if mirrored else [clips]):
             rng = generator(seed, "views", start, index)
             for name, value in _encode(version, conditioner, geometry, subsets, rng, device).items():
+                parts.setdefault(name, []).append(value)
+            for name, value in ({} if followed is None else _places(version, followed)).items():
                 parts.setdefault(name, []).append(value)
             parts.setdefault("clip", []).append(torch.arange(start, start + len(version.captions)))
             captions += [swap_sides(caption) for caption in version.captions] if index else list(version.captions)
@@ -196,6 +209,15 @@ def _encode(
     return {name: value.half().cpu() for name, value in halves.items()} | {
         name: value.cpu().contiguous() for name, value in exact.items()
     }
+
+
+def _places(clips: Clips, grid: tuple[int, int]) -> dict[str, Tensor]:
+    if clips.depth is None:
+        raise ValueError("expected clips with depth, by which attention follows the camera; set following to 0.")
+    unit = scene_scale(clips.depth[:, 0])[:, None]
+    cameras = Cameras(clips.extrinsics, clips.intrinsics, *clips.rgb.shape[2:4]).scaled(1 / unit)
+    found = places(clips.depth / unit[:, :, None, None], cameras, grid)
+    return {"position": found.position.half(), "seen": found.seen}
 
 
 def scale_of(clips: Clips, config: ConditioningConfig) -> Float[Tensor, " n"] | None:

@@ -13,6 +13,7 @@ from torch import Tensor
 from gen3r.cameras.cameras import Cameras
 from gen3r.latents.codecs import CodecName
 from gen3r.models.posterior import Posterior
+from gen3r.train.losses.following import Places
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +53,10 @@ class LatentStore(ABC):
     @abstractmethod
     def prompts(self) -> Sequence[Sequence[str]]:
         """The captions of each item, at least one, which may be empty."""
+
+    def places(self, items: Sequence[int]) -> Places | None:
+        """Where these items' tokens are seen in the first and last frame; None if nobody asked when encoding."""
+        return None
 
     @abstractmethod
     def posteriors(self, items: Sequence[int]) -> tuple[Posterior, Posterior | None]:

@@ -85,7 +85,7 @@ def attention_error(
     return _mean(error, match.seen[:, None].expand_as(error))
 
 
-def bilinear_weights(position: Float[Tensor, "B 2 P 2"], grid: tuple[int, int]) -> Float[Tensor, "B 2 P P"]:
+def bilinear_weights(position: Float[Tensor, "*b P 2"], grid: tuple[int, int]) -> Float[Tensor, "*b P cells"]:
     """Weights of the four nearest tokens of a grid, which sum to one and whose mean position is ``position``.
 
     Beyond the middle of the outermost tokens, the mean stays there.

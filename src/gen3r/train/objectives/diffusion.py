@@ -27,6 +27,7 @@ from gen3r.train.latent_batches import LatentBatches, packed_rays
 from gen3r.train.latents.encoders import FrozenEncoders
 from gen3r.train.latents.identity import CODEC, ENCODERS_FILE
 from gen3r.train.lora import save_transformer
+from gen3r.train.losses.following import Places, following_error, watched
 from gen3r.train.objectives.base import Batch, Objective, Terms
 from gen3r.train.objectives.noise import TIMESTEPS, NoiseLevels, draw_levels, shifted
 from gen3r.train.pictures import depth_rows
@@ -78,17 +79,28 @@ class DiffusionObjective(Objective):
         self.encoders = encoders
         self.made_by = dict(made_by or {})
 
+    @property
+    def transformer(self) -> JointTransformer:
+        """The denoiser."""
+        return cast(JointTransformer, self.networks[TRANSFORMER])
+
     def loss(self, batch: Batch, rng: Rng) -> Terms:
-        """Velocity error of both halves."""
+        """Velocity error of both halves; where that was asked for, how far attention is from following the camera."""
         strata = batch.get("stratum")
         batch = self.encoded(batch, rng)
         clean = batch["clean"]
         levels = draw_levels(len(clean), self.stage.noise, self.stage.shift, rng, clean.device, strata)
         noise = normal(clean.shape, rng, clean.device)
-        appearance, geometry = self.errors(batch, levels, noise)
+        with watched(self.transformer, self.stage.following_blocks if "seen" in batch else ()) as looks:
+            appearance, geometry = self.errors(batch, levels, noise)
         weight = self.stage.geometry_weight if self.halves == 2 else 0.0
         total = (appearance.mean() + weight * geometry.mean()) / (1 + weight)
-        return Terms(total, {"appearance": appearance.mean().detach(), "geometry": geometry.mean().detach()})
+        parts = {"appearance": appearance.mean(), "geometry": geometry.mean()}
+        if looks:
+            found = Places(position=batch["position"], seen=batch["seen"])
+            parts["following"] = following_error(self.transformer, looks, clean, found, self.halves)
+            total = total + self.stage.following * parts["following"]
+        return Terms(total, {name: value.detach() for name, value in parts.items()})
 
     def encoded(self, batch: Batch, rng: Rng) -> Batch:
         """The batch as latents, if it still is video.
@@ -183,6 +195,6 @@ class DiffusionObjective(Objective):
         if self.made_by:
             folder.mkdir(parents=True, exist_ok=True)
             write_json(folder / ENCODERS_FILE, self.made_by | {CODEC: self.stage.codec})
-        save_transformer(cast(JointTransformer, self.networks[TRANSFORMER]), folder)
+        save_transformer(self.transformer, folder)
         if self.tokenizer is not None and self.text_length is not None:
             save_text(TextEncoder(self.tokenizer, self.networks[TEXT_ENCODER], self.text_length), folder)
