@@ -59,10 +59,9 @@ from gen3r.prepare.encoding.shard import ShardWriter
 from gen3r.presets import load_preset
 from gen3r.presets.loop import LoopConfig
 from gen3r.presets.stages import DiffusionStage, TextConfig
-from gen3r.train.batches import Batches
+from gen3r.train.batches import Batches, to_device
 from gen3r.train.latent_batches import ClipVideos, LatentBatches
 from gen3r.train.latents import FrozenEncoders, LatentManifest, LatentSettings, open_latents
-from gen3r.train.loop import to_device
 from gen3r.train.objectives.diffusion import DiffusionObjective
 from gen3r.train.rng import sample_generators
 from gen3r.train.stored import ClipForm, Scenes, StoredClips

@@ -215,7 +215,7 @@ def steps(
     synchronize(device)
     timed = number + 1 - options.warmup
     each = (time.perf_counter() - began) / timed
-    trainer.loader.close()
+    trainer.micro_batches.loader.close()
     trainer.saver.close()
     return row | {
         "first_step_s": round(times[0], 2),

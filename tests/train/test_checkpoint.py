@@ -113,11 +113,11 @@ def test_tensors_of_another_network_are_refused(tmp_path: Path) -> None:
 
 def test_the_samples_of_a_step_do_not_depend_on_the_processes(tmp_path: Path) -> None:
     trainer = flow(tmp_path, global_batch=4)
-    assert trainer.accumulate == 4
+    assert trainer.places.accumulate == 4
     steps(trainer, 1)
     trainer.save()
     trainer.saver.close()
-    assert flow(tmp_path, resume=True, batch_size=2).accumulate == 2
+    assert flow(tmp_path, resume=True, batch_size=2).places.accumulate == 2
     with pytest.raises(ValueError, match="a step of 4 samples cannot be shared by 1 processes in micro-batches of 3"):
         flow(tmp_path, resume=True, batch_size=3)
 
@@ -127,7 +127,7 @@ def test_batches_prepared_ahead_change_nothing(tmp_path: Path) -> None:
     for ahead in (0, 3):
         trainer = flow(tmp_path / str(ahead), accumulate=2, prefetch=ahead)
         steps(trainer, 3)
-        trainer.loader.close()
+        trainer.micro_batches.loader.close()
         ends.append({name: value.clone() for name, value in trainer.state.tensors().items()})
     assert all(torch.equal(ends[1][name], value) for name, value in ends[0].items())
 

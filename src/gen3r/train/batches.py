@@ -71,6 +71,14 @@ def collate(samples: Sequence[Batch]) -> Batch:
     return {name: _joined(name, [sample[name] for sample in samples]) for name in samples[0]}
 
 
+def to_device(batch: Batch, device: torch.device) -> Batch:
+    """Move the tensors of a batch."""
+    return {
+        name: value.to(device, non_blocking=True) if isinstance(value, Tensor) else value
+        for name, value in batch.items()
+    }
+
+
 def _joined(name: str, values: Sequence[Any]) -> Any:
     if all(isinstance(value, Tensor) for value in values):
         return torch.cat(list(values))

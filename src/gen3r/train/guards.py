@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import math
 import platform
 import statistics
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -24,44 +22,6 @@ class NonFiniteError(RuntimeError):
 
 class LostProcessError(RuntimeError):
     """Another process did not answer: it died, hangs, or is far behind."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class MicroBatch:
-    """What one process computed on one micro-batch."""
-
-    rank: int
-    """Of the process."""
-    samples: tuple[str, ...]
-    """Names of the samples."""
-    terms: Mapping[str, float]
-    """The loss, ``total`` first, and its parts."""
-
-    @property
-    def bad_terms(self) -> list[str]:
-        """Names of the terms that are not finite."""
-        return [name for name, value in self.terms.items() if not math.isfinite(value)]
-
-    def __str__(self) -> str:
-        terms = ", ".join(f"{name} {value:.4g}" for name, value in self.terms.items())
-        return f"rank {self.rank}, samples {', '.join(self.samples)}: {terms}"
-
-
-def describe_losses(step: int, reports: Sequence[MicroBatch]) -> str:
-    """Which processes, samples and terms of a step had a loss that is not finite."""
-    bad = [report for report in reports if report.bad_terms]
-    names = list(dict.fromkeys(name for report in bad for name in report.bad_terms))
-    where = "; ".join(str(report) for report in bad[:4])
-    return f"loss of step {step} is not finite: {', '.join(names)} ({where}). The weights did not move."
-
-
-def describe_gradients(step: int, parameters: Sequence[str], culprits: Sequence[str]) -> str:
-    """Which weights of a step had a gradient that is not finite, and from which micro-batches."""
-    origin = "; ".join(culprits[:4]) or "computed again every micro-batch gives finite ones, so suspect a device"
-    return (
-        f"gradient of step {step} is not finite in {', '.join(parameters[:5])} ({len(parameters)} tensors); "
-        f"from {origin}. The weights did not move."
-    )
 
 
 def bad_gradients(networks: nn.Module, processes: Processes) -> list[str]:

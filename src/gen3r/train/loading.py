@@ -27,6 +27,35 @@ class Slot:
         return batches.positions(self.step, self.first, self.size, self.total)
 
 
+@dataclass(frozen=True)
+class Places:
+    """Which micro-batches of a step are those of which process."""
+
+    size: int
+    """Samples of a micro-batch."""
+    accumulate: int
+    """Micro-batches of each process."""
+    rank: int
+    """Of this process."""
+    world: int
+    """How many there are."""
+
+    @property
+    def total(self) -> int:
+        """Samples of a step."""
+        return self.size * self.accumulate * self.world
+
+    def slot(self, step: int, micro: int, rank: int | None = None) -> Slot:
+        """Micro-batch number ``micro`` of this process, or of another one."""
+        rank = self.rank if rank is None else rank
+        return Slot(step, (rank * self.accumulate + micro) * self.size, self.size, self.total)
+
+    def following(self, slot: Slot) -> Slot:
+        """The one that this process computes after ``slot``."""
+        micro = slot.first // slot.size % self.accumulate + 1
+        return self.slot(slot.step + micro // self.accumulate, micro % self.accumulate)
+
+
 def micro_steps(loop: LoopConfig, batch_size: int, processes: int, begun_with: int | None = None) -> int:
     """Micro-batches of each process per optimizer step.
 

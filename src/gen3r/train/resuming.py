@@ -9,10 +9,31 @@ from pathlib import Path
 from typing import Any
 
 from gen3r.presets.loop import LoopConfig
-from gen3r.train.checkpoint import read_facts
+from gen3r.train.checkpoint import list_checkpoints, read_facts
 
 ADDED = ("data", "encoders", "settings")
 """Facts that checkpoints of earlier versions lack; a run that began without them goes on without them."""
+AGAIN = "resume with the same, or use another folder"
+
+
+def checkpoint_to_resume(run: Path, facts: Mapping[str, Any], *, resume: bool) -> Path | None:
+    """The newest checkpoint of a run; None if there is none.
+
+    Raises:
+        ValueError: if there is one although the run shall begin, or one with other ``facts``.
+    """
+    present = list_checkpoints(run)
+    if present and not resume:
+        raise ValueError(
+            f"{run} already holds checkpoints up to {present[-1].name}; resume it or choose another folder."
+        )
+    if not present:
+        return None
+    known = read_facts(present[-1])
+    changed = [name for name, value in facts.items() if name != "loop" and known.get(name) != plain(value)]
+    if changed:
+        raise ValueError(f"{present[-1]} was trained with other {', '.join(changed)}; {AGAIN}.")
+    return present[-1]
 
 
 def comparable_facts(
@@ -33,13 +54,12 @@ def comparable_facts(
     known = read_facts(checkpoint)
     before, now = known.get("loop", {}), plain(dataclasses.asdict(loop))
     changed = _differences(before, now)
-    again = "resume with the same, or use another folder"
     if "seed" in changed:
-        raise ValueError(f"{checkpoint} was trained with seed {before['seed']}, got {now['seed']}; {again}.")
+        raise ValueError(f"{checkpoint} was trained with seed {before['seed']}, got {now['seed']}; {AGAIN}.")
     for name in ADDED:
         found = _differences(known.get(name, {}), plain(facts.get(name, {})), strict=name in known)
         if found:
-            raise ValueError(f"{checkpoint} was trained with other {name}: {'; '.join(found.values())}; {again}.")
+            raise ValueError(f"{checkpoint} was trained with other {name}: {'; '.join(found.values())}; {AGAIN}.")
     if changed:
         tell(f"the run goes on with other settings: {'; '.join(changed.values())}")
     return {name: value for name, value in facts.items() if name not in ADDED or name in known}
