@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import gc
-import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,12 +12,7 @@ from typing import Any
 import torch
 from rich.console import Console
 
-from gen3r.conditioning.text import TextEncoder
-from gen3r.hub.folder import WEIGHTS_FILE, save_network
-from gen3r.hub.layout import RUN_EXPORT
-from gen3r.hub.load import save_text
-from gen3r.hub.networks import KINDS, TEXT_ENCODER
-from gen3r.models.transformer import JointTransformer
+from gen3r.hub.folder import WEIGHTS_FILE
 from gen3r.presets import load_preset
 from gen3r.presets.recipe import Leg, Recipe
 from gen3r.presets.stages import Preset
@@ -28,8 +22,10 @@ from gen3r.train.loop import Trainer
 from gen3r.train.pace import ClockPace
 from gen3r.train.processes import Processes
 from gen3r.train.recipe.bundle import narrow_file
-from gen3r.train.recipe.clips import SHARE, ClipStock, leg_preset
-from gen3r.train.recipe.portable import LIMIT, START, take_portable, write_portable
+from gen3r.train.recipe.clips import SHARE, ClipStock
+from gen3r.train.recipe.encoding_watch import FEWEST_ENCODED, EncodingWatch, OutOfTimeError, TooManyClipsError
+from gen3r.train.recipe.legs import Legs
+from gen3r.train.recipe.portable import LIMIT, take_portable, write_portable
 from gen3r.train.recipe.progress import Progress, progress_of
 from gen3r.train.sources import StockClips
 from gen3r.train.stages import prepare
@@ -38,31 +34,8 @@ MARGIN = (4.0, 20.0)
 """Seconds before the end of a sitting that are kept for saving: at least, and at most until saving was measured."""
 CLOSING = (6.0, 45.0)
 """The same for exporting a network, with its statistics."""
-TAUGHT_BY = {"distill": "diffusion"}
-"""Stages that start, every time, from the network of another one."""
 SHORTEST = 0.08
 """Share of a sitting that must be left for a leg to be begun in it."""
-
-
-ENCODING = 0.5
-"""Of a leg's time, and of what is left of a sitting, what encoding its clips may take: else fewer are taken."""
-FEWEST_ENCODED = 8
-"""Clips that are encoded at least."""
-TOLD_EVERY = 20
-"""Batches of encoded clips between two lines about them."""
-
-
-class OutOfTimeError(Exception):
-    """A sitting is over while clips are being encoded."""
-
-
-class TooManyClipsError(Exception):
-    """Encoding all clips would take too long."""
-
-    def __init__(self, share: float) -> None:
-        """``share``: of the clips, which would not."""
-        super().__init__(share)
-        self.share = share
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,6 +93,7 @@ class RecipeRun:
         if self.preset.recipe is None:
             raise ValueError(f"{self.preset.name} has no recipe; train its stages one by one.")
         self.recipe: Recipe = self.preset.recipe
+        self.legs = Legs(run=config.out, preset=self.preset, recipe=self.recipe)
         processes = Processes()
         if processes.several:
             raise ValueError("a recipe is followed by one process; start several for single stages.")
@@ -150,7 +124,7 @@ class RecipeRun:
         """Folders of the legs whose networks make a model, those that count more first."""
         done = [leg for leg in self.recipe.legs if self.progress.of(leg).done]
         last = {leg.stage: leg for leg in done}
-        return [self.config.out / leg.name for leg in reversed(last.values())]
+        return [self.legs.place(leg) for leg in reversed(last.values())]
 
     @property
     def whole(self) -> bool:
@@ -194,12 +168,11 @@ class RecipeRun:
         trainer, pace = self._ready(leg)
         state = self.progress.of(leg)
         state.budget = pace.budget
-        place = self.config.out / leg.name
-        self._keep_start(leg, trainer, first=True)
+        self.legs.keep_start(leg, trainer, anew=False)
         done = trainer.run()
         self._note(leg, trainer, pace)
         if done:
-            for path in sorted((place / RUN_EXPORT).glob(f"*/{WEIGHTS_FILE}")):
+            for path in sorted(trainer.exported.glob(f"*/{WEIGHTS_FILE}")):
                 narrow_file(path)  # what is released, and what later legs build on, here as elsewhere
             state.done = True
             self.progress.write(self.config.out)
@@ -207,9 +180,8 @@ class RecipeRun:
         return done
 
     def _ready(self, leg: Leg) -> tuple[Trainer, ClockPace]:
-        place = self.config.out / leg.name
-        self._share_latents(leg)
-        preset = self._preset(leg)
+        place, preset = self.legs.place(leg), self.legs.preset_of(leg)
+        self.legs.share_latents(leg)
         overrides = dict(leg.loop) | dict(self.config.overrides)
         seed = overrides.get("seed", getattr(preset, leg.stage).loop.seed)
         pace = ClockPace(
@@ -225,25 +197,13 @@ class RecipeRun:
 
         def saved(step: int) -> None:
             started = self.clock()
-            self._keep_start(leg, trainer)
+            self.legs.keep_start(leg, trainer)
             self._note(leg, trainer, pace)
             self._carry()
             pace.margin = max(pace.margin, 1.5 * (self.clock() - started) + 2)
 
         training, held = self.stock.of(preset, leg.stage, seed)
-        batches: list[tuple[float, int]] = []
-
-        def encoded(done: int, total: int) -> None:
-            batches.append((self.clock(), done))
-            if len(batches) % TOLD_EVERY == 1 or done == total:
-                self.tell(f"{leg.name}: encoded {done}/{total} clips")
-            if self.left < self._margin():
-                raise OutOfTimeError
-            if isinstance(training, StockClips) and len(batches) == 2:  # the first one may have had to get ready
-                (since, first), (now, _) = batches
-                share = ENCODING * min(self.left, pace.budget) / max(1e-9, (now - since) / (done - first) * total)
-                if share < 0.8:
-                    raise TooManyClipsError(share)
+        watch = EncodingWatch(leg.name, pace, self.tell, fewer=isinstance(training, StockClips))
 
         def ready() -> Trainer:
             return prepare(
@@ -252,13 +212,13 @@ class RecipeRun:
                 place,
                 resume=bool(list_checkpoints(place)),
                 clip_sources=(training, held),
-                networks=self._networks(leg),
-                initial=self._initial(leg),
+                networks=self.legs.networks(leg),
+                initial=self.legs.initial(leg),
                 overrides=overrides,
                 console=self.console,
                 pace=pace,
                 saved=saved,
-                encoded=encoded,
+                encoded=watch,
             )
 
         try:
@@ -270,48 +230,6 @@ class RecipeRun:
             trainer = ready()
         return trainer, pace
 
-    def _keep_start(self, leg: Leg, trainer: Trainer, first: bool = False) -> None:
-        """What the leg can be made of again; ``first``: unless that is there."""
-        place = self.config.out / leg.name / START
-        if leg.stage not in TAUGHT_BY and not (first and place.is_dir()):
-            write_start(trainer, place)
-
-    def _preset(self, leg: Leg) -> Preset:
-        """The preset as a leg has it; a student's clips and conditions are those of its teacher's leg."""
-        teacher = self._before(leg) if leg.stage in TAUGHT_BY else None
-        preset, side = self.preset, leg.side
-        if teacher is not None:
-            preset, side = leg_preset(preset, teacher.stage, teacher.side, dict(teacher.settings)), teacher.side
-        return leg_preset(preset, leg.stage, side, dict(leg.settings))
-
-    def _before(self, leg: Leg) -> Leg | None:
-        """The leg whose network a leg starts from; None for the first of its stage."""
-        stage = TAUGHT_BY.get(leg.stage, leg.stage)
-        earlier = self.recipe.legs[: self.recipe.legs.index(leg)]
-        return next((each for each in reversed(earlier) if each.stage == stage), None)
-
-    def _networks(self, leg: Leg) -> Sequence[Path]:
-        """Finished legs of other stages, the latest of each first."""
-        earlier = self.recipe.legs[: self.recipe.legs.index(leg)]
-        return [self.config.out / other.name for other in reversed(earlier) if other.stage != leg.stage]
-
-    def _initial(self, leg: Leg) -> Path | None:
-        """Where a leg starts from: what it saved itself, else the leg of its stage before it."""
-        own = self.config.out / leg.name / START
-        if own.is_dir():
-            return own
-        before = self._before(leg)
-        return None if before is None else self.config.out / before.name
-
-    def _share_latents(self, leg: Leg) -> None:
-        """A student reads the clips that its teacher's leg encoded on this machine."""
-        before = self._initial(leg) if leg.stage in TAUGHT_BY else None
-        place = self.config.out / leg.name
-        place.mkdir(parents=True, exist_ok=True)
-        for path in before.glob("latents*.safetensors") if before is not None else ():
-            if not (place / path.name).exists():
-                os.link(path, place / path.name)
-
     def _margin(self) -> float:
         return min(MARGIN[1], max(MARGIN[0], 0.04 * self.seconds)) if self.seconds < float("inf") else 0.0
 
@@ -322,7 +240,7 @@ class RecipeRun:
         state = self.progress.of(leg)
         state.step, state.spent = trainer.step, round(pace.spent, 1)
         state.planned, state.seconds_per_step = pace.planned(trainer.step), pace.seconds_per_step
-        lines = [line for line in read_log(self.config.out / leg.name) if any(name.startswith("val/") for name in line)]
+        lines = [line for line in read_log(self.legs.place(leg)) if any(name.startswith("val/") for name in line)]
         state.metrics = {name: float(value) for name, value in (lines[-1] if lines else {}).items() if "val/" in name}
         self.progress.write(self.config.out)
 
@@ -334,22 +252,6 @@ class RecipeRun:
         packed = write_portable(self.config.out, self.config.portable, self.recipe, self.progress, limit)
         without = "" if packed.whole else "; the leg under way with its averaged weights alone"
         self.tell(f"portable copy: {packed.files} files, {packed.megabytes:.1f} MB{without}")
-
-
-@torch.no_grad()
-def write_start(trainer: Trainer, folder: Path) -> None:
-    """The averaged networks of a leg with the configs that they work with, and the tokenizer that belongs to them."""
-    objective = trainer.objective
-    with trainer.ema.applied():
-        for name, network in objective.networks.items():
-            if name not in KINDS:  # there for training alone; the checkpoint has it
-                continue
-            if name == TEXT_ENCODER:
-                tokenizer, length = getattr(objective, "tokenizer"), getattr(objective, "text_length")  # noqa: B009
-                save_text(TextEncoder(tokenizer, network, length), folder, torch.float16)
-            else:
-                config = network.settings if isinstance(network, JointTransformer) else network.config
-                save_network(network, config, folder / name, torch.float16)
 
 
 def _cadence(budget: float) -> dict[Any, float]:
