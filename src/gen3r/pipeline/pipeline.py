@@ -28,7 +28,7 @@ from gen3r.pipeline.loading import chosen_memory, read_networks
 from gen3r.pipeline.memory import MemoryProfile
 from gen3r.pipeline.numerics import Numerics, NumericsName
 from gen3r.pipeline.parallel import Parallel
-from gen3r.pipeline.provenance import acceleration_record, record
+from gen3r.pipeline.provenance import acceleration_record, generation_settings, record
 from gen3r.pipeline.request import SceneRequest, Views, crop_views, noise_generator, place_request
 from gen3r.pipeline.stages import Stages
 from gen3r.scene.scene import Scene
@@ -254,16 +254,8 @@ class Gen3RPipeline(Stages):
         )
         del condition
         denoised = time.perf_counter()
-        settings = {
-            "frames": grid.frames,
-            "size": list(grid.size),
-            "steps": steps,
-            "guidance": guidance,
-            "few_steps": chosen.few is not None,
+        settings = generation_settings(self, grid, chosen) | {
             "device": str(self.device),
-            "dtype": str(self.transformer.dtype).removeprefix("torch."),
-            "numerics": self.numerics.name,
-            "memory": None if self.memory is None else self.memory.name,
             "acceleration": acceleration_record(self.acceleration),
         }
         timings = {"encode_seconds": encoded - started, "denoise_seconds": denoised - encoded}

@@ -7,8 +7,11 @@ from collections.abc import Mapping
 from importlib import metadata
 from typing import Any
 
+from gen3r.latents.grid import LatentGrid
 from gen3r.pipeline.acceleration import Acceleration
 from gen3r.pipeline.config import PipelineConfig
+from gen3r.pipeline.few_steps import Choice
+from gen3r.pipeline.stages import Stages
 from gen3r.pipeline.step_cache import STEP_CACHES, StepCache
 
 _PACKAGES = ("gen3r", "torch", "diffusers", "transformers")
@@ -25,6 +28,27 @@ def record(
         "settings": dict(settings),
         "versions": {name: metadata.version(name) for name in _PACKAGES},
         "timings": {name: round(seconds, 4) for name, seconds in timings.items()},
+    }
+
+
+def generation_settings(pipeline: Stages, grid: LatentGrid, chosen: Choice) -> dict[str, Any]:
+    """JSON-able: how ``pipeline`` generates clips of ``grid``, whatever they show."""
+    return {
+        "frames": grid.frames,
+        "size": list(grid.size),
+        "steps": chosen.steps,
+        "guidance": chosen.guidance,
+        "few_steps": chosen.few is not None,
+        **pipeline_settings(pipeline),
+    }
+
+
+def pipeline_settings(pipeline: Stages) -> dict[str, Any]:
+    """JSON-able: how ``pipeline`` runs here, where it is not said what to do."""
+    return {
+        "dtype": str(pipeline.transformer.dtype).removeprefix("torch."),
+        "memory": None if pipeline.memory is None else pipeline.memory.name,
+        "numerics": pipeline.numerics.name,
     }
 
 

@@ -1,7 +1,5 @@
 """``gen3r eval ablations``: train variants of a preset on equal terms, measure them, and hold them against claims."""
 
-import shlex
-import sys
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from gen3r.cli.data.running import Running, run_units
+from gen3r.cli.evaluation.results import command_line
 from gen3r.cli.seeds import check_seed
 from gen3r.cli.terminal import note, progress_bar, say, working
 from gen3r.eval.benchmarks.seeds import HELD_OUT_START, benchmark_seeds
@@ -81,7 +80,7 @@ class Ablations:
         from gen3r.eval.ablations.training import sources_of
         from gen3r.eval.ablations.work import TrainAndMeasure, runs_due
 
-        command = shlex.join(["gen3r", *sys.argv[1:]])
+        command = command_line()
         study = Study(self._config())
         with working("Looking at data and networks"):
             study.begin(sources_of(study))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
-from gen3r.cli.evaluation.results import circumstances, generation_settings
+from gen3r.cli.evaluation.results import circumstances, generation
 from gen3r.cli.model_options import ModelOptions
 from gen3r.cli.output_file import check_output_file
 from gen3r.cli.seeds import check_seed
@@ -72,4 +72,4 @@ class HeldOutScenes(HeldOutClips):
 
     def generation(self, pipeline: "Gen3RPipeline") -> dict[str, Any]:
         """How the scenes are generated, for the results file."""
-        return generation_settings(pipeline, self.steps, self.guidance)
+        return generation(pipeline, self.steps, self.guidance)

@@ -15,19 +15,16 @@ if TYPE_CHECKING:
     from gen3r.pipeline import Gen3RPipeline
 
 
-def generation_settings(pipeline: "Gen3RPipeline", steps: int | None, guidance: float | None) -> dict[str, Any]:
+def command_line() -> str:
+    """What was typed, for the results file."""
+    return shlex.join(["gen3r", *sys.argv[1:]])
+
+
+def generation(pipeline: "Gen3RPipeline", steps: int | None, guidance: float | None) -> dict[str, Any]:
     """How scenes are generated, for the results file."""
-    grid, chosen = pipeline.grid(), pipeline.choice(steps, guidance)
-    return {
-        "steps": chosen.steps,
-        "guidance": chosen.guidance,
-        "few_steps": chosen.few is not None,
-        "frames": grid.frames,
-        "size": list(grid.size),
-        "dtype": str(pipeline.transformer.dtype).removeprefix("torch."),
-        "memory": None if pipeline.memory is None else pipeline.memory.name,
-        "numerics": pipeline.numerics.name,
-    }
+    from gen3r.pipeline.provenance import generation_settings
+
+    return generation_settings(pipeline, pipeline.grid(), pipeline.choice(steps, guidance))
 
 
 def circumstances(
@@ -46,7 +43,7 @@ def circumstances(
         },
         "machine": machine_record(pipeline.device),
         "commit": source_commit(),
-        "command": shlex.join(["gen3r", *sys.argv[1:]]),
+        "command": command_line(),
         "seconds": round(time.perf_counter() - started, 1),
     }
 

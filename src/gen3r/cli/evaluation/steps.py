@@ -8,7 +8,7 @@ from typing import Annotated
 import tyro
 
 from gen3r.cli.evaluation.held_out import HeldOutClips
-from gen3r.cli.evaluation.results import circumstances, failure_lines, generation_settings
+from gen3r.cli.evaluation.results import circumstances, failure_lines, generation
 from gen3r.cli.output_file import write_whole
 from gen3r.cli.terminal import progress_bar, say, warn, working
 
@@ -86,7 +86,7 @@ class Steps(HeldOutClips):
             },
             reference=reference,
             against_reference=losses_record(numbers, [row for row in rows if row != reference], reference),
-            settings=generation_settings(pipelines[0], self.reference_steps, None)
+            settings=generation(pipelines[0], self.reference_steps, None)
             | asdict(settings)
             | {"students": [None if few is None else asdict(few) for few in (p.config.few_steps for p in pipelines)]},
             seeds={"start": self.seed_start, "count": self.count},

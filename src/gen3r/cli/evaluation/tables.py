@@ -1,7 +1,5 @@
 """``gen3r eval tables``: the paper's tables, measured on held-out seeds or on datasets of one's own."""
 
-import shlex
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -9,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import tyro
 
 from gen3r.cli.data.running import Running, run_units
-from gen3r.cli.evaluation.results import failure_lines
+from gen3r.cli.evaluation.results import command_line, failure_lines
 from gen3r.cli.evaluation.time_left import TimeLeft
 from gen3r.cli.model_options import ModelOptions
 from gen3r.cli.seeds import check_seed
@@ -111,7 +109,7 @@ class Tables:
                     f"{len(report.failed)} of {len(items)} groups of clips could not be measured; see above, and run "
                     "the command again."
                 )
-        records = write_results(plan, command=shlex.join(["gen3r", *sys.argv[1:]]))
+        records = write_results(plan, command=command_line())
         for name, record in records.items():
             say(f"\n{name}: {record['title']}\n")
             say(markdown_table(record).rstrip())

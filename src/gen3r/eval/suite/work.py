@@ -20,6 +20,7 @@ from gen3r.eval.suite.sources import open_source
 from gen3r.mistakes import raised_by_this_package
 from gen3r.pipeline import Gen3RPipeline
 from gen3r.pipeline.memory import PROFILES
+from gen3r.pipeline.provenance import pipeline_settings
 from gen3r.train.rng import derive_seed
 
 
@@ -113,12 +114,3 @@ def open_pipeline(choice: ModelChoice) -> Gen3RPipeline:
         numerics=choice.numerics,  # pyright: ignore[reportArgumentType]  a word of the command line, checked by it
         text_cache=choice.text_cache,
     )
-
-
-def pipeline_settings(pipeline: Gen3RPipeline) -> dict[str, Any]:
-    """How a pipeline runs here, where it is not said what to do."""
-    return {
-        "dtype": str(pipeline.transformer.dtype).removeprefix("torch."),
-        "memory": None if pipeline.memory is None else pipeline.memory.name,
-        "numerics": pipeline.numerics.name,
-    }
