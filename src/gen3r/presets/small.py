@@ -152,6 +152,7 @@ def adapter() -> AdapterStage:
         resample_scale=16,
         res_blocks=1,
         io_kernel=1,
+        token_statistics=(16, 16),
         latents_mean=UNIT_MEAN,
         latents_std=UNIT_STD,
     )

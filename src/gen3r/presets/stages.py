@@ -239,6 +239,8 @@ class AdapterStage:
     """Frames per clip in the course of the run: (from which share of the steps, how many); empty: the preset's."""
     augmented: bool = True
     """Mirror and reverse clips at random."""
+    statistics_clips: int = 64
+    """Clips on which token statistics are measured before training, for networks that have such."""
     alignment: float = 1.0
     """Factor on the weight of the KL to the video latent; 0 leaves it out, and with it every bound on the latent."""
 

@@ -124,6 +124,7 @@ def adapter() -> AdapterStage:
         resample_scale=10,
         res_blocks=1,
         io_kernel=1,
+        token_statistics=(8, 8),
         latents_mean=UNIT_MEAN,
         latents_std=UNIT_STD,
     )

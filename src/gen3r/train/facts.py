@@ -26,6 +26,7 @@ _LATER: Mapping[str, Any] = {
     "codec": DEFAULT_CODEC,
     "alignment": 1.0,
     "view_curriculum": None,
+    "statistics_clips": 64,
     "following": 0.0,
     "following_blocks": (),
     "encoding_seed": None,

@@ -29,7 +29,7 @@ from gen3r.train.latents.shards import LatentShards
 from gen3r.train.latents.store import LatentStore
 from gen3r.train.latents.truth import NO_TRUTH
 from gen3r.train.latents.views import choose_view
-from gen3r.train.losses.following import Places
+from gen3r.train.losses.following import Sightings
 from gen3r.train.objectives.base import Batch
 from gen3r.train.objectives.noise import stratum
 from gen3r.train.order import Order
@@ -88,7 +88,7 @@ class LatentBatches(Batches):
     Everything is decided per sample. Batches hold ``clean`` [n,16,f,h,2w], ``control`` [n,20,f,h,2w], the rays as
     ``camera`` or (where there is one for every pixel, which is large) ``extrinsics``, ``intrinsics`` and
     ``camera_known`` to make them from on the device, the text (see ``CaptionTokens``, ``CaptionFeatures``), ``image``
-    for models that read it, ``position`` and ``seen`` (see ``Places``) where attention follows the camera, and
+    for models that read it, ``position`` and ``seen`` (see ``Sightings``) where attention follows the camera, and
     ``stratum`` [n,2] where noise levels are stratified.
 
     Args:
@@ -127,7 +127,7 @@ class LatentBatches(Batches):
                 f"train with codec {store.codec}."
             )
         self.follows = stage.following > 0 and not validation
-        if self.follows and store.places([0]) is None:
+        if self.follows and store.sightings([0]) is None:
             raise ValueError(
                 "attention is to follow the camera, the latents were encoded without the places of their tokens; train "
                 "on the clips themselves, or set following to 0."
@@ -174,7 +174,7 @@ class LatentBatches(Batches):
         if stored.image is not None and self.stage.network.image_dim is not None:
             batch["image"] = stored.image
         if self.follows:
-            found = cast(Places, self.store.places(items))
+            found = cast(Sightings, self.store.sightings(items))
             batch |= {"position": found.position, "seen": found.seen}
         known = ~drops.camera | self.validation
         noise = CLEAN if self.validation else self.stage.condition_noise

@@ -24,7 +24,7 @@ from gen3r.train.condition_noise import spoil
 from gen3r.train.latents.cache import LatentCache
 from gen3r.train.latents.store import LatentStore, StoredConditions
 from gen3r.train.latents.views import FIXED_CHOICES, NOTHING
-from gen3r.train.losses.following import Places
+from gen3r.train.losses.following import Sightings
 from gen3r.train.rng import generator, integer, uniform
 from gen3r.train.sources import ClipSource
 from gen3r.whole_file import whole_file
@@ -58,9 +58,9 @@ class SpoiledLatents(LatentStore):
         """See `LatentStore`."""
         return self.clean.prompts
 
-    def places(self, items: Sequence[int]) -> Places | None:
+    def sightings(self, items: Sequence[int]) -> Sightings | None:
         """See `LatentStore`."""
-        return self.clean.places(items)
+        return self.clean.sightings(items)
 
     def posteriors(self, items: Sequence[int]) -> tuple[Posterior, Posterior | None]:
         """See `LatentStore`."""

@@ -8,7 +8,7 @@ from torch import Tensor
 from gen3r.cameras.cameras import Cameras
 from gen3r.models.transformer import JointTransformer, TransformerConfig
 from gen3r.models.transformer.rotary import rotate
-from gen3r.train.losses.following import Places, following_error, places, watched
+from gen3r.train.losses.following import Sightings, following_error, sightings, watched
 
 SIDE, GRID, FRAMES = 32, (2, 2), 9
 CONFIG = TransformerConfig(
@@ -45,7 +45,7 @@ def inputs() -> dict[str, Tensor]:
 
 
 def test_a_camera_that_stands_still_sees_every_token_where_it_is() -> None:
-    found = places(torch.full((1, FRAMES, SIDE, SIDE), 2.0), cameras(0.0), GRID)
+    found = sightings(torch.full((1, FRAMES, SIDE, SIDE), 2.0), cameras(0.0), GRID)
     centres = torch.tensor([[0.25, 0.25], [0.75, 0.25], [0.25, 0.75], [0.75, 0.75]])
     assert found.seen[0].tolist() == [
         [[False] * 4, [True] * 4, [True] * 4],
@@ -57,8 +57,8 @@ def test_a_camera_that_stands_still_sees_every_token_where_it_is() -> None:
 
 def test_a_wall_has_moved_by_the_disparity_of_the_frames_between() -> None:
     step, depth = 0.02, 2.0
-    found = places(torch.full((1, FRAMES, SIDE, SIDE), depth), cameras(step), GRID)
-    still = places(torch.full((1, FRAMES, SIDE, SIDE), depth), cameras(0.0), GRID)
+    found = sightings(torch.full((1, FRAMES, SIDE, SIDE), depth), cameras(step), GRID)
+    still = sightings(torch.full((1, FRAMES, SIDE, SIDE), depth), cameras(0.0), GRID)
     shift = found.position - still.position
     for end, latent, frames in ((0, 1, 3), (0, 2, 7), (1, 0, -8), (1, 1, -5)):
         assert found.seen[0, end, latent].all()
@@ -87,7 +87,7 @@ def test_attention_learns_to_follow() -> None:
     model, given = transformer(), inputs()
     grid = torch.tensor([[0.75, 0.25], [0.25, 0.25], [0.75, 0.75], [0.25, 0.75]])  # left and right exchanged
     seen = torch.tensor([[False, True], [True, False]])[None, :, :, None].expand(2, 2, 2, 4)
-    found = Places(position=grid.expand(2, 2, 2, 4, 2), seen=seen)
+    found = Sightings(position=grid.expand(2, 2, 2, 4, 2), seen=seen)
     optimizer = torch.optim.Adam([w for w in model.parameters() if w.requires_grad], lr=1e-2)
     errors = []
     for _ in range(25):

@@ -39,6 +39,9 @@ class AdapterConfig:
     latent_pool: int = 1
     """Cells of the latent, per side, that say the same: each block is averaged before and after it is stored. 1: none,
     as released; 2: a latent of half the resolution on the same grid."""
+    token_statistics: tuple[int, int] | None = None
+    """Rows and columns of the token grid at which mean tokens are kept, see ``TokenStatistics``. None: tokens are read
+    as they are, as released."""
     latents_mean: tuple[float, ...] = OFFICIAL_MEAN
     """Mean of the raw latents, one per channel; belongs to the weights."""
     latents_std: tuple[float, ...] = OFFICIAL_STD

@@ -13,6 +13,7 @@ from torch.utils.checkpoint import checkpoint
 from gen3r.models.adapter.blocks import CausalConv3d, Downsample, FrameConv, Middle, ResidualBlock, RMSNorm, Upsample
 from gen3r.models.adapter.cache import TemporalCache
 from gen3r.models.adapter.config import AdapterConfig
+from gen3r.models.adapter.statistics import TokenStatistics
 from gen3r.models.posterior import Posterior
 
 # B batch, C token channels (5D), F frames, f latent frames, gh gw token grid, h w latent cells, z latent channels
@@ -120,6 +121,8 @@ class GeometryAdapter(nn.Module):
         self.moments = nn.Conv3d(2 * channels, 2 * channels, 1)
         self.unmoments = nn.Conv3d(channels, channels, 1)
         self.decoder = Decoder(self.config)
+        grid = self.config.token_statistics
+        self.statistics = None if grid is None else TokenStatistics(self.config.token_channels, grid)
 
     @property
     def gradient_checkpointing(self) -> bool:
@@ -137,23 +140,23 @@ class GeometryAdapter(nn.Module):
         `tokens` are [B, 5D, F, gh, gw] with F = 4k + 1 and gh, gw multiples of 4; ValueError otherwise.
         """
         self._check_frames(tokens.shape[2])
-        return self._posterior(self.encoder(tokens))
+        return self._posterior(self.encoder(self._read(tokens, 0)))
 
     def stream_encode(self, chunks: Iterable[Tensor]) -> Posterior:
         """The same from consecutive chunks [B, 5D, T, gh, gw] (4k + 1 frames, then multiples of 4), one at a time."""
         cache = TemporalCache()
         moments, frames = [], 0
         for tokens in chunks:
-            frames += tokens.shape[2]
+            start, frames = frames, frames + tokens.shape[2]
             self._check_frames(frames)
-            moments.append(self.encoder(tokens, cache))
+            moments.append(self.encoder(self._read(tokens, start), cache))
         return self._posterior(torch.cat(moments, dim=2))
 
     def decode(
         self, latents: Float[Tensor, "B z f h w"], grid: tuple[int, int] | None = None
     ) -> Float[Tensor, "B C F gh gw"]:
         """Tokens [B, 5D, F, gh, gw], F = 1 + 4(f - 1), from normalised latents; `grid` (gh, gw) defaults to theirs."""
-        return self.decoder(self._denormalised(latents), self._grid(latents, grid))
+        return self._written(self.decoder(self._denormalised(latents), self._grid(latents, grid)), 0)
 
     def stream_decode(
         self,
@@ -168,7 +171,14 @@ class GeometryAdapter(nn.Module):
         grid = self._grid(latents, grid)
         cache = TemporalCache() if cache is None else cache
         for latent in latents.split(1, dim=2):
-            yield self.decoder(self._denormalised(latent), grid, cache)
+            start = int(self.decoder.widen in cache)  # whether this is the first latent of the clip
+            yield self._written(self.decoder(self._denormalised(latent), grid, cache), start)
+
+    def _read(self, tokens: Tensor, start: int) -> Tensor:
+        return tokens if self.statistics is None else self.statistics.take_off(tokens, start)
+
+    def _written(self, tokens: Tensor, start: int) -> Tensor:
+        return tokens if self.statistics is None else self.statistics.put_back(tokens, start)
 
     def _posterior(self, encoded: Tensor) -> Posterior:
         moments = self._pooled(self.moments(encoded))

@@ -25,7 +25,7 @@ from gen3r.train import augment
 from gen3r.train.latents.store import LatentStore, StoredConditions
 from gen3r.train.latents.truth import truth_of
 from gen3r.train.latents.views import FIXED_CHOICES, view_choices
-from gen3r.train.losses.following import Places, places
+from gen3r.train.losses.following import Sightings, sightings
 from gen3r.train.rng import generator
 from gen3r.train.sources import Clips, ClipSource
 from gen3r.whole_file import whole_file
@@ -77,12 +77,12 @@ class LatentCache(LatentStore):
         """One caption per item."""
         return [(caption,) for caption in self.captions]
 
-    def places(self, items: Sequence[int]) -> Places | None:
+    def sightings(self, items: Sequence[int]) -> Sightings | None:
         """See `LatentStore`."""
         if "seen" not in self.tensors:
             return None
         index = torch.as_tensor(items, device=self.tensors["seen"].device)
-        return Places(position=self.tensors["position"][index].float(), seen=self.tensors["seen"][index])
+        return Sightings(position=self.tensors["position"][index].float(), seen=self.tensors["seen"][index])
 
     def posteriors(self, items: Sequence[int]) -> tuple[Posterior, Posterior | None]:
         """Copies of these items' posteriors, float32."""
@@ -156,7 +156,7 @@ def encode_clips(
             rng = generator(seed, "views", start, index)
             for name, value in _encode(version, conditioner, geometry, subsets, rng, device).items():
                 parts.setdefault(name, []).append(value)
-            for name, value in ({} if followed is None else _places(version, followed)).items():
+            for name, value in ({} if followed is None else _sightings(version, followed)).items():
                 parts.setdefault(name, []).append(value)
             parts.setdefault("clip", []).append(torch.arange(start, start + len(version.captions)))
             captions += [swap_sides(caption) for caption in version.captions] if index else list(version.captions)
@@ -211,12 +211,12 @@ def _encode(
     }
 
 
-def _places(clips: Clips, grid: tuple[int, int]) -> dict[str, Tensor]:
+def _sightings(clips: Clips, grid: tuple[int, int]) -> dict[str, Tensor]:
     if clips.depth is None:
         raise ValueError("expected clips with depth, by which attention follows the camera; set following to 0.")
     unit = scene_scale(clips.depth[:, 0])[:, None]
     cameras = Cameras(clips.extrinsics, clips.intrinsics, *clips.rgb.shape[2:4]).scaled(1 / unit)
-    found = places(clips.depth / unit[:, :, None, None], cameras, grid)
+    found = sightings(clips.depth / unit[:, :, None, None], cameras, grid)
     return {"position": found.position.half(), "seen": found.seen}
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from gen3r.cameras.cameras import Cameras
 from gen3r.latents.codecs import CodecName
 from gen3r.models.posterior import Posterior
-from gen3r.train.losses.following import Places
+from gen3r.train.losses.following import Sightings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +54,7 @@ class LatentStore(ABC):
     def prompts(self) -> Sequence[Sequence[str]]:
         """The captions of each item, at least one, which may be empty."""
 
-    def places(self, items: Sequence[int]) -> Places | None:
+    def sightings(self, items: Sequence[int]) -> Sightings | None:
         """Where these items' tokens are seen in the first and last frame; None if nobody asked when encoding."""
         return None
 

@@ -32,7 +32,7 @@ ENDS = 2
 
 
 @dataclass(frozen=True, kw_only=True)
-class Places:
+class Sightings:
     """Where the middle of every token is seen in the first and in the last frame of its clip."""
 
     position: Float[Tensor, "n ends f P 2"]
@@ -42,7 +42,7 @@ class Places:
 
 
 @torch.no_grad()
-def places(depth: Float[Tensor, "n F H W"], cameras: Cameras, grid: tuple[int, int]) -> Places:
+def sightings(depth: Float[Tensor, "n F H W"], cameras: Cameras, grid: tuple[int, int]) -> Sightings:
     """From true z-depth (0 = sky) and cameras [n, F], for ``grid`` tokens; lengths in any unit near the scene's depth.
 
     A latent frame is represented by the middle one of its frames.
@@ -59,7 +59,7 @@ def places(depth: Float[Tensor, "n F H W"], cameras: Cameras, grid: tuple[int, i
             pair = torch.tensor([middle, frame], device=depth.device)
             match = correspondences(depth[:, pair], cameras[:, pair], grid)
             position[:, end, k], seen[:, end, k] = match.position[:, 0], match.seen[:, 0]
-    return Places(position=position, seen=seen)
+    return Sightings(position=position, seen=seen)
 
 
 @contextmanager
@@ -88,7 +88,7 @@ def following_error(
     transformer: JointTransformer,
     watched: Sequence[tuple[Tensor, Tensor]],
     latents: Float[Tensor, "n C f h joint"],
-    places: Places,
+    found: Sightings,
     halves: int,
 ) -> Float[Tensor, ""]:
     """Cross-entropy of the first two heads of every watched block with the bilinear weights of the place.
@@ -100,7 +100,7 @@ def following_error(
     numbers = torch.arange(frames * rows * wide, device=latents.device).view(frames, rows, wide)
     parts = [half.reshape(frames, -1) for half in (split(numbers) if halves == 2 else (numbers,))]
     table = transformer.rope(latents)
-    weights = bilinear_weights(places.position, (rows, wide // halves))
+    weights = bilinear_weights(found.position, (rows, wide // halves))
     errors = []
     for query, key in watched:
         query, key = (rotate(x.unflatten(2, (heads, -1))[:, :, :ENDS].float(), table) for x in (query, key))
@@ -110,6 +110,6 @@ def following_error(
             views = parts[0][0 if end == 0 else frames - 1]
             for half in parts:
                 across = likely[:, end][:, half.flatten()][:, :, views].unflatten(1, (frames, -1))
-                error, seen = -(across * weights[:, end]).sum(-1), places.seen[:, end]
+                error, seen = -(across * weights[:, end]).sum(-1), found.seen[:, end]
                 errors.append((error * seen).sum() / seen.sum().clamp_min(1))
     return torch.stack(errors).mean()

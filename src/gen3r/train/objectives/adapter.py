@@ -166,6 +166,17 @@ class AdapterObjective(Objective):
         save_network(adapter, config, folder / ADAPTER)
 
 
+@torch.no_grad()
+def start_token_statistics(adapter: GeometryAdapter, vggt: VGGT, source: ClipSource, *, clips: int, seed: int) -> None:
+    """Measure the tokens of some random training clips; nothing to do for an adapter that keeps no statistics."""
+    if adapter.statistics is None:
+        return
+    items = torch.randperm(len(source), generator=generator(seed, "token statistics"))[:clips].tolist()
+    codec, home = VGGTAdapterCodec(vggt.eval(), adapter), next(vggt.parameters()).device
+    volumes = (codec.tokens(augment.video(source.get([item])).to(home)) for item in items)
+    adapter.statistics.measure(volume.cpu() for volume in volumes)
+
+
 def truth(batch: Batch) -> dict[str, Tensor]:
     """What ``vggt.targets`` gives, or the poses alone, of the batch's own scale, where the batch has no depth."""
     if "depth" in batch:

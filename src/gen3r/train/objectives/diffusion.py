@@ -27,7 +27,7 @@ from gen3r.train.latent_batches import LatentBatches, packed_rays
 from gen3r.train.latents.encoders import FrozenEncoders
 from gen3r.train.latents.identity import CODEC, ENCODERS_FILE
 from gen3r.train.lora import save_transformer
-from gen3r.train.losses.following import Places, following_error, watched
+from gen3r.train.losses.following import Sightings, following_error, watched
 from gen3r.train.objectives.base import Batch, Objective, Terms
 from gen3r.train.objectives.noise import TIMESTEPS, NoiseLevels, draw_levels, shifted
 from gen3r.train.pictures import depth_rows
@@ -97,7 +97,7 @@ class DiffusionObjective(Objective):
         total = (appearance.mean() + weight * geometry.mean()) / (1 + weight)
         parts = {"appearance": appearance.mean(), "geometry": geometry.mean()}
         if looks:
-            found = Places(position=batch["position"], seen=batch["seen"])
+            found = Sightings(position=batch["position"], seen=batch["seen"])
             parts["following"] = following_error(self.transformer, looks, clean, found, self.halves)
             total = total + self.stage.following * parts["following"]
         return Terms(total, {name: value.detach() for name, value in parts.items()})
