@@ -48,4 +48,4 @@ def diffusion() -> DiffusionStage:
         camera_residual_kernel=1,
     )
     loop = replace(stage.loop, steps=1000, lr=1e-3, warmup=50, ema_decay=0.99)
-    return replace(stage, network=network, text=text, loop=loop)
+    return replace(stage, network=network, text=text, loop=loop, following_blocks=(1,))

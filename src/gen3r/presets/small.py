@@ -153,6 +153,7 @@ def adapter() -> AdapterStage:
         res_blocks=1,
         io_kernel=1,
         token_statistics=(16, 16),
+        linear=True,
         latents_mean=UNIT_MEAN,
         latents_std=UNIT_STD,
     )
@@ -176,7 +177,13 @@ def diffusion() -> DiffusionStage:
     )
     loop = LoopConfig(steps=12_000, batch_size=256, lr=5e-4, warmup=300, precision="bf16", checkpoint_every=500)
     return DiffusionStage(
-        network=network, text=text, loop=loop, conditioning=ConditioningConfig(rays_at_latent_size=True), shift=3.0
+        network=network,
+        text=text,
+        loop=loop,
+        conditioning=ConditioningConfig(rays_at_latent_size=True),
+        shift=3.0,
+        following=0.05,
+        following_blocks=(2, 3, 4, 5),
     )
 
 

@@ -125,6 +125,7 @@ def adapter() -> AdapterStage:
         res_blocks=1,
         io_kernel=1,
         token_statistics=(8, 8),
+        linear=True,
         latents_mean=UNIT_MEAN,
         latents_std=UNIT_STD,
     )
@@ -139,7 +140,7 @@ def adapter() -> AdapterStage:
         validate_every=200,
         sample_every=400,
     )
-    return AdapterStage(network=network, loop=loop, dense_frames=2)
+    return AdapterStage(network=network, loop=loop, dense_frames=2, statistics_clips=128)
 
 
 def diffusion() -> DiffusionStage:
@@ -177,4 +178,6 @@ def diffusion() -> DiffusionStage:
         conditioning=ConditioningConfig(rays_at_latent_size=True),
         subsets=1,
         mirrored=False,
+        following=0.05,
+        following_blocks=(1, 2, 3),
     )

@@ -12,7 +12,7 @@ from gen3r.train.diffusion_builder import build_diffusion
 from gen3r.train.distill_builder import build_distill
 from gen3r.train.inputs import StageInputs, StageParts
 from gen3r.train.losses.adapter import AdapterLossConfig
-from gen3r.train.objectives.adapter import AdapterObjective, ClipBatches, start_token_statistics
+from gen3r.train.objectives.adapter import AdapterObjective, ClipBatches, start_from_tokens
 from gen3r.train.objectives.vae import VAEObjective, VideoCrops, start_linear_path
 from gen3r.train.objectives.vggt import VGGTObjective, ViewBatches
 from gen3r.train.sources import ClipSource
@@ -60,7 +60,7 @@ def build_adapter(inputs: StageInputs) -> StageParts:
     stage, loop = inputs.preset.adapter, inputs.loop
     adapter, vggt = inputs.started(ADAPTER, stage.network, GeometryAdapter), inputs.vggt()
     if inputs.fresh and inputs.initial is None:
-        start_token_statistics(adapter, vggt, inputs.clips, clips=stage.statistics_clips, seed=loop.seed)
+        start_from_tokens(adapter, vggt, inputs.clips, clips=stage.statistics_clips, seed=loop.seed)
     objective = AdapterObjective(
         adapter,
         vggt,

@@ -83,6 +83,7 @@ def _on_encoded(inputs: StageInputs, data: EncodedClips) -> StageParts:
         )
     elif held is not None:
         raise ValueError("expected encoded clips for validation beside encoded clips for training, got pictures.")
+    _tell_not_following(inputs, stage.following > 0)
     codecs = None
     if loop.sample_every and {VAE, *CODECS[stage.codec].networks} <= set(inputs.networks):
         codecs = _codecs(inputs)
@@ -92,8 +93,7 @@ def _on_encoded(inputs: StageInputs, data: EncodedClips) -> StageParts:
 
 def _on_the_fly(inputs: StageInputs, data: ClipSource) -> StageParts:
     stage, loop, frames = inputs.preset.diffusion, inputs.loop, inputs.preset.frames
-    if stage.following:
-        raise ValueError("clips that are encoded in every step have no places of tokens; set following to 0.")
+    _tell_not_following(inputs, stage.following > 0)
     text = inputs.text()
     if text is None:
         raise ValueError(
@@ -129,6 +129,7 @@ def _encoded_at_start(inputs: StageInputs, data: ClipSource) -> StageParts:
     training = _cache(inputs, inputs.out / "latents.safetensors", data, stage.mirrored, codecs)
     text = _text(inputs, training.captions)
     objective = DiffusionObjective(_transformer(inputs), text, stage, codecs, made_by=inputs.encoders)
+    _tell_not_following(inputs, stage.following > 0 and not data.has_depth)
     order = _weighted(data, training, loop.seed)
     shown = _shown(inputs, training, data, codecs)
     batches = LatentBatches(
@@ -160,7 +161,7 @@ def _cache(inputs: StageInputs, path: Path, clips: ClipSource, mirrored: bool, c
     }
     if stage.codec != DEFAULT_CODEC:  # files of before there was a choice say nothing of it
         made["codec"] = stage.codec
-    followed = _followed(inputs)
+    followed = _followed(inputs, clips)
     if followed is not None:
         made["followed"] = followed
 
@@ -205,18 +206,25 @@ def _encode(
         seed=_encoding_seed(inputs),
         device=next(appearance.parameters()).device,
         progress=inputs.report,
-        followed=_followed(inputs),
+        followed=_followed(inputs, clips),
         batch_size=8 if next(appearance.parameters()).device.type == "cpu" else 32,
         made=made,
     )
 
 
-def _followed(inputs: StageInputs) -> tuple[int, int] | None:
-    """Rows and columns of tokens in one half, where attention follows the camera."""
+def _followed(inputs: StageInputs, clips: ClipSource) -> tuple[int, int] | None:
+    """Rows and columns of tokens in one half, where attention follows the camera and depth says what it sees."""
     preset, stage = inputs.preset, inputs.preset.diffusion
     _, rows, columns = stage.network.patch_size
     cells = (preset.height // SPATIAL_STRIDE, preset.width // SPATIAL_STRIDE)
-    return (cells[0] // rows, cells[1] // columns) if stage.following else None
+    return (cells[0] // rows, cells[1] // columns) if stage.following and clips.has_depth else None
+
+
+def _tell_not_following(inputs: StageInputs, missing: bool) -> None:
+    if missing:
+        inputs.tell(
+            "attention is not taught to follow the camera, which takes clips with depth that are encoded at the start"
+        )
 
 
 def _shown(inputs: StageInputs, training: LatentCache, data: ClipSource, codecs: Codecs) -> LatentStore:

@@ -32,7 +32,7 @@ def build_distill(inputs: StageInputs) -> StageParts:
     stage = inputs.preset.distill
     if inputs.initial is None:
         raise ValueError("a student is taught by a trained transformer; name its model folder or run with --init.")
-    flow = replace(inputs.preset.diffusion, lora=None, following=0.0)
+    flow = replace(inputs.preset.diffusion, lora=None, following=0.0, following_blocks=())
     parts = build_diffusion(replace(inputs, preset=replace(inputs.preset, diffusion=flow), fresh=True))
     teacher = cast(DiffusionObjective, parts.objective)
     student = cast(JointTransformer, deepcopy(teacher.networks[TRANSFORMER]))

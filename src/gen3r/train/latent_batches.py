@@ -126,12 +126,7 @@ class LatentBatches(Batches):
                 f"expected latents of the codec {stage.codec}, got those of {store.codec}; encode the clips again, or "
                 f"train with codec {store.codec}."
             )
-        self.follows = stage.following > 0 and not validation
-        if self.follows and store.sightings([0]) is None:
-            raise ValueError(
-                "attention is to follow the camera, the latents were encoded without the places of their tokens; train "
-                "on the clips themselves, or set following to 0."
-            )
+        self.follows = stage.following > 0 and not validation and store.sightings([0]) is not None
         weight = max(views_at(stage, progress).anything for progress in (0.0, 1.0))
         if weight > 0 and not store.subsets:
             raise ValueError(

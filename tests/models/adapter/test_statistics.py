@@ -27,7 +27,7 @@ def tokens(clips: int = 3, frames: int = 5, grid: tuple[int, int] = GRID) -> Ten
 @pytest.fixture
 def statistics() -> TokenStatistics:
     made = TokenStatistics(CHANNELS, GRID)
-    made.measure([tokens(20)[:10], tokens(20)[10:]])
+    made.measure(tokens(20))
     return made
 
 

@@ -42,6 +42,8 @@ class AdapterConfig:
     token_statistics: tuple[int, int] | None = None
     """Rows and columns of the token grid at which mean tokens are kept, see ``TokenStatistics``. None: tokens are read
     as they are, as released."""
+    linear: bool = False
+    """A linear path past the convolutions, see ``LinearTokenCode``, for small models; needs token_statistics."""
     latents_mean: tuple[float, ...] = OFFICIAL_MEAN
     """Mean of the raw latents, one per channel; belongs to the weights."""
     latents_std: tuple[float, ...] = OFFICIAL_STD
@@ -61,6 +63,10 @@ class AdapterConfig:
             raise ValueError(
                 f"latents_mean and latents_std must have {self.latent_channels} numbers, "
                 f"got {len(self.latents_mean)} and {len(self.latents_std)}."
+            )
+        if self.linear and self.token_statistics is None:
+            raise ValueError(
+                "the linear path is of standardised tokens; give token_statistics a grid, or leave out linear."
             )
         if self.latent_pool < 1:
             raise ValueError(f"latent_pool must be at least 1, got {self.latent_pool}.")

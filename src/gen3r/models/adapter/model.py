@@ -13,10 +13,15 @@ from torch.utils.checkpoint import checkpoint
 from gen3r.models.adapter.blocks import CausalConv3d, Downsample, FrameConv, Middle, ResidualBlock, RMSNorm, Upsample
 from gen3r.models.adapter.cache import TemporalCache
 from gen3r.models.adapter.config import AdapterConfig
+from gen3r.models.adapter.linear import LinearTokenCode
 from gen3r.models.adapter.statistics import TokenStatistics
 from gen3r.models.posterior import Posterior
 
 # B batch, C token channels (5D), F frames, f latent frames, gh gw token grid, h w latent cells, z latent channels
+
+
+_FIRST_LOGVAR = -4.0
+"""Log-variance of the latents before training, where a linear path makes them."""
 
 
 class Stage(nn.Module):
@@ -123,6 +128,10 @@ class GeometryAdapter(nn.Module):
         self.decoder = Decoder(self.config)
         grid = self.config.token_statistics
         self.statistics = None if grid is None else TokenStatistics(self.config.token_channels, grid)
+        self.linear = None
+        if self.config.linear:
+            self.linear = LinearTokenCode(self.config.token_channels, channels, self.config.time_factor)
+            self._silence()
 
     @property
     def gradient_checkpointing(self) -> bool:
@@ -140,7 +149,7 @@ class GeometryAdapter(nn.Module):
         `tokens` are [B, 5D, F, gh, gw] with F = 4k + 1 and gh, gw multiples of 4; ValueError otherwise.
         """
         self._check_frames(tokens.shape[2])
-        return self._posterior(self.encoder(self._read(tokens, 0)))
+        return self._posterior(self._encoded(tokens, 0, None))
 
     def stream_encode(self, chunks: Iterable[Tensor]) -> Posterior:
         """The same from consecutive chunks [B, 5D, T, gh, gw] (4k + 1 frames, then multiples of 4), one at a time."""
@@ -149,14 +158,14 @@ class GeometryAdapter(nn.Module):
         for tokens in chunks:
             start, frames = frames, frames + tokens.shape[2]
             self._check_frames(frames)
-            moments.append(self.encoder(self._read(tokens, start), cache))
+            moments.append(self._encoded(tokens, start, cache))
         return self._posterior(torch.cat(moments, dim=2))
 
     def decode(
         self, latents: Float[Tensor, "B z f h w"], grid: tuple[int, int] | None = None
     ) -> Float[Tensor, "B C F gh gw"]:
         """Tokens [B, 5D, F, gh, gw], F = 1 + 4(f - 1), from normalised latents; `grid` (gh, gw) defaults to theirs."""
-        return self._written(self.decoder(self._denormalised(latents), self._grid(latents, grid)), 0)
+        return self._decoded(latents, self._grid(latents, grid), 0, None)
 
     def stream_decode(
         self,
@@ -171,25 +180,44 @@ class GeometryAdapter(nn.Module):
         grid = self._grid(latents, grid)
         cache = TemporalCache() if cache is None else cache
         for latent in latents.split(1, dim=2):
-            start = int(self.decoder.widen in cache)  # whether this is the first latent of the clip
-            yield self._written(self.decoder(self._denormalised(latent), grid, cache), start)
+            yield self._decoded(latent, grid, int(self.decoder.widen in cache), cache)
 
-    def _read(self, tokens: Tensor, start: int) -> Tensor:
-        return tokens if self.statistics is None else self.statistics.take_off(tokens, start)
+    def _encoded(self, tokens: Tensor, start: int, cache: TemporalCache | None) -> Float[Tensor, "B z2 f h w"]:
+        """Raw moments of frames from number `start` on."""
+        if self.statistics is not None:
+            tokens = self.statistics.take_off(tokens, start)
+        moments = self.moments(self.encoder(tokens, cache))
+        if self.linear is None:
+            return moments
+        size = (moments.shape[-2], moments.shape[-1])
+        return moments + F.pad(self.linear.encode(tokens, size, start), (0, 0) * 3 + (0, moments.shape[1] // 2))
 
-    def _written(self, tokens: Tensor, start: int) -> Tensor:
+    def _decoded(
+        self, latents: Tensor, grid: tuple[int, int], start: int, cache: TemporalCache | None
+    ) -> Float[Tensor, "B C F gh gw"]:
+        """Tokens of normalised latents; `start` is 0 for the first latent of a clip."""
+        offset, scale = self._statistics(latents)
+        raw = self._pooled(latents * scale + offset)
+        tokens = self.decoder(self.unmoments(raw.to(self.unmoments.weight.dtype)), grid, cache)
+        if self.linear is not None:
+            tokens = tokens + self.linear.decode(raw, grid, start)
         return tokens if self.statistics is None else self.statistics.put_back(tokens, start)
 
-    def _posterior(self, encoded: Tensor) -> Posterior:
-        moments = self._pooled(self.moments(encoded))
+    def _posterior(self, moments: Tensor) -> Posterior:
+        moments = self._pooled(moments)
         mean, logvar = moments.to(torch.promote_types(moments.dtype, torch.float32)).chunk(2, dim=1)
         offset, scale = self._statistics(mean)
         return Posterior(mean=(mean - offset) / scale, logvar=logvar)
 
-    def _denormalised(self, latents: Tensor) -> Tensor:
-        offset, scale = self._statistics(latents)
-        raw = self._pooled(latents * scale + offset)
-        return self.unmoments(raw.to(self.unmoments.weight.dtype))
+    @torch.no_grad()
+    def _silence(self) -> None:
+        """Let the convolutions add nothing at first, and the latents be nearly certain."""
+        for layer in (self.moments, self.decoder.exit):
+            nn.init.zeros_(layer.weight)
+            assert layer.bias is not None
+            nn.init.zeros_(layer.bias)
+        assert self.moments.bias is not None
+        self.moments.bias[self.config.latent_channels :] = _FIRST_LOGVAR
 
     def _pooled(self, x: Float[Tensor, "B C f h w"]) -> Float[Tensor, "B C f h w"]:
         """Every block of ``latent_pool`` cells per side replaced by its mean."""

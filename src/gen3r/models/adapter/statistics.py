@@ -7,8 +7,6 @@ train for minutes never get there. Measured once, both are taken off before the 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
@@ -35,9 +33,8 @@ class TokenStatistics(nn.Module):
         self.register_buffer("std", torch.ones(channels))
 
     @torch.no_grad()
-    def measure(self, volumes: Iterable[Float[Tensor, "B C F gh gw"]]) -> None:
-        """Take them from whole token volumes of some clips, all of one grid."""
-        whole = torch.cat([volume.float() for volume in volumes])
+    def measure(self, whole: Float[Tensor, "B C F gh gw"]) -> None:
+        """Take them from the tokens of some clips."""
         first, others = whole[:, :, :1], whole[:, :, 1:]
         means = torch.stack([first.mean((0, 2)), (others if others.shape[2] else first).mean((0, 2))])
         self.mean.copy_(_resized(means, (self.mean.shape[-2], self.mean.shape[-1])))

@@ -167,14 +167,16 @@ class AdapterObjective(Objective):
 
 
 @torch.no_grad()
-def start_token_statistics(adapter: GeometryAdapter, vggt: VGGT, source: ClipSource, *, clips: int, seed: int) -> None:
-    """Measure the tokens of some random training clips; nothing to do for an adapter that keeps no statistics."""
+def start_from_tokens(adapter: GeometryAdapter, vggt: VGGT, source: ClipSource, *, clips: int, seed: int) -> None:
+    """Measure tokens of some random training clips and fit the linear path to them, for adapters that have those."""
     if adapter.statistics is None:
         return
     items = torch.randperm(len(source), generator=generator(seed, "token statistics"))[:clips].tolist()
     codec, home = VGGTAdapterCodec(vggt.eval(), adapter), next(vggt.parameters()).device
-    volumes = (codec.tokens(augment.video(source.get([item])).to(home)) for item in items)
-    adapter.statistics.measure(volume.cpu() for volume in volumes)
+    volumes = torch.cat([codec.tokens(augment.video(source.get([item])).to(home)).cpu() for item in items])
+    adapter.statistics.measure(volumes)
+    if adapter.linear is not None:
+        adapter.linear.fit(adapter.statistics.take_off(volumes, 0))
 
 
 def truth(batch: Batch) -> dict[str, Tensor]:
