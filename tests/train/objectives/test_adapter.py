@@ -1,16 +1,22 @@
 """The adapter's objective: what recomputing changes, and what it does not."""
 
+from pathlib import Path
+
 import pytest
 import torch
 from torch import Tensor
 
 from gen3r.latents.appearance import AppearanceCodec
+from gen3r.latents.codecs import VGGTAdapterCodec
 from gen3r.models.adapter import AdapterConfig, GeometryAdapter
 from gen3r.models.vae import LinearShortcutVAE, VAEConfig
 from gen3r.models.vggt import VGGT, VGGTConfig
+from gen3r.train import augment
 from gen3r.train.losses.adapter import AdapterLossConfig
-from gen3r.train.objectives.adapter import AdapterObjective
+from gen3r.train.objectives.adapter import AdapterObjective, start_from_tokens
 from gen3r.train.planning.tracing import LiveBytes
+from gen3r.train.sources import PackedClips
+from train.tiny_run import write_pack
 
 VIEWS = VGGTConfig(
     image_size=56,
@@ -68,3 +74,34 @@ def test_the_average_of_the_weight_starts_at_the_first_and_moves_little() -> Non
     second = step(made, frames=1)[0]
     assert second["kl_weight"] == pytest.approx(0.9 + 0.1 * first["kl_weight"])
     assert second["alignment"] == pytest.approx(AdapterLossConfig().align * second["kl_weight"] * second["kl"])
+
+
+@torch.no_grad()
+def test_a_fresh_adapter_with_a_linear_path_knows_the_tokens_it_is_for(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    vggt = VGGT(VIEWS)
+    source = PackedClips([write_pack(tmp_path / "pack.safetensors", count=12, side=56)])
+    config = AdapterConfig(
+        hidden=4, token_channels=160, resample_scale=20, res_blocks=1, token_statistics=(4, 4), linear=True
+    )
+    before, after = GeometryAdapter(config).eval(), GeometryAdapter(config).eval()
+    start_from_tokens(after, vggt, source, clips=8, seed=0)
+    unseen = VGGTAdapterCodec(vggt, after).tokens(augment.video(source.get(range(12))))
+    mean = unseen.mean((0, 2), keepdim=True)
+
+    def left(adapter: GeometryAdapter) -> float:
+        rebuilt = adapter.decode(adapter.encode(unseen).mode())
+        return float((rebuilt - unseen).square().mean() / (mean - unseen).square().mean())
+
+    assert left(before) > 1
+    assert left(after) < 0.5
+
+
+def test_statistics_are_weights_that_checkpoints_keep_and_nobody_trains() -> None:
+    config = AdapterConfig(
+        hidden=4, token_channels=160, resample_scale=20, res_blocks=1, token_statistics=(4, 4), linear=True
+    )
+    weights = dict(GeometryAdapter(config).named_parameters())
+    assert {"statistics.mean", "statistics.std"} <= set(weights)
+    assert not weights["statistics.mean"].requires_grad
+    assert not weights["statistics.std"].requires_grad

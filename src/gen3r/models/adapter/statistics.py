@@ -21,16 +21,14 @@ _LEAST = 1e-3
 class TokenStatistics(nn.Module):
     """Mean tokens at every place of a grid, for the first frame and for all others, and the spread of every channel.
 
-    Until `measure` they are zeros and ones. Means of other grids are interpolated.
+    Until `measure` they are zeros and ones. Means of other grids are interpolated. They are parameters that are not
+    trained, so that checkpoints keep them with the weights.
     """
-
-    mean: Tensor
-    std: Tensor
 
     def __init__(self, channels: int, grid: tuple[int, int]) -> None:
         super().__init__()
-        self.register_buffer("mean", torch.zeros(2, channels, *grid))
-        self.register_buffer("std", torch.ones(channels))
+        self.mean = nn.Parameter(torch.zeros(2, channels, *grid), requires_grad=False)
+        self.std = nn.Parameter(torch.ones(channels), requires_grad=False)
 
     @torch.no_grad()
     def measure(self, whole: Float[Tensor, "B C F gh gw"]) -> None:
