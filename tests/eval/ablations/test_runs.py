@@ -44,7 +44,9 @@ def smallest() -> Preset:
         vae=replace(base.vae, network=replace(base.vae.network, base_dim=4), loop=loop(base.vae, 1), fit_clips=4),
         vggt=replace(base.vggt, network=vggt, loop=replace(loop(base.vggt, 1), batch_size=FRAMES)),
         adapter=replace(base.adapter, network=adapter, loop=loop(base.adapter, 1)),
-        diffusion=replace(base.diffusion, network=transformer, text=text, loop=loop(base.diffusion, 2)),
+        diffusion=replace(
+            base.diffusion, network=transformer, text=text, loop=loop(base.diffusion, 2), following_blocks=(0,)
+        ),
     )
 
 

@@ -42,7 +42,9 @@ def preset(**loop: Any) -> Preset:
     )
     schedule = dataclasses.replace(tiny.diffusion.loop, precision="fp32", batch_size=2, **loop)
     return dataclasses.replace(
-        tiny, frames=5, diffusion=dataclasses.replace(tiny.diffusion, network=network, text=None, loop=schedule)
+        tiny,
+        frames=5,
+        diffusion=dataclasses.replace(tiny.diffusion, network=network, text=None, loop=schedule, following=0.0),
     )
 
 
