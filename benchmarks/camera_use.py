@@ -88,8 +88,13 @@ def batches_of(pipeline: Gen3RPipeline, clips: ClipSource, size: int) -> Iterato
         cache = LatentCache(path)
     batches = LatentBatches(cache, networks.text, stage, batch_size=size, seed=0, validation=True)
     objective = DiffusionObjective(networks.transformer, networks.text, stage).eval()
-    for start in range(0, len(cache) - size + 1, size):
-        yield objective, batches.make(range(start, start + size), torch.Generator().manual_seed(start))
+    if len(cache) % size == 1:
+        raise ValueError(
+            f"{len(cache)} clips leave one alone in the last batch of {size}; take another count or batch."
+        )
+    for start in range(0, len(cache), size):
+        items = range(start, min(start + size, len(cache)))
+        yield objective, batches.make(items, torch.Generator().manual_seed(start))
 
 
 @torch.no_grad()
@@ -105,7 +110,8 @@ def errors_of(objective: DiffusionObjective, batch: Batch) -> dict[tuple[float, 
             condition = objective.condition(batch | {"camera": camera})
             velocity = objective.velocity(condition, (1 - level) * clean + level * noise, timestep)
             last = (velocity - (noise - clean)).square()[:, :, -1]
-            for half, error in zip(HALVES, split(last), strict=True):
+            halves = split(last) if objective.halves == 2 else (last,)
+            for half, error in zip(HALVES[: objective.halves], halves, strict=True):
                 errors[level, name, half] = error.mean((1, 2, 3)).tolist()
     return errors
 

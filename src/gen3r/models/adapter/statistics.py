@@ -1,8 +1,8 @@
 """What the tokens of a VGGT have in common, so that an adapter need not learn it.
 
 Some channels of VGGT's tokens lie tens of standard deviations from zero, and part of every token only says where it is.
-Training moves a bias by its learning rate per step and a convolution cannot know where it is, so small adapters that
-train for minutes never get there. Measured once, both are taken off before the encoder and put back after the decoder.
+Training moves a bias by its learning rate per step, and a convolution cannot know where it is: small adapters would
+spend their training on that. Measured once, both are taken off before the encoder and put back after the decoder.
 """
 
 from __future__ import annotations

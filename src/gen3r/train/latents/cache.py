@@ -154,11 +154,12 @@ def encode_clips(
         )
         for index, version in enumerate([clips, augment.mirror(clips)] if mirrored else [clips]):
             rng = generator(seed, "views", start, index)
-            for name, value in _encode(version, conditioner, geometry, subsets, rng, device).items():
+            encoded = _encode(version, conditioner, geometry, subsets, rng, device)
+            encoded["clip"] = torch.arange(start, start + len(version.captions))
+            if followed is not None:
+                encoded |= _sightings(version, followed)
+            for name, value in encoded.items():
                 parts.setdefault(name, []).append(value)
-            for name, value in ({} if followed is None else _sightings(version, followed)).items():
-                parts.setdefault(name, []).append(value)
-            parts.setdefault("clip", []).append(torch.arange(start, start + len(version.captions)))
             captions += [swap_sides(caption) for caption in version.captions] if index else list(version.captions)
         if progress is not None:
             progress(len(captions), total)

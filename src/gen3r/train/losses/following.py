@@ -1,8 +1,8 @@
 """Attention that follows the camera: supervision that teaches the joint transformer to move what a view shows.
 
 To continue a view along a camera path, every token must fetch what is to be seen there from tokens of the view. Small
-models do not find that out from velocities in the time a CPU has; from exact depth and cameras they are told, as VGGT
-is (``train.losses.matching``): of some blocks, one head must look at the first latent frame and one at the last, where
+models find that out late from velocities alone; from exact depth and cameras they are told, as VGGT is
+(``train.losses.matching``): of some blocks, one head must look at the first latent frame and one at the last, where
 these show the same place. Both halves of the latent look at the appearance half, which is where views are given.
 """
 

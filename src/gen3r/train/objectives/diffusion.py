@@ -71,8 +71,7 @@ class DiffusionObjective(Objective):
         made_by: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__({TRANSFORMER: transformer} | ({} if text is None else {TEXT_ENCODER: text.encoder}))
-        self.tokenizer = None if text is None else text.tokenizer
-        self.text_length = None if text is None else text.length
+        self._words = None if text is None else (text.tokenizer, text.length)
         self.stage = stage
         self.halves = CODECS[stage.codec].halves
         self.codecs = torch.nn.ModuleList(codecs or ()).eval().requires_grad_(False)
@@ -83,6 +82,14 @@ class DiffusionObjective(Objective):
     def transformer(self) -> JointTransformer:
         """The denoiser."""
         return cast(JointTransformer, self.networks[TRANSFORMER])
+
+    @property
+    def text(self) -> TextEncoder | None:
+        """The text encoder that is trained; None on stored features."""
+        if self._words is None:
+            return None
+        tokenizer, length = self._words
+        return TextEncoder(tokenizer, self.networks[TEXT_ENCODER], length)
 
     def loss(self, batch: Batch, rng: Rng) -> Terms:
         """Velocity error of both halves; where that was asked for, how far attention is from following the camera."""
@@ -196,5 +203,5 @@ class DiffusionObjective(Objective):
             folder.mkdir(parents=True, exist_ok=True)
             write_json(folder / ENCODERS_FILE, self.made_by | {CODEC: self.stage.codec})
         save_transformer(self.transformer, folder)
-        if self.tokenizer is not None and self.text_length is not None:
-            save_text(TextEncoder(self.tokenizer, self.networks[TEXT_ENCODER], self.text_length), folder)
+        if self.text is not None:
+            save_text(self.text, folder)

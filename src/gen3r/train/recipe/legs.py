@@ -9,7 +9,6 @@ from pathlib import Path
 
 import torch
 
-from gen3r.conditioning.text import TextEncoder
 from gen3r.hub.folder import save_network
 from gen3r.hub.load import save_text
 from gen3r.hub.networks import KINDS, TEXT_ENCODER
@@ -17,6 +16,7 @@ from gen3r.models.transformer import JointTransformer
 from gen3r.presets.recipe import Leg, Recipe
 from gen3r.presets.stages import Preset
 from gen3r.train.loop import Trainer
+from gen3r.train.objectives.diffusion import DiffusionObjective
 from gen3r.train.recipe.clips import leg_preset
 from gen3r.train.recipe.portable import START
 
@@ -91,8 +91,9 @@ def write_start(trainer: Trainer, folder: Path) -> None:
             if name not in KINDS:  # there for training alone; the checkpoint has it
                 continue
             if name == TEXT_ENCODER:
-                tokenizer, length = getattr(objective, "tokenizer"), getattr(objective, "text_length")  # noqa: B009
-                save_text(TextEncoder(tokenizer, network, length), folder, torch.float16)
+                assert isinstance(objective, DiffusionObjective)  # the only one that trains words
+                assert objective.text is not None
+                save_text(objective.text, folder, torch.float16)
             else:
                 config = network.settings if isinstance(network, JointTransformer) else network.config
                 save_network(network, config, folder / name, torch.float16)
