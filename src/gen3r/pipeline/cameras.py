@@ -18,6 +18,7 @@ from gen3r.latents.grid import LatentGrid
 from gen3r.models.vggt import VGGTOutput
 from gen3r.pipeline.config import PipelineConfig
 from gen3r.pipeline.request import FREE, PlacedViews, SceneRequest
+from gen3r.pipeline.surfaces import surfaces
 
 STATIC_BASELINE = 1e-3
 """Distance between views below which their baseline says nothing about scale."""
@@ -95,13 +96,22 @@ class _Reading:
 
     cameras: Cameras
     depth: Float[Tensor, "V H W"]
+    confidence: Float[Tensor, "V H W"]
+
+    def near(self, config: PipelineConfig) -> Float[Tensor, "V H W"]:
+        """Depth with what counts as sky set to 0."""
+        return torch.where(surfaces(self.depth, self.confidence, config), self.depth, 0.0)
 
 
 @torch.no_grad()
 def _read_views(placed: PlacedViews, read: ReadViews) -> _Reading:
     output = read(placed.pictures[None])
     height, width = placed.video.shape[-2:]
-    return _Reading(cameras=decode_pose(output.pose_encoding[0].cpu(), height, width), depth=output.depth[0].cpu())
+    return _Reading(
+        cameras=decode_pose(output.pose_encoding[0].cpu(), height, width),
+        depth=output.depth[0].cpu(),
+        confidence=output.depth_confidence[0].cpu(),
+    )
 
 
 def _named_path(
@@ -115,7 +125,7 @@ def _named_path(
         intrinsics = cameras.intrinsics
     else:
         reading = _read_views(placed, read)
-        size = trajectory_scale(_near(reading.depth, config)) / _unit(reading, config)
+        size = trajectory_scale(reading.near(config)) / _unit(reading, config)
         poses = _sized(name, grid.frames, size, config)
         intrinsics = reading.cameras.intrinsics[:1]
         source = f"trajectory {name}, sized by VGGT"
@@ -138,12 +148,7 @@ def _unit(reading: _Reading, config: PipelineConfig) -> float:
     """What the model measures lengths in: the mean depth of the first view, or VGGT's own unit."""
     if not config.conditioning.normalize_scale:
         return 1.0
-    return float(scene_scale(_near(reading.depth[:1], config))[0])
-
-
-def _near(depth: Tensor, config: PipelineConfig) -> Tensor:
-    """Depth with what counts as sky set to 0."""
-    return torch.where(depth < config.far, depth, torch.zeros_like(depth))
+    return float(scene_scale(reading.near(config)[:1])[0])
 
 
 def _estimated_scale(

@@ -44,6 +44,9 @@ class PipelineConfig:
     """Vertical field of view of named trajectories when there is no view to estimate it from."""
     far: float = 20.0
     """Depth beyond which a pixel counts as sky, in mean depths of the first view."""
+    sky_confidence: float = 0.0
+    """Confidence below which a pixel counts as sky. VGGT's confidences start at 1; 0 asks for none, as the released
+    weights need it, which were not trained to doubt the sky."""
     max_travel: float | None = None
     """Farthest camera displacement known from training, in mean depths of the first view; longer paths of unknown unit
     and named trajectories are shortened to it. None = any."""

@@ -15,6 +15,8 @@ from gen3r.latents.appearance import AppearanceCodec
 from gen3r.latents.codecs import GeometryCodec
 from gen3r.latents.grid import LatentGrid
 from gen3r.models.vggt import VGGTOutput
+from gen3r.pipeline.config import PipelineConfig
+from gen3r.pipeline.surfaces import surfaces
 from gen3r.scene.scene import Scene
 
 FOV_RANGE = (0.05, 3.0)
@@ -63,7 +65,7 @@ def scenes_from_output(
     output: VGGTOutput,
     *,
     scales: Sequence[float],
-    far: float,
+    config: PipelineConfig,
     provenance: Sequence[Mapping[str, Any]],
     rebase: bool = True,
 ) -> list[Scene]:
@@ -73,7 +75,7 @@ def scenes_from_output(
         rgb: frames in 0..255.
         output: VGGT's predictions.
         scales: multiplies the lengths of each scene (see ``CameraPath.scale``).
-        far: depth that counts as no surface, before scaling.
+        config: of the model; says what counts as sky.
         provenance: JSON-able record of each scene.
         rebase: whether the first camera is made the world exactly, see ``predicted_cameras``.
     """
@@ -81,14 +83,14 @@ def scenes_from_output(
     for index, scale in enumerate(scales):
         depth = output.depth[index].float()
         points = output.points[index].float()
-        mask = torch.isfinite(depth) & (depth > 0) & (depth < far) & torch.isfinite(points).all(dim=-1)
+        confidence = output.depth_confidence[index].float().nan_to_num(0.0, posinf=0.0)
         scenes.append(
             Scene(
                 rgb=rgb[index],
                 depth=depth.nan_to_num(0.0, posinf=0.0) * scale,
-                confidence=output.depth_confidence[index].float().nan_to_num(0.0, posinf=0.0),
+                confidence=confidence,
                 points=points.nan_to_num(0.0, posinf=0.0, neginf=0.0) * scale,
-                mask=mask,
+                mask=surfaces(depth, confidence, config) & torch.isfinite(points).all(dim=-1),
                 cameras=predicted_cameras(output.pose_encoding[index], *rgb.shape[2:4], rebase=rebase).scaled(scale),
                 provenance=dict(provenance[index]),
             )

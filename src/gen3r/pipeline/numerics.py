@@ -46,7 +46,7 @@ class Numerics:
 
     def path_settings(self, config: PipelineConfig) -> PipelineConfig:
         """The settings that camera paths are made with."""
-        return config if self.sky_is_no_depth else dataclasses.replace(config, far=math.inf)
+        return config if self.sky_is_no_depth else dataclasses.replace(config, far=math.inf, sky_confidence=0.0)
 
     @property
     def name(self) -> str:

@@ -265,7 +265,7 @@ class Gen3RPipeline(Stages):
             pictures,
             output,
             scales=[path.scale for path in paths],
-            far=self.config.far,
+            config=self.config,
             rebase=self.numerics.rebase_scene,
             provenance=[
                 record(
@@ -312,7 +312,7 @@ class Gen3RPipeline(Stages):
             eight_bit(video[None]),
             output,
             scales=[1.0],
-            far=self.config.far,
+            config=self.config,
             provenance=[
                 record(
                     self.config,

@@ -22,6 +22,7 @@ def preset() -> Preset:
         clips=800,
         steps=5,
         scene_cameras="predicted",
+        sky_confidence=0.0,  # not every codec has such a confidence
         recipe=None,
     )
 

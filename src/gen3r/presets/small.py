@@ -27,6 +27,7 @@ def preset() -> Preset:
         diffusion=diffusion(),
         distill=distill(),
         clips=12_000,
+        sky_confidence=1.00003,
         recipe=recipe(),
     )
 

@@ -290,6 +290,8 @@ class Preset:
     """Default negative prompt of the shipped pipeline."""
     scene_cameras: Literal["predicted", "requested"] = "predicted"
     """Default cameras of the shipped pipeline's scenes, see ``PipelineConfig``."""
+    sky_confidence: float = 0.0
+    """Confidence that VGGT has in surfaces but not in the sky, see ``PipelineConfig``."""
     recipe: Recipe | None = None
     """How all stages are trained one after the other; None: one by one, by hand."""
 

@@ -111,7 +111,7 @@ class Chunk:
                     stack.enter_context(pipeline.residency.use(name, *parts))
                 geometry = codec.encode(video, known if codec.needs_truth else None).mode()
         frames, output = pipeline.decode(JointLatent(appearance=appearance, geometry=geometry).tensor, grid)
-        scenes = scenes_from_output(frames, output, scales=[1.0], far=pipeline.config.far, provenance=[{}])
+        scenes = scenes_from_output(frames, output, scales=[1.0], config=pipeline.config, provenance=[{}])
         return Prediction.of_scene(scenes[0], truth)
 
     def _vggt(self, place: int, prediction: Prediction) -> Prediction:
