@@ -74,10 +74,20 @@ class NetworkKind:
     """Config from the JSON of our layout and the name of its file; ModelFolderError if they do not fit."""
     write: Callable[[Any], dict[str, Any]] = dataclasses.asdict
     """The JSON of a config."""
+    decodes: tuple[str, ...] = ()
+    """How the names of weights begin that only read latents: no latent changes if others take their place."""
+
+    def encodes(self, name: str) -> bool:
+        """Whether the weight of that name has a say in what is made of data."""
+        return not name.startswith(self.decodes)
 
 
-def _dataclass_kind(build: Callable[[Any], nn.Module], config_class: type) -> NetworkKind:
-    return NetworkKind(build=build, read=lambda values, origin: config_from_dict(config_class, values, origin))
+def _dataclass_kind(
+    build: Callable[[Any], nn.Module], config_class: type, decodes: tuple[str, ...] = ()
+) -> NetworkKind:
+    return NetworkKind(
+        build=build, read=lambda values, origin: config_from_dict(config_class, values, origin), decodes=decodes
+    )
 
 
 def feature_layer(config: PretrainedConfig) -> int:
@@ -94,9 +104,11 @@ def build_vision(config: CLIPVisionConfig) -> CLIPVisionModel:
 
 
 KINDS: dict[str, NetworkKind] = {
-    VAE: _dataclass_kind(LinearShortcutVAE, VAEConfig),
+    VAE: _dataclass_kind(
+        LinearShortcutVAE, VAEConfig, decodes=("vae.decoder.", "vae.post_quant_conv.", "linear.decode_")
+    ),
     VGGT_FOLDER: _dataclass_kind(VGGT, VGGTConfig),
-    ADAPTER: _dataclass_kind(GeometryAdapter, AdapterConfig),
+    ADAPTER: _dataclass_kind(GeometryAdapter, AdapterConfig, decodes=("decoder.", "unmoments.", "linear.decode_")),
     TRANSFORMER: _dataclass_kind(JointTransformer, TransformerConfig),
     TEXT_ENCODER: NetworkKind(
         build=UMT5EncoderModel,

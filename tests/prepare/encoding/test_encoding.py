@@ -149,16 +149,28 @@ def test_other_networks_are_refused_by_name(encoded: Path, model: Path) -> None:
             open_latents(encoded, identities | {name: other})
 
 
-def test_an_identity_follows_the_weights_not_the_folder(model: Path, tmp_path: Path) -> None:
-    known = model_identities(model)["geometry_adapter"]
-    copy = tmp_path / "run" / "export" / "geometry_adapter"
-    shutil.copytree(model / "geometry_adapter", copy)
-    assert folder_identity("geometry_adapter", copy) == known
+@pytest.mark.parametrize(
+    ("name", "weight", "encodes"),
+    [
+        ("geometry_adapter", "encoder.", True),
+        ("geometry_adapter", "decoder.", False),
+        ("geometry_adapter", "unmoments.", False),
+        ("vae", "vae.encoder.", True),
+        ("vae", "vae.decoder.", False),
+        ("vggt", "depth_head.", True),  # it measures the scale of clips without depth
+    ],
+)
+def test_an_identity_follows_the_weights_that_encode_not_the_folder(
+    name: str, weight: str, encodes: bool, model: Path, tmp_path: Path
+) -> None:
+    known = model_identities(model)[name]
+    copy = tmp_path / "run" / "export" / name
+    shutil.copytree(model / name, copy)
+    assert folder_identity(name, copy) == known
     weights = load_file(copy / "model.safetensors")
-    name = min(weights)
-    weights[name].view(-1)[0] += 1
+    weights[min(each for each in weights if each.startswith(weight))].view(-1)[0] += 1
     save_file(weights, copy / "model.safetensors")
-    assert folder_identity("geometry_adapter", copy) != known
+    assert (folder_identity(name, copy) != known) == encodes
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Which networks made some latents: a sha256 over their configs and every weight, whatever layout they lie in."""
+"""Which networks made some latents: a sha256 over their configs and every weight that encodes, in whatever layout."""
 
 from __future__ import annotations
 
@@ -50,6 +50,8 @@ def default_identity_cache() -> Path:
 def model_identities(model: OpenModel | ModelFolder | Path, cache: Path | None = None) -> dict[str, str]:
     """sha256 of every encoder of a model folder, by name; the tokenizer counts as part of the text encoder.
 
+    Weights that only read latents do not count: decoders may be trained further on the same latents.
+
     Hashing reads all weights once, seconds for gigabytes; the result is kept in ``cache`` (by default
     ``default_identity_cache()``) until a file changes its size or time.
 
@@ -85,7 +87,7 @@ def _identity(part: Part, extra: Iterable[Path], cache: Path | None) -> str:
     config = json.dumps(_config_values(part), sort_keys=True, default=str)
     files = sorted({weight.file for weight in part.weights.values()} | set(extra))
     stats = [(str(path.resolve()), path.stat().st_size, path.stat().st_mtime_ns) for path in files]
-    key = hashlib.sha256(repr((part.kind, config, stats)).encode()).hexdigest()
+    key = hashlib.sha256(repr((part.kind, KINDS[part.kind].decodes, config, stats)).encode()).hexdigest()
     return _kept((cache or default_identity_cache()) / key, lambda: _hash(part, config, extra))
 
 
@@ -103,7 +105,8 @@ def _kept(place: Path, make: Callable[[], str]) -> str:
 
 def _hash(part: Part, config: str, extra: Iterable[Path]) -> str:
     digest = hashlib.sha256(config.encode())
-    for name, weight in sorted(part.our_weights().items()):
+    encoding = {name: weight for name, weight in part.our_weights().items() if KINDS[part.kind].encodes(name)}
+    for name, weight in sorted(encoding.items()):
         tensor = weight.read().contiguous()
         digest.update(repr((name, str(tensor.dtype), tuple(tensor.shape))).encode())
         digest.update(memoryview(cast(Any, tensor.reshape(-1).view(torch.uint8).numpy())))
