@@ -20,11 +20,12 @@ class Train:
     all follows the preset's recipe: every network in its turn, for its share of the time, in as many sittings of
     --minutes as it takes, on one machine or (--portable, --from) on several. Of the single stages, vggt and vae stand
     alone; adapter builds on both; diffusion on all three; distill teaches the diffusion transformer of --init to go few
-    steps. Without data, clips are generated while training. For several processes, start a stage with accelerate launch
-    -m gen3r.cli train ... With --dry-run it only tells the memory and time that a run would take.
+    steps; decoders trains the decoders of VAE and adapter on what that of --init makes. Without data, clips are
+    generated while training. For several processes, start a stage with accelerate launch -m gen3r.cli train ... With
+    --dry-run it only tells the memory and time that a run would take.
     """
 
-    stage: Annotated[Literal["all", "vggt", "vae", "adapter", "diffusion", "distill"], tyro.conf.Positional]
+    stage: Annotated[Literal["all", "vggt", "vae", "adapter", "diffusion", "distill", "decoders"], tyro.conf.Positional]
     """What to train; all: everything, one after the other, as the recipe of the preset says."""
     out: Annotated[Path | None, tyro.conf.arg(metavar="RUN")] = None
     """Folder of the run: log, sample pictures, checkpoints and, at the end, export/ with the averaged weights."""
@@ -168,8 +169,8 @@ class Train:
         Raises:
             ValueError: for settings that do not go together, a results file of something else, or distill.
         """
-        if self.stage == "distill":
-            raise ValueError("there is no plan for distill yet; run a few steps of it, and look at the pace.")
+        if self.stage in ("distill", "decoders"):
+            raise ValueError(f"there is no plan for {self.stage} yet; run a few steps of it, and look at the pace.")
         from gen3r.train.planning.devices import DEVICES, measured_speeds, speed_of
         from gen3r.train.planning.plan import clip_lengths, plan
         from gen3r.train.planning.words import describe

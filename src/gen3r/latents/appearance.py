@@ -56,8 +56,12 @@ class AppearanceCodec(nn.Module):
 
     def decode(self, latents: Float[Tensor, "B C f h w"]) -> Float[Tensor, "B F 3 H W"]:
         """Videos in [0, 1] from normalised latents."""
+        return _pictures(self.decode_raw(latents))
+
+    def decode_raw(self, latents: Float[Tensor, "B C f h w"]) -> Float[Tensor, "B 3 F H W"]:
+        """What the VAE itself gives: float32, around -1..1, clamped or not."""
         decoded = self.vae.decode(self._raw(latents))
-        return _pictures(decoded if isinstance(decoded, Tensor) else decoded.sample)
+        return (decoded if isinstance(decoded, Tensor) else decoded.sample).float()
 
     def stream_decode(self, latents: Float[Tensor, "B C f h w"]) -> Iterator[Float[Tensor, "B T 3 H W"]]:
         """The same videos in consecutive chunks of frames, so that they need never be on the device together.

@@ -14,6 +14,7 @@ from gen3r.models.transformer.config import TransformerConfig
 from gen3r.models.vae.config import VAEConfig
 from gen3r.models.vggt.config import VGGTConfig
 from gen3r.presets.condition_noise import CLEAN, ConditionNoise
+from gen3r.presets.decoders import DecodersStage
 from gen3r.presets.distill import DistillStage
 from gen3r.presets.loop import LoopConfig
 from gen3r.presets.recipe import Recipe
@@ -272,6 +273,8 @@ class Preset:
     """Stage 2."""
     distill: DistillStage = field(default_factory=DistillStage)
     """Stage 3."""
+    decoders: DecodersStage = field(default_factory=DecodersStage)
+    """Stage 4."""
     clips: int
     """Clips generated for a run when no data is given."""
     strides: tuple[int, int] = (1, 2)
@@ -298,4 +301,4 @@ class Preset:
     def network_of(self, stage: str) -> Any:
         """Sizes of what a stage trains."""
         own = getattr(self, stage)
-        return (self.diffusion if isinstance(own, DistillStage) else own).network
+        return (self.diffusion if isinstance(own, DistillStage | DecodersStage) else own).network

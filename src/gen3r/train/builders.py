@@ -8,6 +8,7 @@ from gen3r.hub.networks import ADAPTER, VAE, VGGT_FOLDER
 from gen3r.models.adapter import GeometryAdapter
 from gen3r.models.vae import LinearShortcutVAE
 from gen3r.models.vggt import VGGT
+from gen3r.train.decoders_builder import build_decoders
 from gen3r.train.diffusion_builder import build_diffusion
 from gen3r.train.distill_builder import build_distill
 from gen3r.train.inputs import StageInputs, StageParts
@@ -92,6 +93,7 @@ BUILDERS: dict[str, Callable[[StageInputs], StageParts]] = {
     "adapter": build_adapter,
     "diffusion": build_diffusion,
     "distill": build_distill,
+    "decoders": build_decoders,
 }
 """The stages by name."""
 

@@ -49,7 +49,7 @@ def facts_of(
     }
     if stage == "diffusion" and preset.diffusion.lora is not None:
         facts["lora"] = dataclasses.asdict(preset.diffusion.lora) | {"on": str(initial)}
-    if stage == "distill":
+    if stage in ("distill", "decoders"):
         facts["teacher"] = str(initial)
     return facts
 
@@ -67,8 +67,10 @@ def encoders_of_run(stage: str, preset: Preset, data: Data, parts: Parts, tokeni
 def _settings_of(preset: Preset, stage: str) -> dict[str, Any]:
     """What is not in the other facts."""
     settings = dataclasses.asdict(getattr(preset, stage))
-    if stage == "distill":  # the clips and conditions are those of stage 2
-        settings = dataclasses.asdict(preset.diffusion) | settings | {"rank": preset.distill.lora}
+    if stage in ("distill", "decoders"):  # the clips and conditions are those of stage 2
+        settings = dataclasses.asdict(preset.diffusion) | settings
+    if stage == "distill":
+        settings["rank"] = preset.distill.lora
     return {
         name: value
         for name, value in settings.items()

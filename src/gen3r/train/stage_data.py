@@ -18,7 +18,7 @@ from gen3r.train.sources import ClipSource, GeneratedClips, PackedClips
 from gen3r.train.stored import ClipForm, MixedClips, StoredClips
 
 Data = ClipSource | EncodedClips
-FLOW_STAGES = ("diffusion", "distill")
+FLOW_STAGES = ("diffusion", "distill", "decoders")
 """Stages on latents and conditions."""
 FIRST_SEEDS: Mapping[Split, int] = {"train": 0, "validation": FIRST_VALIDATION_SEED}
 """Where generated clips start."""
@@ -101,5 +101,6 @@ class StageData:
             "vae": False,
             "adapter": validation,
             **dict.fromkeys(FLOW_STAGES, diffusion.conditioning.normalize_scale or truth),
+            "decoders": True,
         }
         return needed[self.stage]

@@ -5,17 +5,20 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from gen3r.cameras.cameras import Cameras
 from gen3r.conditioning.condition import Condition, Conditioner
 from gen3r.conditioning.text import TextEncoder, encode_ids
 from gen3r.hub.load import load_text, load_vae
+from gen3r.hub.networks import KINDS
 from gen3r.latents.appearance import AppearanceCodec
 from gen3r.models.adapter import AdapterConfig
 from gen3r.models.transformer import TransformerConfig
 from gen3r.models.vae import VAEConfig
 from gen3r.models.vggt import VGGTConfig
 from gen3r.pipeline import Gen3RPipeline
+from gen3r.presets.decoders import DecodersStage
 from gen3r.presets.distill import DistillStage
 from gen3r.presets.stages import AdapterStage, DiffusionStage, Preset, TextConfig, VAEStage, VGGTStage
 from gen3r.train import augment
@@ -30,7 +33,7 @@ from gen3r.train.tokenizer import small_text_encoder, train_tokenizer
 from train.tiny_run import loop_config, write_pack
 
 UNIT = {"latents_mean": (0.0,) * 16, "latents_std": (1.0,) * 16}
-TRAINED = tuple(stage for stage in STAGES if stage != "distill")  # which the student's own tests train
+TRAINED = tuple(stage for stage in STAGES if stage not in ("distill", "decoders"))  # which have tests of their own
 TEXT = TextConfig(vocabulary=300, length=12, width=32, layers=1, heads=2, ffn=32)
 
 
@@ -221,6 +224,37 @@ def test_a_student_is_released_beside_its_teacher(runs: Path, tmp_path: Path, lo
     assert pipeline.config.few_steps.steps == 2
     scene = pipeline(torch.rand(1, 3, 112, 112), "a room", generator=0)
     assert (scene.provenance["settings"]["steps"], scene.provenance["settings"]["few_steps"]) == (2, True)
+
+
+@pytest.mark.slow
+def test_decoders_learn_from_the_transformer_and_no_latent_changes(runs: Path, tmp_path: Path) -> None:
+    loop = loop_config(12, batch_size=2, ema_decay=0.5, checkpoint_every=6)
+    preset = dataclasses.replace(tiny_preset(), decoders=DecodersStage(loop=loop, steps=2, clean=0.2, dense_frames=1))
+    done, out = [runs / stage for stage in TRAINED], tmp_path / "decoders"
+    told = {"data": [runs / "pack.safetensors"], "networks": done, "initial": runs / "diffusion"}
+    held = {"validation": [runs / "validation.safetensors"], "overrides": {"validate_every": 12, "sample_every": 12}}
+    train("decoders", preset, out, **told, **held)
+    log = read_log(out)
+    totals = [line["total"] for line in log if "total" in line]
+    assert sum(totals[-4:]) < sum(totals[:4])
+    assert {"val/psnr", "val/clean_psnr", "val/absrel", "val/clean_degrees"} <= set(log[-1])
+    for kind, run in (("vae", runs / "vae"), ("geometry_adapter", runs / "adapter")):
+        before, after = (load_file(each / "export" / kind / "model.safetensors") for each in (run, out))
+        changed = {name for name in before if not torch.equal(before[name].float(), after[name].float())}
+        assert changed
+        assert not [name for name in changed if KINDS[kind].encodes(name)]
+    config = ReleaseConfig(runs=(out, *done), preset="test", out=tmp_path / "model", revision="test")
+    scene = Gen3RPipeline.from_pretrained(release(config, preset))(torch.rand(1, 3, 112, 112), "a room", generator=0)
+    assert scene.rgb.shape == (5, 112, 112, 3)
+
+
+def test_decoders_need_a_transformer_an_adapter_and_what_clips_show(tmp_path: Path) -> None:
+    pack = write_pack(tmp_path / "pack.safetensors", count=2, frames=5, side=112)
+    told = {"data": [pack], "overrides": {"validate_every": 0}}
+    with pytest.raises(ValueError, match="name its model or run with --init"):
+        train("decoders", tiny_preset(), tmp_path / "one", **told)
+    with pytest.raises(ValueError, match="codec none has no geometry adapter"):
+        train("decoders", tiny_preset(), tmp_path / "two", codec="none", initial=tmp_path, **told)
 
 
 @pytest.mark.slow

@@ -9,6 +9,16 @@ from torch.nn import functional
 Video = Float[Tensor, "b 3 frames height width"]
 
 
+def reconstruction_terms(prediction: Video, target: Video) -> dict[str, Float[Tensor, ""]]:
+    """What reconstructions are judged by, named like the weights of ``VAELossConfig``."""
+    return {
+        "l1": (prediction - target).abs().mean(),
+        "rms": rms_error(prediction, target),
+        "gradient": gradient_error(prediction, target),
+        "multiscale": multiscale_error(prediction, target),
+    }
+
+
 def rms_error(prediction: Video, target: Video, floor: float = 0.02) -> Float[Tensor, ""]:
     """Mean over clips of sqrt(mean squared error + floor^2): between mean squared error and its logarithm (PSNR)."""
     squared = (prediction - target).square().mean(dim=(1, 2, 3, 4))

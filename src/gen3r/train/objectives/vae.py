@@ -17,7 +17,7 @@ from gen3r.models.vae import LinearShortcutVAE, fit_linear_shortcut
 from gen3r.presets.stages import VAELossConfig
 from gen3r.train import augment
 from gen3r.train.batches import Batches
-from gen3r.train.losses.video import gradient_error, multiscale_error, psnr, rms_error
+from gen3r.train.losses.video import psnr, reconstruction_terms
 from gen3r.train.objectives.base import Batch, Objective, Terms
 from gen3r.train.rng import Rng, generator, integer
 from gen3r.train.sources import ClipSource
@@ -40,13 +40,7 @@ class VAEObjective(Objective):
         vae, video, weights = self.vae, batch["video"], self.weights
         posterior = vae.encode(video)
         output = vae.decode(posterior.sample(rng)).float()
-        parts = {
-            "l1": (output - video).abs().mean(),
-            "rms": rms_error(output, video),
-            "gradient": gradient_error(output, video),
-            "multiscale": multiscale_error(output, video),
-            "kl": posterior.kl().float().mean(),
-        }
+        parts = reconstruction_terms(output, video) | {"kl": posterior.kl().float().mean()}
         total = torch.stack([getattr(weights, name) * value for name, value in parts.items()]).sum()
         return Terms(
             total,

@@ -20,7 +20,7 @@ from gen3r.train.objectives.diffusion import DiffusionObjective
 from gen3r.train.recipe.clips import leg_preset
 from gen3r.train.recipe.portable import START
 
-TAUGHT_BY = {"distill": "diffusion"}
+TAUGHT_BY = {"distill": "diffusion", "decoders": "diffusion"}
 """Stages that start, every time, from the network of another one."""
 
 
