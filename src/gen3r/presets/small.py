@@ -100,6 +100,13 @@ def recipe() -> Recipe:
                 loop=common | few | {"batch_size": 16, "precision": "bf16", "threads": None},
                 optional=True,
             ),
+            Leg(
+                name="decoders",
+                stage="decoders",
+                share=0.06,
+                loop=common | few | {"batch_size": 16, "precision": "bf16", "threads": None},
+                optional=True,
+            ),
         ),
     )
 

@@ -44,7 +44,7 @@ def recipe() -> Recipe:
     """Five and a half hours on two CPU cores, as the shipped weights took; rendering comes on top."""
     loop = {"threads": 2}
     return Recipe(
-        minutes=325.0,
+        minutes=340.0,
         device="two CPU cores",
         clips=4800,
         legs=(
@@ -58,8 +58,9 @@ def recipe() -> Recipe:
                 settings={"pairs": 0.0, "dense_share": 0.4},
             ),
             Leg(name="adapter", stage="adapter", share=0.06, loop=loop),
-            Leg(name="diffusion", stage="diffusion", share=0.29, loop=loop),
-            Leg(name="distill", stage="distill", share=0.05, loop=loop, optional=True),
+            Leg(name="diffusion", stage="diffusion", share=0.27, loop=loop),
+            Leg(name="distill", stage="distill", share=0.04, loop=loop, optional=True),
+            Leg(name="decoders", stage="decoders", share=0.08, loop=loop, optional=True),
         ),
     )
 
