@@ -20,6 +20,8 @@ PANELS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "adapter: depth AbsRel": ("adapter", ("mode_absrel", "vggt_absrel")),
     "diffusion: velocity error": ("diffusion", ("appearance_0.5", "geometry_0.5")),
     "student: distance to its teacher": ("distill", ("total", "same_steps")),
+    "decoders: PSNR of denoised clips, dB": ("decoders", ("psnr", "clean_psnr")),
+    "decoders: their depth AbsRel": ("decoders", ("absrel", "clean_absrel")),
 }
 """Title -> stage, and the numbers it shows: what is trained, then what it is compared with."""
 WIDTH, HEIGHT, ACROSS = 4.0, 3.0, 3
