@@ -55,5 +55,6 @@ def test_sittings_on_two_machines_make_a_model(tmp_path: Path) -> None:
     assert facts["pace"]["spent"] > 0
     carried = open_weights(tmp_path / "there/vae/export/vae", "model")
     assert all(torch.equal(tensor.read(), weights[name].read()) for name, tensor in carried.items())
+    assert last.finished[0].name == "decoders"  # whose VAE and adapter count more than those they began as
     release(ReleaseConfig(runs=tuple(last.finished), preset="test", out=tmp_path / "model", revision="1"), preset)
     assert Gen3RPipeline.from_pretrained(tmp_path / "model").config.frames == preset.frames

@@ -11,8 +11,8 @@ from train.objectives.test_objectives import tiny_preset
 from train.tiny_run import write_pack
 
 SIDE = 112
-MINUTES = 0.4
-"""Of the whole toy: five legs of five seconds of a clock that ticks a twentieth with every look."""
+MINUTES = 0.48
+"""Of the whole toy: six legs of five seconds of a clock that ticks a twentieth with every look."""
 
 
 class Ticks:
@@ -35,6 +35,7 @@ def toy_preset() -> Preset:
         Leg(name="vggt", stage="vggt", share=1.0, loop=loop, floor=Floor(metric="absrel", value=0.0, above=False)),
         Leg(name="adapter", stage="adapter", share=1.0, loop=loop),
         Leg(name="diffusion", stage="diffusion", share=1.0, loop=loop | {"fused": True, "read_every": 2}),
+        Leg(name="decoders", stage="decoders", share=1.0, loop=loop | {"batch_size": 1}, optional=True),
     )
     recipe = Recipe(legs=legs, minutes=MINUTES, clips=6, device="anything")
     return dataclasses.replace(tiny_preset(), height=SIDE, width=SIDE, recipe=recipe)
