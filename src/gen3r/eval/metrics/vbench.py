@@ -121,7 +121,7 @@ def vbench_absence(dimensions: Sequence[str] = tuple(WEIGHTS)) -> Absent | None:
     except OSError:
         found = False
     if not found:
-        return Absent(what="VBench-I2V", reason=f"{_python()} has no module vbench2_beta_i2v", remedy=REMEDY)
+        return Absent(what="VBench-I2V", reason=f"{_python_name()} has no module vbench2_beta_i2v", remedy=REMEDY)
     needed = sorted({file for dimension in dimensions for file in WEIGHTS[dimension]})
     missing = [file for file in needed if not (_cache() / file).exists()]
     if not missing:
@@ -135,6 +135,11 @@ def vbench_absence(dimensions: Sequence[str] = tuple(WEIGHTS)) -> Absent | None:
 
 def _python() -> str:
     return os.environ.get(PYTHON_VARIABLE) or sys.executable
+
+
+def _python_name() -> str:
+    """What results files call it: they are read on other machines."""
+    return f"the Python of {PYTHON_VARIABLE}" if os.environ.get(PYTHON_VARIABLE) else "this Python"
 
 
 def _cache() -> Path:
