@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gen3r.presets.loop import LoopConfig
@@ -30,6 +30,7 @@ def work(pace: ClockPace, clock: Clock, step: int, seconds: float) -> int:
     return step
 
 
+@example(seconds=1.5110968886056073, budget=131.45703125, sitting=7.555484443028036)  # spent to the last digit
 @given(st.floats(0.5, 5.0), st.floats(20.0, 200.0), st.floats(3.0, 20.0))
 def test_sittings_add_up_to_the_budget_and_end_before_their_deadlines(
     seconds: float, budget: float, sitting: float

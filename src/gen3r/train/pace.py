@@ -148,7 +148,7 @@ class ClockPace(Pace):
 
     def facts(self) -> dict[str, Any]:
         """What is spent."""
-        return {"spent": round(self.spent, 3), "good": self.good}
+        return {"spent": self.spent, "good": self.good}
 
     def stepped(self, step: int) -> None:
         """Take the time."""
