@@ -22,6 +22,7 @@ PANELS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "student: distance to its teacher": ("distill", ("total", "same_steps")),
     "decoders: PSNR of denoised clips, dB": ("decoders", ("psnr", "clean_psnr")),
     "decoders: their depth AbsRel": ("decoders", ("absrel", "clean_absrel")),
+    "decoders: median rotation error, degrees": ("decoders", ("degrees", "clean_degrees")),
 }
 """Title -> stage, and the numbers it shows: what is trained, then what it is compared with."""
 WIDTH, HEIGHT, ACROSS = 4.0, 3.0, 3
